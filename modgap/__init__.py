@@ -1,0 +1,1 @@
+"""modgap: why does a speech language model understand words worse said than typed?"""
