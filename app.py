@@ -1,0 +1,16 @@
+"""The explorer's server: `streamlit run app.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from modgap.ui.security import SecurityHeaders
+
+# The entry script lies away from pages/: beside it, Streamlit would take that folder for its older
+# way of listing pages and open deep links under a "Page not found" dialog.
+ENTRY = Path(__file__).resolve().parent / "modgap" / "ui" / "main.py"
+
+app = st.App(ENTRY, middleware=[Middleware(SecurityHeaders)])
