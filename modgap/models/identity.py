@@ -1,0 +1,80 @@
+"""A fingerprint of everything in a checkpoint that decides the numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+#: Weights of folders up to this size are hashed in full, larger ones by what is known of them.
+FULL_HASH_BYTES = 256 * 2**20
+
+# Where a checkpoint came from and what wrote it does not change what it computes.
+_IGNORED = frozenset({"_name_or_path", "name_or_path", "transformers_version", "_commit_hash"})
+
+
+def identity(
+    config: dict[str, Any], processor: Any, folder: Path | None, commit: str | None
+) -> str:
+    """Hash a checkpoint's config, weights, tokenizer, chat template and feature extractor.
+
+    The weights count in full up to `FULL_HASH_BYTES`; above it as the headers (names, shapes,
+    offsets), sizes and modification times of the safetensors files, so a large folder that is
+    copied counts as another model. A checkpoint from the hub counts as its commit.
+
+    Parameters
+    ----------
+    config : dict
+        The checkpoint's config.json, as read.
+    processor : transformers.ProcessorMixin
+    folder : Path or None
+        A local checkpoint's folder.
+    commit : str or None
+        A hub checkpoint's commit hash.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal. The same weights under another name have the same.
+    """
+    digest = hashlib.sha256()
+
+    def feed(part: bytes) -> None:
+        digest.update(struct.pack("<Q", len(part)))
+        digest.update(part)
+
+    feed(_canonical(config))
+    feed(processor.tokenizer.backend_tokenizer.to_str().encode())
+    feed(str(processor.chat_template).encode())
+    extractor = processor.feature_extractor.to_dict()
+    extractor.pop("mel_filters", None)
+    feed(_canonical(extractor))
+    if folder is None:
+        feed(f"commit {commit}".encode())
+        return digest.hexdigest()
+    files = sorted(folder.glob("*.safetensors"))
+    if sum(f.stat().st_size for f in files) <= FULL_HASH_BYTES:
+        for file in files:
+            feed(hashlib.sha256(file.read_bytes()).digest())
+    else:
+        for file in files:
+            stat = file.stat()
+            feed(_header(file) + struct.pack("<QQ", stat.st_size, stat.st_mtime_ns))
+    return digest.hexdigest()
+
+
+def _header(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        (size,) = struct.unpack("<Q", stream.read(8))
+        return stream.read(size)
+
+
+def _canonical(value: Any) -> bytes:
+    def clean(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {str(k): clean(v) for k, v in node.items() if k not in _IGNORED}
+        return [clean(v) for v in node] if isinstance(node, list | tuple) else node
+
+    return json.dumps(clean(value), sort_keys=True, default=str).encode()

@@ -1,0 +1,86 @@
+"""What a model is asked: one prompt, a pair of them, and what it answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+
+Markers = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """One sequence of batch size 1, its tensors on the model's device.
+
+    Attributes
+    ----------
+    kind : "speech" or "text"
+    inputs : dict of str to Tensor
+        Keyword arguments of the transformers model's forward; ``input_ids`` is (1, S).
+    content : LongTensor (n,)
+        Ascending positions in 0..S-1 of the speech or of the transcript.
+    pad_content : LongTensor (m,)
+        Speech positions that hold nothing but padding silence; never part of `content`.
+    length : int
+        S.
+    times : float64 ndarray (n, 2) or None
+        Start and end in seconds of each speech position; None for text.
+    pieces : tuple of str or None
+        For text: the piece of the transcript each token covers. A character that several tokens
+        share appears in the piece of each of them.
+    spans : int64 ndarray (n, 2) or None
+        For text: character offsets of each piece, ``transcript[start:end] == piece``.
+    notes : tuple of str
+        What a reader of the numbers should know of this prompt; usually empty.
+    """
+
+    kind: Literal["speech", "text"]
+    inputs: dict[str, torch.Tensor]
+    content: torch.Tensor
+    pad_content: torch.Tensor
+    length: int
+    times: np.ndarray | None = None
+    pieces: tuple[str, ...] | None = None
+    spans: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PromptPair:
+    """The same chat prompt twice: with the clip, and with its transcript (method, section 1)."""
+
+    speech: Prompt
+    text: Prompt
+    markers: Markers
+    instruction: str
+    transcript: str
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """An answer, token by token.
+
+    Attributes
+    ----------
+    text : str
+        The answer without special tokens.
+    tokens : tuple of str
+        What each token adds to the text, special tokens included; a character made of several
+        tokens appears with the last of them.
+    token_ids : tuple of int
+        As transformers' ``generate`` returns them: an end token, if reached, is the last.
+    logprobs : tuple of float
+        Natural logarithm of the probability the model itself (temperature 1) gave each token.
+    finished : bool
+        Whether the model ended the answer; False when `max_new_tokens` cut it.
+    """
+
+    text: str
+    tokens: tuple[str, ...] = field(default=())
+    token_ids: tuple[int, ...] = field(default=())
+    logprobs: tuple[float, ...] = field(default=())
+    finished: bool = True

@@ -1,0 +1,108 @@
+"""From a chat template to three id lists: prefix, content, suffix.
+
+The template is rendered once with stand-ins where the user's words go, then cut at the *template's*
+special tokens and tokenised piece by piece. So words that look like a special token
+("<|im_end|>") stay words, and everything else gets the ids of tokenising the whole string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+
+from modgap.errors import ModelError
+
+# Private-use characters: no template writes them, and no template trims or escapes them.
+CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"
+
+
+class Frame(NamedTuple):
+    """What stands around the content, as text with stand-ins for the user's words."""
+
+    prefix: str
+    suffix: str
+
+
+class ChatTokenizer:
+    """A fast tokenizer and a chat template, reading the user's words as plain text."""
+
+    def __init__(self, tokenizer: Any, chat_template: str | None) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise ModelError(
+                "This checkpoint has no fast tokenizer, which gives each token its place in the "
+                "transcript: save it again with a tokenizer.json."
+            )
+        if not isinstance(chat_template, str):
+            raise ModelError(
+                "This checkpoint has no chat template, so it is not known how its prompts look: "
+                "add the chat_template.jinja of its instruction-tuned version."
+            )
+        self.tokenizer = tokenizer
+        self.chat_template = chat_template
+        self.special = {
+            t.content: i for i, t in tokenizer.added_tokens_decoder.items() if t.special
+        }
+        longest_first = sorted(self.special, key=len, reverse=True)
+        self._cut = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+
+    def frame(self, messages: Sequence[Mapping[str, Any]], slot: str) -> Frame:
+        """Render `messages` and split at `slot`, which must appear exactly once."""
+        try:
+            text = self.tokenizer.apply_chat_template(
+                list(messages),
+                chat_template=self.chat_template,
+                tokenize=False,
+                add_generation_prompt=True,
+            )
+        except jinja2.TemplateError as err:
+            raise ModelError(
+                f"The model's chat template refuses this prompt ({err}); try it without a system "
+                "message."
+            ) from err
+        if text.count(slot) != 1:
+            raise ModelError(
+                "The model's chat template does not put the user's content into the prompt exactly "
+                "once; use the template that came with the checkpoint."
+            )
+        prefix, _, suffix = text.partition(slot)
+        return Frame(prefix, suffix)
+
+    def ids(self, text: str, words: Mapping[str, str]) -> list[int]:
+        """Ids of rendered text, its stand-ins replaced by `words` read as plain text."""
+        out: list[int] = []
+        for part in self._cut.split(text):
+            if part in self.special:
+                out.append(self.special[part])
+            elif part:
+                for slot, value in words.items():
+                    part = value.join(part.split(slot))
+                out.extend(self._plain(part))
+        return out
+
+    def content(self, transcript: str) -> tuple[list[int], np.ndarray]:
+        """Ids of a transcript tokenised alone, and (n, 2) character offsets that tile it."""
+        enc = self._encode(transcript, offsets=True)
+        spans = np.asarray(enc["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+        # Some byte-level tokenizers trim the space in front of a word off the offsets.
+        reached = 0
+        for row in spans:
+            row[0] = min(int(row[0]), reached)
+            reached = max(reached, int(row[1]))
+        return list(enc["input_ids"]), spans
+
+    def _plain(self, text: str) -> list[int]:
+        return list(self._encode(text)["input_ids"])
+
+    def _encode(self, text: str, offsets: bool = False) -> Any:
+        return self.tokenizer(
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=offsets,
+            return_attention_mask=False,
+            verbose=False,
+        )

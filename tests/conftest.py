@@ -1,0 +1,22 @@
+"""Fixtures that tests of several modules share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modgap.models import SpeechLM, load_model
+from tests.tiny import make_tiny_checkpoint
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Qwen2-Audio checkpoint that takes clips of up to 10 s."""
+    return make_tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder: Path) -> SpeechLM:
+    """That checkpoint, loaded."""
+    return load_model(tiny_folder)

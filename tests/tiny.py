@@ -1,0 +1,124 @@
+"""A tiny random Qwen2-Audio checkpoint, saved as a user's folder would be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2AudioConfig,
+    Qwen2AudioForConditionalGeneration,
+    Qwen2AudioProcessor,
+    WhisperFeatureExtractor,
+)
+
+# The template of the released checkpoints (transformers' processing_qwen2_audio.py), Apache-2.0.
+CHAT_TEMPLATE = (
+    "{% set audio_count = namespace(value=0) %}{% for message in messages %}"
+    "{% if loop.first and message['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n"
+    "{% else %}{% for content in message['content'] %}"
+    "{% if 'audio' in content or 'audio_url' in content or message['type'] == 'audio'"
+    " or content['type'] == 'audio' %}"
+    "{% set audio_count.value = audio_count.value + 1 %}"
+    "Audio {{ audio_count.value }}: <|audio_bos|><|AUDIO|><|audio_eos|>\n"
+    "{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}"
+    "<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+AUDIO = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
+SENTENCES = [
+    "You are a helpful assistant.",
+    "system user assistant Audio 1: ",
+    "What is the capital of France? The capital of France is Paris.",
+    "Which number comes after the one you hear?",
+    "The quick brown fox jumps over the lazy dog. The answer is B.",
+    "What is two plus three? Two plus three is five.",
+]
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer with the special tokens of Qwen2-Audio."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    core.train_from_iterator(
+        SENTENCES,
+        trainers.BpeTrainer(
+            vocab_size=400,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=SPECIAL + AUDIO,
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        additional_special_tokens=["<|im_start|>", *AUDIO],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def make_tiny_checkpoint(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    chunk_length: int = 10,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Save a random checkpoint: hidden 32, 4 decoder layers, clips up to `chunk_length` seconds.
+
+    The weights have a standard deviation of 0.15, without which every token would be as likely as
+    any other and edits of the hidden states would look inert.
+    """
+    tokenizer = make_tokenizer()
+    audio_id = tokenizer.convert_tokens_to_ids("<|AUDIO|>")
+    config = Qwen2AudioConfig(
+        audio_config={
+            "model_type": "qwen2_audio_encoder",
+            "d_model": 32,
+            "encoder_layers": 2,
+            "encoder_attention_heads": 2,
+            "encoder_ffn_dim": 48,
+            "num_mel_bins": 16,
+            "max_source_positions": 50 * chunk_length,
+        },
+        text_config={
+            "model_type": "qwen2",
+            "vocab_size": len(tokenizer),
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 2048,
+            "bos_token_id": None,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+            "tie_word_embeddings": False,
+        },
+        audio_token_index=audio_id,
+    )
+    model = Qwen2AudioForConditionalGeneration(config)
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            noise = torch.randn(weight.shape, generator=rng) * 0.15
+            weight.copy_(1 + noise if name.endswith("norm.weight") else noise)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    processor = Qwen2AudioProcessor(
+        feature_extractor=WhisperFeatureExtractor(feature_size=16, chunk_length=chunk_length),
+        tokenizer=tokenizer,
+        chat_template=CHAT_TEMPLATE,
+    )
+    folder = Path(folder)
+    model.to(dtype).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
