@@ -1,0 +1,176 @@
+"""The alignment component: similarity of every speech and text position, in every layer, with sound.
+
+Everything a view needs travels once, as one block of bytes: both matrices of all layers in eight
+bits, the paths, the exact values of the path's pairs, the envelope and the sound. A change of
+layer, measure, zoom or path is then drawn by the browser alone.
+
+The payload: a little-endian uint32 (length of the head), the head (JSON, what ``head["sections"]``
+lists with offset and length counted from the end of the head), and the sections, in 4-byte steps.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from modgap.ui.align_data import AlignmentView, body
+
+__all__ = ["AlignEvent", "AlignmentView", "Cell", "align_view", "pack"]
+
+STATIC = Path(__file__).parent / "static"
+PARTS = ("decode", "format", "geometry", "paint", "player", "thumbs", "pointer", "align")
+MEASURES = ("cosine", "euclidean")
+PATHS = ("argmax", "dtw")
+_KEEP = 6  # packed views held for all sessions, about 12 MB each at 33 x 750 x 200
+
+_packed: OrderedDict[str, tuple[dict[str, Any], bytes]] = OrderedDict()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A pair the user chose: layer number, speech position i, text position j."""
+
+    layer: int
+    i: int
+    j: int
+
+
+@dataclass(frozen=True)
+class AlignEvent:
+    """What the component shows now, and the cell of the click that caused this run, if one did."""
+
+    layer: int
+    measure: str
+    paths: tuple[str, ...]
+    cell: Cell | None
+
+
+def pack(
+    view: AlignmentView,
+    *,
+    layer: int | None = None,
+    measure: str = "cosine",
+    paths: tuple[str, ...] = PATHS,
+    cell: tuple[int, int] | None = None,
+) -> bytes:
+    """The payload of a view that opens at `layer` (a layer number), `measure`, `paths` and `cell`."""
+    with _lock:
+        hit = _packed.get(view.id)
+        if hit:
+            _packed.move_to_end(view.id)
+    if hit is None:
+        hit = body(view)
+        with _lock:
+            _packed[view.id] = hit
+            while len(_packed) > _KEEP:
+                _packed.popitem(last=False)
+    head, sections = hit
+    start = {
+        "layer": view.index(layer),
+        "measure": measure if measure in MEASURES else MEASURES[0],
+        "paths": [p for p in PATHS if p in paths],
+        "cell": list(cell) if cell and view.holds(*cell) else None,
+    }
+    text = json.dumps({**head, "start": start}, allow_nan=False, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 4)
+    return struct.pack("<I", len(text)) + text + sections
+
+
+def _script() -> str:
+    return "\n".join((STATIC / f"{part}.js").read_text("utf-8") for part in PARTS)
+
+
+def _static(suffix: str) -> str:
+    return (STATIC / f"align.{suffix}").read_text("utf-8")
+
+
+_component = st.components.v2.component(
+    "modgap_align", html=_static("html"), css=_static("css"), js=_script()
+)
+
+
+def align_view(
+    view: AlignmentView | Any,
+    *,
+    key: str,
+    layer: int | None = None,
+    measure: str = "cosine",
+    paths: tuple[str, ...] = PATHS,
+    cell: tuple[int, int] | None = None,
+    on_layer_change: Callable[[], None] | None = None,
+) -> AlignEvent:
+    """Mount the component and return what it shows.
+
+    Parameters
+    ----------
+    view : AlignmentView or Analysis
+    key : str
+        The widget's key; its state is ``st.session_state[key]``.
+    layer, measure, paths, cell
+        Where the view opens: from a permalink, say. They count when the component appears or its
+        data change; afterwards the user moves it, and the returned event says where it is.
+    on_layer_change : callable, optional
+        Called before the run that a layer change causes.
+
+    Returns
+    -------
+    AlignEvent
+        ``layer`` is a layer number of the model. ``cell`` is set in the one run that a click or
+        Enter causes. What the browser sends is checked; anything out of range is ignored.
+    """
+    if not isinstance(view, AlignmentView):
+        view = AlignmentView.from_analysis(view)
+    # The payload must not change while the component is shown, or all of it would travel again:
+    # so the opening view is remembered, and renewed when the data or the mount are new.
+    memo, start = f"_{key}_start", (layer, measure, tuple(paths), cell)
+    held = st.session_state.get(memo)
+    if held is None or held[0] != view.id or key not in st.session_state:
+        if held is not None and held[0] != view.id and key in st.session_state:
+            shown = _event(view, st.session_state[key], start)
+            start = (shown.layer, shown.measure, shown.paths, cell)
+        held = st.session_state[memo] = (view.id, start)
+    start = held[1]
+    data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3])
+    result = _component(
+        key=key,
+        data=data,
+        on_cell_change=lambda: None,
+        on_layer_change=on_layer_change or (lambda: None),
+        on_measure_change=lambda: None,
+        on_paths_change=lambda: None,
+    )
+    return _event(view, result, start)
+
+
+def _event(view: AlignmentView, state: Any, start: tuple[Any, ...]) -> AlignEvent:
+    """The component's state, checked: it comes from a browser."""
+    opening = view.layers[view.index(start[0])]
+    layer, measure, paths = state.get("layer"), state.get("measure"), state.get("paths")
+    if not isinstance(layer, int) or layer not in view.layers:
+        layer = opening
+    if measure not in MEASURES:
+        measure = start[1] if start[1] in MEASURES else MEASURES[0]
+    chosen = paths if isinstance(paths, list) else start[2]
+    return AlignEvent(
+        layer=layer,
+        measure=measure,
+        paths=tuple(p for p in PATHS if p in chosen),
+        cell=_cell(view, state.get("cell")),
+    )
+
+
+def _cell(view: AlignmentView, raw: Any) -> Cell | None:
+    try:
+        cell = Cell(int(raw["layer"]), int(raw["i"]), int(raw["j"]))
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return None
+    return cell if cell.layer in view.layers and view.holds(cell.i, cell.j) else None
