@@ -1,0 +1,196 @@
+"""Clips to log-mel features in memory-mapped float16 shards, made once, by all cores.
+
+A shard is written whole and renamed into place: an interrupted run goes on with the next missing
+shard, and a half-written one is never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modgap.demo.augment import RATE, condition, pad, training_augment
+from modgap.demo.clips import ClipSpec
+from modgap.demo.corpus import stable_rng
+
+MAX_SECONDS = 10.0
+HOP = 160
+#: Frames kept after the end of the clip: the analysis window and the two convolutions reach there.
+EXTRA = 4
+SHARD = 512
+
+
+def feature_extractor():  # type: ignore[no-untyped-def]
+    """The family's Whisper feature extractor: 80 mel bands, 100 frames a second, 10 s."""
+    from transformers import WhisperFeatureExtractor
+
+    return WhisperFeatureExtractor(feature_size=80, chunk_length=int(MAX_SECONDS))
+
+
+def waveform(spec: ClipSpec, fsdd: Path | None = None) -> np.ndarray:
+    """The clip's samples, float32 mono at 16 kHz, with its condition applied.
+
+    Raises
+    ------
+    ValueError
+        The clip would be longer than the model takes.
+    """
+    import soundfile
+    import soxr
+
+    if spec.file:
+        if fsdd is None:
+            raise ValueError("Recorded digits need the folder of the digit recordings.")
+        x, rate = soundfile.read(fsdd / spec.file, dtype="float32")
+    else:
+        x, rate = _synthesizer().speak(spec.transcript, spec.voice, spec.rate, spec.pitch)
+    x = soxr.resample(x, rate, RATE)
+    rng = stable_rng("wave", spec.id)
+    if spec.condition == "train":
+        x = training_augment(x, rng, digit=spec.form == "digit")
+    elif spec.condition == "real":
+        x = pad(x, 0.05, 0.1, 1e-5, rng).astype(np.float32)
+    else:
+        x = condition(x, spec.condition, rng)
+    if x.size > MAX_SECONDS * RATE:
+        raise ValueError(f"{spec.id}: {x.size / RATE:.1f} s, the model takes {MAX_SECONDS:g} s.")
+    return x.astype(np.float32)
+
+
+_SYNTH = None
+
+
+def _synthesizer():  # type: ignore[no-untyped-def]
+    """One worker process per process, with the wheel's voices whatever the system has."""
+    global _SYNTH
+    if _SYNTH is None:
+        from modgap.demo.speech import Synthesizer
+
+        _SYNTH = Synthesizer(program="")
+    return _SYNTH
+
+
+def log_mel(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Features as the processor makes them, cut to the clip plus :data:`EXTRA` frames.
+
+    Returns
+    -------
+    list of numpy.ndarray, float16, shape (frames + EXTRA, 80)
+        ``frames`` is what the processor's mask would count.
+    """
+    extractor = feature_extractor()
+    batch = extractor(
+        list(waves), sampling_rate=RATE, padding="max_length", return_attention_mask=True,
+        return_tensors="np",
+    )  # fmt: skip
+    counts = batch["attention_mask"].sum(-1)
+    mels = np.asarray(batch["input_features"])
+    return [m[:, : int(n) + EXTRA].T.astype(np.float16) for m, n in zip(mels, counts, strict=True)]
+
+
+def _write_shard(path: Path, specs: list[ClipSpec], fsdd: Path | None) -> Path:
+    import torch
+
+    torch.set_num_threads(1)
+    mels: list[np.ndarray] = []
+    for start in range(0, len(specs), 16):
+        mels += log_mel([waveform(s, fsdd) for s in specs[start : start + 16]])
+    lengths = [m.shape[0] for m in mels]
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb") as handle:
+        np.save(handle, np.concatenate(mels))
+    index = path.with_suffix(".json")
+    index.with_suffix(".json.tmp").write_text(json.dumps({"lengths": lengths}))
+    os.replace(index.with_suffix(".json.tmp"), index)
+    os.replace(temporary, path)  # last: the shard counts as done when this file is there
+    return path
+
+
+@dataclass
+class FeatureSet:
+    """Features of a plan of clips.
+
+    Attributes
+    ----------
+    specs : list of ClipSpec
+    """
+
+    specs: list[ClipSpec]
+    _arrays: list[np.ndarray]
+    _where: list[tuple[int, int, int]]
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def frames(self, i: int) -> int:
+        """Number of mel frames of clip ``i`` (without the extra ones)."""
+        _, start, end = self._where[i]
+        return end - start - EXTRA
+
+    def mel(self, i: int) -> np.ndarray:
+        """Features of clip ``i``, float16, shape (frames + EXTRA, 80), memory-mapped."""
+        shard, start, end = self._where[i]
+        return self._arrays[shard][start:end]
+
+
+def _key(specs: Sequence[ClipSpec]) -> str:
+    text = json.dumps([asdict(s) for s in specs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def build(
+    specs: list[ClipSpec],
+    folder: Path,
+    fsdd: Path | None,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> FeatureSet:
+    """Make (or find) the features of all clips.
+
+    Parameters
+    ----------
+    specs : list of ClipSpec
+    folder : Path
+        Where the shards lie; shared by any number of plans.
+    fsdd : Path or None
+        Folder of the digit recordings, needed when the plan has recorded digits.
+    workers : int
+        Processes.
+    progress : callable, optional
+        Called with (done shards, all shards).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    chunks = [specs[i : i + SHARD] for i in range(0, len(specs), SHARD)]
+    paths = [folder / f"{_key(c)}.npy" for c in chunks]
+    missing = [(p, c) for p, c in zip(paths, chunks, strict=True) if not p.is_file()]
+    done = len(paths) - len(missing)
+    if progress:
+        progress(done, len(paths))
+    if len(missing) == 1 or workers <= 1:
+        for p, c in missing:
+            _write_shard(p, c, fsdd)
+            done += 1
+            if progress:
+                progress(done, len(paths))
+    elif missing:
+        with ProcessPoolExecutor(workers) as pool:
+            for future in as_completed([pool.submit(_write_shard, p, c, fsdd) for p, c in missing]):
+                future.result()
+                done += 1
+                if progress:
+                    progress(done, len(paths))
+    arrays, where = [], []
+    for k, path in enumerate(paths):
+        arrays.append(np.load(path, mmap_mode="r"))
+        offset = 0
+        for n in json.loads(path.with_suffix(".json").read_text())["lengths"]:
+            where.append((k, offset, offset + n))
+            offset += n
+    return FeatureSet(specs, arrays, where)

@@ -1,0 +1,274 @@
+"""The stages of the recipe: text LLM, encoder warm-up, alignment (full or LoRA).
+
+Each stage is run in a process of its own with one thread: ``python -m modgap.demo.stages text
+--work DIR``. On a small machine two of them side by side are faster than one with two threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+from modgap.demo import features
+from modgap.demo.batches import Packed, SpeechSampler, TextSampler, pack
+from modgap.demo.clips import train_plan
+from modgap.demo.loop import LoopSettings, Run, read_tensors, write_tensors
+from modgap.demo.model import (
+    build_speech,
+    build_text,
+    encode,
+    last_states,
+    speech_positions,
+    splice,
+)
+from modgap.demo.settings import TrainSettings
+from modgap.demo.tokens import Prompts, build_tokenizer
+
+STAGES = ("text", "encoder", "full", "lora")
+ALPHABET = " abcdefghijklmnopqrstuvwxyz'"
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+def characters(text: str) -> list[int]:
+    """CTC targets: letters, spaces and apostrophes from 1; 0 is the blank."""
+    return [ALPHABET.index(c) + 1 for c in text.lower() if c in ALPHABET]
+
+
+def device() -> torch.device:
+    """The GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def training_features(s: TrainSettings, workers: int = 2,
+                      progress: Callable[[int, int], None] | None = None
+                      ) -> features.FeatureSet:  # fmt: skip
+    """Features of the training clips, made when missing."""
+    if s.fsdd is None:
+        raise ValueError("The digit recordings are missing; give fsdd=DIR.")
+    plan = train_plan(s.fsdd)[: s.clips_limit]
+    return features.build(plan, s.work / "features", s.fsdd, workers, progress)
+
+
+def token_loss(head: Tensor, states: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
+    """Weighted sum of the cross entropies of the target tokens, and the right ones' count.
+
+    Logits are computed at the target positions only.
+    """
+    dev = states.device
+    picked = states[packed.rows.to(dev), packed.columns.to(dev)]
+    logits = picked @ head.T
+    targets = packed.targets.to(dev)
+    losses = fn.cross_entropy(logits, targets, reduction="none")
+    return (losses * packed.weights.to(dev)).sum(), (logits.argmax(-1) == targets).sum()
+
+
+class Encoder(nn.Module):
+    """Audio tower with a character CTC head (thrown away at the end)."""
+
+    def __init__(self, tower: nn.Module, width: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.head = nn.Linear(width, len(ALPHABET) + 1)
+
+    def ctc(self, states: Tensor, frames: Tensor, texts: list[str]) -> Tensor:
+        """Sum over the clips of the CTC loss per character."""
+        logp = self.head(states).float().log_softmax(-1).transpose(0, 1)
+        targets = [characters(t) for t in texts]
+        lengths = torch.tensor([len(t) for t in targets], device=states.device)
+        flat = torch.tensor([c for t in targets for c in t], device=states.device)
+        loss = fn.ctc_loss(logp, flat, speech_positions(frames), lengths, reduction="none",
+                           zero_infinity=True)  # fmt: skip
+        return (loss / lengths.clamp_min(1)).sum()
+
+
+def _named(model: nn.Module, prefix: str = "") -> dict[str, nn.Parameter]:
+    return {prefix + n: p for n, p in model.named_parameters() if p.requires_grad}
+
+
+def run_text(s: TrainSettings, progress: Progress | None = None, stop: int | None = None) -> None:
+    """Stage A: the text LLM alone."""
+    prompts = Prompts(build_tokenizer())
+    model = build_text(s.shape, prompts, s.seed).to(device()).train()
+    sampler = TextSampler(prompts, s.seed)
+    parameters = _named(model)
+    settings = LoopSettings("text", s.text_steps, min(100, s.text_steps // 10 + 1))
+    run = Run(s.work / "text", parameters, dict.fromkeys(parameters, s.text_lr), settings)
+
+    def step(n: int) -> dict[str, float]:
+        sequences = sorted(sampler.batch(n, s.text_batch), key=lambda q: len(q.prompt.ids))
+        total = sum(q.weight * len(q.target) for q in sequences)
+        value = right = count = 0.0
+        quarter = max(1, len(sequences) // 4)
+        for start in range(0, len(sequences), quarter):
+            packed = pack(sequences[start : start + quarter], prompts.pad_id)
+            states = last_states(model.model, model.model.embed_tokens(packed.ids.to(device())))
+            loss, hits = token_loss(model.lm_head.weight, states, packed)
+            (loss / total).backward()
+            value += float(loss.detach()) / total
+            right += float(hits)
+            count += len(packed.targets)
+        return {"loss": value, "token_accuracy": right / count}
+
+    run.run(step, progress=progress, stop_after=stop)
+    if run.step == s.text_steps:
+        write_tensors(s.work / "text" / "final.safetensors", dict(parameters), {"stage": "text"})
+
+
+def run_encoder(
+    s: TrainSettings, progress: Progress | None = None, stop: int | None = None
+) -> None:
+    """Stage B: the encoder learns to spell."""
+    data = training_features(s)
+    prompts = Prompts(build_tokenizer())
+    sampler = SpeechSampler(data, prompts, s.mix, s.seed + 1)
+    tower = build_speech(s.shape, prompts, s.seed + 1).model.audio_tower
+    model = Encoder(tower, s.shape.width).to(device()).train()
+    parameters = _named(model)
+    settings = LoopSettings("encoder", s.encoder_steps, min(200, s.encoder_steps // 10 + 1), 0.1)
+    run = Run(s.work / "encoder", parameters, dict.fromkeys(parameters, s.encoder_lr), settings)
+
+    def step(n: int) -> dict[str, float]:
+        groups = sampler.groups(n, n / s.encoder_steps)
+        total = sum(len(g.clips) for g in groups)
+        value = 0.0
+        for g in groups:
+            frames = g.frames.to(device())
+            states = encode(model.tower, g.mel.to(device()), frames)
+            texts = [data.specs[i].transcript for i in g.clips]
+            loss = model.ctc(states, frames, texts) / total
+            loss.backward()
+            value += float(loss.detach())
+        return {"ctc": value}
+
+    run.run(step, progress=progress, stop_after=stop)
+    if run.step == s.encoder_steps:
+        write_tensors(s.work / "encoder" / "final.safetensors", dict(parameters), {"stage": "b"})
+
+
+def add_lora(model: Any, rank: int, scale: float) -> None:
+    """Freeze the LLM and put LoRA adapters on all its linear layers."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    decoder = model.model.language_model
+    decoder.requires_grad_(False)
+    config = LoraConfig(r=rank, lora_alpha=scale * rank, lora_dropout=0.0, bias="none",
+                        target_modules=list(LORA_TARGETS))  # fmt: skip
+    inject_adapter_in_model(config, decoder)
+
+
+def start_alignment(s: TrainSettings, prompts: Prompts, strategy: str) -> tuple[Any, Encoder]:
+    """The speech LLM at the start of stage C: text LLM and encoder put together."""
+    model = build_speech(s.shape, prompts, s.seed + 2)
+    text, _ = read_tensors(s.work / "text" / "final.safetensors")
+    decoder = {k.removeprefix("model."): v for k, v in text.items()}
+    model.model.language_model.load_state_dict(decoder)
+    encoder = Encoder(model.model.audio_tower, s.shape.width)
+    warm, _ = read_tensors(s.work / "encoder" / "final.safetensors")
+    missing, unexpected = encoder.load_state_dict(warm, strict=False)
+    if unexpected or set(missing) - {"tower.embed_positions.weight"}:
+        raise ValueError(f"The encoder's weights do not fit: {missing}, {unexpected}")
+    table = model.model.language_model.embed_tokens.weight
+    with torch.no_grad():
+        # Speech must enter the LLM with the length its own tokens have.
+        rms = float(table[: len(prompts.tokenizer)].pow(2).mean().sqrt())
+        linear = model.model.multi_modal_projector.linear
+        linear.weight.normal_(0.0, rms / s.shape.width**0.5)
+        linear.bias.zero_()
+    if strategy == "lora":
+        torch.manual_seed(s.seed + 3)
+        add_lora(model, s.rank, s.lora_scale)
+        model.lm_head.weight.requires_grad_(False)
+    return model.to(device()).train(), encoder.to(device()).train()
+
+
+def run_alignment(
+    s: TrainSettings, strategy: str, progress: Progress | None = None, stop: int | None = None
+) -> None:
+    """Stage C: encoder, projector and LLM (wholly, or by LoRA) learn to answer speech."""
+    data = training_features(s)
+    prompts = Prompts(build_tokenizer())
+    speech = SpeechSampler(data, prompts, s.mix, s.seed + 2)
+    text = TextSampler(prompts, s.seed + 2)
+    model, encoder = start_alignment(s, prompts, strategy)
+    parameters = _named(model) | _named(encoder.head, "ctc_head.")
+    rates = {n: s.lora_lr if ".lora_" in n else s.full_lr for n in parameters}
+    steps = s.full_steps if strategy == "full" else s.lora_steps
+    shots = tuple(round(steps * (i + 1) / s.snapshots) for i in range(s.snapshots))
+    settings = LoopSettings(strategy, steps, min(100, steps // 10 + 1), snapshots=shots)
+    run = Run(s.work / strategy, parameters, rates, settings)
+    decoder, head = model.model.language_model, model.lm_head.weight
+    dev = device()
+
+    def step(n: int) -> dict[str, float]:
+        groups = speech.groups(n, n / steps)
+        clips = sum(len(g.clips) for g in groups)
+        total = sum(q.weight * len(q.target) for g in groups for q in g.sequences)
+        sums = dict.fromkeys(("speech", "ctc", "text"), 0.0)
+        right = count = 0.0
+        for g in groups:
+            frames = g.frames.to(dev)
+            states = encode(model.model.audio_tower, g.mel.to(dev), frames)
+            ctc = encoder.ctc(states, frames, [data.specs[i].transcript for i in g.clips]) / clips
+            packed = pack(g.sequences, prompts.pad_id)
+            ids = packed.ids.to(dev)
+            x = splice(decoder.embed_tokens(ids), ids == prompts.audio_id,
+                       model.model.multi_modal_projector(states), speech_positions(frames))
+            loss, hits = token_loss(head, last_states(decoder, x), packed)
+            (loss / total + s.ctc_weight * ctc).backward()
+            sums["speech"] += float(loss.detach()) / total
+            sums["ctc"] += float(ctc.detach())
+            right += float(hits)
+            count += len(packed.targets)
+        replay = text.batch(n, s.replay)
+        packed = pack(replay, prompts.pad_id)
+        loss, _ = token_loss(head, last_states(decoder, decoder.embed_tokens(packed.ids.to(dev))),
+                             packed)  # fmt: skip
+        loss = loss / sum(q.weight * len(q.target) for q in replay)
+        (s.replay_weight * loss).backward()
+        sums["text"] = float(loss.detach())
+        return {**sums, "token_accuracy": right / count}
+
+    def snapshot(done: int) -> None:
+        tensors = {n: p.half() for n, p in parameters.items() if not n.startswith("ctc_head.")}
+        path = s.work / strategy / "snapshots" / f"{done:06d}.safetensors"
+        write_tensors(path, tensors, {"strategy": strategy, "step": str(done),
+                                      "scale": str(s.lora_scale)})  # fmt: skip
+
+    run.run(step, snapshot, progress, stop)
+
+
+def run_stage(s: TrainSettings, name: str, stop: int | None = None) -> None:
+    """Run one stage by name."""
+    if name == "text":
+        run_text(s, stop=stop)
+    elif name == "encoder":
+        run_encoder(s, stop=stop)
+    elif name in ("full", "lora"):
+        run_alignment(s, name, stop=stop)
+    else:
+        raise ValueError(f"Unknown stage {name!r}; use one of {', '.join(STAGES)}.")
+
+
+def main() -> None:
+    """Entry of a stage process."""
+    parser = argparse.ArgumentParser(description="Run one stage of the embedded family's recipe.")
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--stop", type=int, default=None, help="end after so many steps, unsaved")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    run_stage(TrainSettings.load(args.work), args.stage, args.stop)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    main()
