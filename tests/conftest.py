@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from modgap.audio import Clip
 from modgap.models import SpeechLM, load_model
-from tests.tiny import make_tiny_checkpoint
+from tests.tiny import make_clip, make_tiny_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,9 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_model(tiny_folder: Path) -> SpeechLM:
     """That checkpoint, loaded."""
     return load_model(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def clip() -> Clip:
+    """A synthetic clip of 1.5 s."""
+    return make_clip()

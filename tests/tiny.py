@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -13,6 +14,8 @@ from transformers import (
     Qwen2AudioProcessor,
     WhisperFeatureExtractor,
 )
+
+from modgap.audio import Clip, load_clip
 
 # The template of the released checkpoints (transformers' processing_qwen2_audio.py), Apache-2.0.
 CHAT_TEMPLATE = (
@@ -122,3 +125,14 @@ def make_tiny_checkpoint(
     model.to(dtype).save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def make_clip(seconds: float = 1.5, *, rate: int = 16000, seed: int = 0) -> Clip:
+    """Make a clip that changes all the time: gliding tones under an envelope, and some noise."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    tones = sum(
+        np.sin(2 * np.pi * (f * t + rng.uniform(20, 90) * t**2)) for f in rng.uniform(120, 1200, 4)
+    )
+    wave = 0.1 * tones * (1 + np.sin(2 * np.pi * 3 * t + seed)) + 0.01 * rng.standard_normal(len(t))
+    return load_clip(wave.astype(np.float32), rate=rate, name=f"tones-{seed}")

@@ -1,0 +1,140 @@
+"""What the model answers, and whether that is right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from modgap.models.base import Progress, Prompt, SpeechLM
+
+Verdict = Literal["right", "wrong"]
+
+_NUMBERS = re.findall(
+    r"\w+",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty",
+)
+_DIGITS = {word: str(n) for n, word in enumerate(_NUMBERS)}
+
+# A letter that names an option: nothing but punctuation around it, at the start with a mark behind
+# it, or announced. "A" and "I" are words too, so they need a mark or an end behind them.
+_END = r"(?=\s*(?:$|[\n.,;:!?)\]\"'*]))"
+_ALONE = re.compile(r"[\W_]*([a-z])[\W_]*", re.IGNORECASE)
+_AT_START = re.compile(r"[\s(\[\"'*]*(?:([a-zA-Z])\s*[.):\]*]|([B-HJ-Z])\s+(?!or\b|and\b))")
+_ANNOUNCED = re.compile(
+    r"(?i:\b(?:answer|option|choice|letter)(?:\s+is|\s+would\s+be|\s*[:=])?\s*[:=]?\s*[(\[\"'*]*)"
+    rf"(?:([a-zA-Z])(?!\w){_END}|([B-HJ-Z])(?!\w))"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and the kind of prompt it is an answer to.
+
+    Attributes
+    ----------
+    text : str
+        Without special tokens.
+    tokens, token_ids, logprobs : tuples
+        As in `modgap.models.Generation`.
+    kind : "speech" or "text"
+    finished : bool
+        False when `max_new_tokens` cut the answer.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    kind: str
+    finished: bool = True
+
+
+def answer(
+    model: SpeechLM,
+    prompt: Prompt,
+    *,
+    max_new_tokens: int = 48,
+    temperature: float = 0.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Answer:
+    """Let the model answer one prompt; see `SpeechLM.generate` for the settings."""
+    made = model.generate(
+        prompt,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        progress=progress,
+    )
+    return Answer(
+        text=made.text,
+        tokens=made.tokens,
+        token_ids=made.token_ids,
+        logprobs=made.logprobs,
+        kind=prompt.kind,
+        finished=made.finished,
+    )
+
+
+def verdict(answer_text: str, reference: str | None) -> Verdict | None:
+    """Compare an answer with the known one by a fixed rule, not by judgement.
+
+    Both are compared as words: lower case, without punctuation, the numbers from zero to twenty as
+    digits. The answer is right if it is the reference or has it in it as whole words, else wrong;
+    "It is not Paris" therefore counts as right for "Paris".
+
+    A reference of one letter names an option. The answer's letter is then the last one that is
+    announced ("The answer is B", "option (b)"), else one at the start with a mark behind it ("B.",
+    "b) Paris", "(B) Paris"; "B Paris" too, but not "A mammal"), else the whole answer. An answer
+    that names no option cannot be judged by its letter.
+
+    Parameters
+    ----------
+    answer_text : str
+    reference : str or None
+
+    Returns
+    -------
+    "right", "wrong" or None
+        None if there is no reference, or no option letter to compare with.
+
+    Examples
+    --------
+    >>> verdict("It is Paris.", "paris")
+    'right'
+    >>> verdict("A mammal", "A") is None
+    True
+    """
+    wanted = _words(reference or "")
+    if not wanted:
+        return None
+    if len(wanted) == 1 and re.fullmatch("[a-z]", wanted[0]):
+        letter = _option(answer_text)
+        if letter is None:
+            return None if _words(answer_text) else "wrong"
+        return "right" if letter == wanted[0] else "wrong"
+    given = _words(answer_text)
+    n = len(wanted)
+    found = any(given[i : i + n] == wanted for i in range(len(given) - n + 1))
+    return "right" if found else "wrong"
+
+
+def _option(text: str) -> str | None:
+    announced = list(_ANNOUNCED.finditer(text))
+    match = announced[-1] if announced else _AT_START.match(text) or _ALONE.fullmatch(text)
+    if match is None:
+        return None
+    return next(group for group in match.groups() if group is not None).lower()
+
+
+def _words(text: str) -> list[str]:
+    """Split into comparable words; marks stay with their letters, decimals and signs in numbers."""
+    text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("−", "-")
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "'.,-" else " " for c in text)
+    kept = re.sub(r"(?<!\d)[.,]|[.,](?!\d)", " ", kept)
+    kept = re.sub(r"(?<=\S)-|-(?!\d)", " ", kept)
+    kept = re.sub(r"(?<!\S)'+|'+(?!\S)", " ", kept)
+    return [_DIGITS.get(word, word) for word in kept.split()]
