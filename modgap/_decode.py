@@ -23,7 +23,7 @@ _BLOCK = 1 << 16  # frames read at a time
 _ROUNDING = 0.05  # seconds; an `end` past the end by less is a rounded duration, not a mistake
 _CODECS = "aac,aac_latm,mp3,mp3float,opus,libopus,vorbis,libvorbis,flac,alac"
 _PCM = ",pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f32be,pcm_f64le"
-_DEMUXER = {"M4A": "mov", "WebM": "matroska", "AAC": "aac"}
+_DEMUXER = {"M4A": "mov", "WebM": "matroska", "AAC": "aac", "FLAC": "flac"}
 _DAMAGED = "The audio could not be decoded; the file may be damaged. Record or export it again."
 
 
@@ -143,7 +143,9 @@ def decode(
     data = strip_id3(data)
     kind = sniff(data)
     check_structure(kind, data)
-    blocks = _pyav_blocks(data, kind) if kind in _DEMUXER else _soundfile_blocks(data, kind)
+    # libsndfile cannot end a FLAC stream whose header leaves its length open.
+    with_pyav = kind in ("M4A", "WebM", "AAC") or (kind == "FLAC" and not _flac_samples(data))
+    blocks = _pyav_blocks(data, kind) if with_pyav else _soundfile_blocks(data, kind)
     window: Window | None = None
     try:
         for rate, block in blocks:
@@ -173,10 +175,10 @@ def _soundfile_blocks(data: bytes, kind: str) -> Blocks:
     except AudioError:
         raise
     except (sf.SoundFileError, RuntimeError, ValueError, TypeError, MemoryError, OSError) as error:
-        if not (promised and seen):
+        if not (promised and rate):
             raise AudioError(_DAMAGED) from error
     if seen < promised:
-        raise broken(f"it promises {promised / rate:.2f} s and {seen / rate:.2f} s can be read")
+        raise broken(f"its header promises {promised / rate:.2f} s, not all of which can be read")
 
 
 def _flac_samples(data: bytes) -> int:
