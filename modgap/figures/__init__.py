@@ -1,1 +1,38 @@
-"""Figures: pure functions from data to ``plotly.graph_objects.Figure``."""
+"""Figures: pure functions from data to ``plotly.graph_objects.Figure``.
+
+Every figure comes from a small frozen dataclass that checks its own invariants and knows its
+labels, units and range; ``.figure(dark=...)`` draws it, ``.table()`` gives the numbers behind it.
+"""
+
+from __future__ import annotations
+
+from modgap.figures.base import file_name, plot_config, standalone_html
+from modgap.figures.curves import LayerCurve, LayerCurves
+from modgap.figures.heatmap import AlignmentMap
+from modgap.figures.measures import MEASURES, Measure, measure
+from modgap.figures.scores import Panels, norms, path_scores
+from modgap.figures.sound import SoundPicture
+from modgap.figures.text import plain, shorten, visible
+from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
+
+__all__ = [
+    "MEASURES",
+    "AlignmentMap",
+    "AnswerTokens",
+    "LayerCurve",
+    "LayerCurves",
+    "Measure",
+    "Panels",
+    "SoundPicture",
+    "file_name",
+    "measure",
+    "norms",
+    "path_scores",
+    "plain",
+    "plot_config",
+    "shorten",
+    "speech_tokens",
+    "standalone_html",
+    "text_tokens",
+    "visible",
+]

@@ -1,4 +1,4 @@
-"""The alignment component: similarity of every speech and text position, in every layer, with sound.
+"""The alignment component: every speech against every text position, in every layer, with sound.
 
 Everything a view needs travels once, as one block of bytes: both matrices of all layers in eight
 bits, the paths, the exact values of the path's pairs, the envelope and the sound. A change of
@@ -62,7 +62,7 @@ def pack(
     paths: tuple[str, ...] = PATHS,
     cell: tuple[int, int] | None = None,
 ) -> bytes:
-    """The payload of a view that opens at `layer` (a layer number), `measure`, `paths` and `cell`."""
+    """The payload of a view that opens at layer number `layer`, `measure`, `paths` and `cell`."""
     with _lock:
         hit = _packed.get(view.id)
         if hit:

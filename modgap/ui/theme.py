@@ -19,7 +19,7 @@ _RD_BU = (
     "#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7",
     "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f",
 )  # fmt: skip
-# The same hues with a dark middle: values near 0 sink into a dark page, as they do into a light one.
+# The same hues with a dark middle, so that values near 0 sink into a dark page.
 _RD_BU_DARK = (
     "#b4dcff", "#79b5ef", "#4a8fd3", "#2f6aa8", "#224a76", "#1b2531",
     "#6b3325", "#a04a30", "#d0683f", "#f0946a", "#ffccab",
