@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modgap.dtw import Traced, best_on_paths, best_rows, trace
 from modgap.errors import ModgapError
-from modgap.pairwise import LayerProducts, check_pair, layer_products, similarity_matrices
+from modgap.pairwise import LayerStack, similarity_matrices
 from modgap.similarity import Coarse, coarse_of
 
 __all__ = [
@@ -93,6 +93,11 @@ def align(S: Array, D: Array) -> Alignment:
     S, D = _matrices(S, np.float32), _matrices(D, np.float32)
     if S.shape != D.shape:
         raise ModgapError(f"S and D must have one shape; got {S.shape} and {D.shape}.")
+    return _align(S, D)
+
+
+def _align(S: np.ndarray, D: np.ndarray) -> Alignment:
+    """``align`` for C-contiguous float32 matrices that are known to be finite."""
     cos, euc = trace((S, True), (D, False))
     rho_cos, reason_cos = monotonicity(cos.best)
     rho_euc, reason_euc = monotonicity(euc.best)
@@ -220,9 +225,10 @@ class PairMetrics:
     vectors; ``finish`` takes them off the device at once and does the rest for all layers together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_layers: int | None = None) -> None:
+        """``n_layers``: how many layers will come, where that is known (saves memory)."""
         self.layers: list[int] = []
-        self._products: list[LayerProducts] = []
+        self._stack = LayerStack() if n_layers is None else LayerStack(n_layers)
 
     def add(self, layer: int, H_s: Tensor, H_t: Tensor) -> None:
         """Take one layer's states; they are not kept.
@@ -232,20 +238,16 @@ class PairMetrics:
         layer : int
         H_s : Tensor, shape (T_s, d)
         H_t : Tensor, shape (T_t, d)
-            Hidden states of any floating dtype, on one device.
+            Hidden states of any floating dtype.
 
         Raises
         ------
         ModgapError
             Shapes that do not fit each other or the layers before, a layer given twice.
         """
-        check_pair(H_s, H_t, ndim=2)
         if layer in self.layers:
             raise ModgapError(f"Layer {layer} was already measured.")
-        products = layer_products(H_s, H_t)
-        if self._products and products.similarity.shape != self._products[0].similarity.shape:
-            raise ModgapError("All layers of a clip must have the same positions.")
-        self._products.append(products)
+        self._stack.add(H_s, H_t)
         self.layers.append(layer)
 
     def finish(self) -> tuple[Coarse, Alignment, np.ndarray, np.ndarray]:
@@ -263,14 +265,17 @@ class PairMetrics:
         ModgapError
             No layer was added; NaN or infinite states.
         """
-        if not self._products:
-            raise ModgapError("No layer was measured: choose at least one.")
-        coarse = coarse_of(self._products)
-        S = torch.stack([p.similarity for p in self._products])
-        D = torch.stack([p.distance for p in self._products])
-        s = torch.stack([p.speech_mean for p in self._products])
-        t = torch.stack([p.text_mean for p in self._products])
-        return coarse, align(S, D), s.float().cpu().numpy(), t.float().cpu().numpy()
+        products = self._stack.products()
+        S, D, s, t = (
+            x.float().cpu().numpy()
+            for x in (
+                products.similarity,
+                products.distance,
+                products.speech_mean,
+                products.text_mean,
+            )
+        )
+        return coarse_of(products), _align(S, D), s, t
 
 
 def _matrices(x: Array, dtype: type | None = None) -> np.ndarray:

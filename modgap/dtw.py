@@ -6,25 +6,17 @@ parallel loops abort the process where its fallback threading layer is entered f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import torch
 
+from modgap.kernels import compiled
+
 # Below this number of matrix cells, threads cost more than they save.
 _THREADED_CELLS = 1 << 19
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``numba.njit``, its machine code kept on disk where some folder for it can be written."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither __pycache__ nor the user's cache folder is writable
-        return numba.njit(nogil=True)(function)
 
 
 class Traced(NamedTuple):
@@ -95,7 +87,7 @@ def _trace_layers(matrices: np.ndarray, similar: bool, out: Traced, layers: slic
     best_on_paths(part, similar, paths, lengths, pairs)
 
 
-@_compiled
+@compiled()
 def best_rows(matrices, highest, best):
     """``best[k, j]`` = the row with the highest (lowest) entry of column j; ties: the first."""
     sign = np.float32(1 if highest else -1)
@@ -115,7 +107,7 @@ def best_rows(matrices, highest, best):
                 row[j] = i if better else row[j]
 
 
-@_compiled
+@compiled()
 def shortest_paths(matrices, similar, paths, lengths, totals):
     """Dynamic time warping of every matrix, equal to ``librosa.sequence.dtw`` in cost and path.
 
@@ -184,7 +176,7 @@ def shortest_paths(matrices, similar, paths, lengths, totals):
                 path[p, axis], path[q, axis] = path[q, axis], path[p, axis]
 
 
-@_compiled
+@compiled()
 def best_on_paths(matrices, highest, paths, lengths, pairs):
     """``pairs[k, j]``: the best of the rows that path k visits in column j; ties: the first."""
     sign = np.float32(1 if highest else -1)

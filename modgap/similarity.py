@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from modgap.errors import ModgapError
-from modgap.pairwise import LayerProducts, check_finite, check_pair, layer_products
+from modgap.pairwise import LayerProducts, layer_products
 
 Array = np.ndarray | Tensor
 
@@ -65,23 +65,15 @@ def coarse(speech: Tensor, text: Tensor) -> Coarse:
     ModgapError
         Shapes that do not fit, no positions, NaN or infinite states.
     """
-    check_pair(speech, text, ndim=3)
-    return coarse_of([layer_products(s, t) for s, t in zip(speech, text, strict=True)])
+    return coarse_of(layer_products(speech, text))
 
 
-def coarse_of(layers: list[LayerProducts]) -> Coarse:
-    """Coarse measures from the products of each layer, all of one clip."""
-    s_norm = torch.stack([layer.speech_norm for layer in layers])
-    t_norm = torch.stack([layer.text_norm for layer in layers])
-    check_finite(s_norm, t_norm)
-    s = _float64(torch.stack([layer.speech_mean for layer in layers]))
-    t = _float64(torch.stack([layer.text_mean for layer in layers]))
+def coarse_of(products: LayerProducts) -> Coarse:
+    """Coarse measures from the products of the layers of one clip."""
+    s, t = _float64(products.speech_mean), _float64(products.text_mean)
+    t_norm = products.text_norm
     over_speech = torch.stack(
-        [
-            torch.stack([layer.to_mean_cos for layer in layers]),
-            torch.stack([layer.to_mean_dist for layer in layers]),
-            s_norm,
-        ]
+        [products.mean_cos[..., 0], products.mean_dist[..., 0], products.speech_norm]
     )
     (cos_25, dist_25, s_25), (_, _, s_50), (cos_75, dist_75, s_75) = np.quantile(
         _float64(over_speech), [0.25, 0.5, 0.75], axis=-1
@@ -248,7 +240,7 @@ def linear_cka(X: Array, Y: Array) -> float:
 
 def _float64(x: Array) -> np.ndarray:
     if isinstance(x, Tensor):
-        return x.detach().double().cpu().numpy()
+        return x.detach().cpu().double().numpy()
     return np.asarray(x, np.float64)
 
 
