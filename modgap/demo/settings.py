@@ -46,6 +46,8 @@ class TrainSettings:
         The adapters add ``lora_scale * B @ A``.
     snapshots : int
         Equally spaced snapshots along stage C (some are picked for shipping).
+    save_seconds : float
+        Time between two saved states: what a kill can cost.
     clips_limit : int or None
         Only the first so many training clips (tests).
     """
@@ -68,6 +70,7 @@ class TrainSettings:
     rank: int = 32
     lora_scale: float = 2.0
     snapshots: int = 12
+    save_seconds: float = 120.0
     clips_limit: int | None = None
     shape: Shape = field(default_factory=Shape)
     mix: SpeechMix = field(default_factory=SpeechMix)

@@ -99,7 +99,8 @@ def run_text(s: TrainSettings, progress: Progress | None = None, stop: int | Non
     model = build_text(s.shape, prompts, s.seed).to(device()).train()
     sampler = TextSampler(prompts, s.seed)
     parameters = _named(model)
-    settings = LoopSettings("text", s.text_steps, min(100, s.text_steps // 10 + 1))
+    settings = LoopSettings("text", s.text_steps, min(100, s.text_steps // 10 + 1),
+                            save_every_seconds=s.save_seconds)  # fmt: skip
     run = Run(s.work / "text", parameters, dict.fromkeys(parameters, s.text_lr), settings)
 
     def step(n: int) -> dict[str, float]:
@@ -132,7 +133,8 @@ def run_encoder(
     tower = build_speech(s.shape, prompts, s.seed + 1).model.audio_tower
     model = Encoder(tower, s.shape.width).to(device()).train()
     parameters = _named(model)
-    settings = LoopSettings("encoder", s.encoder_steps, min(200, s.encoder_steps // 10 + 1), 0.1)
+    settings = LoopSettings("encoder", s.encoder_steps, min(200, s.encoder_steps // 10 + 1), 0.1,
+                            save_every_seconds=s.save_seconds)  # fmt: skip
     run = Run(s.work / "encoder", parameters, dict.fromkeys(parameters, s.encoder_lr), settings)
 
     def step(n: int) -> dict[str, float]:
@@ -202,7 +204,8 @@ def run_alignment(
     rates = {n: s.lora_lr if ".lora_" in n else s.full_lr for n in parameters}
     steps = s.full_steps if strategy == "full" else s.lora_steps
     shots = tuple(round(steps * (i + 1) / s.snapshots) for i in range(s.snapshots))
-    settings = LoopSettings(strategy, steps, min(100, steps // 10 + 1), snapshots=shots)
+    settings = LoopSettings(strategy, steps, min(100, steps // 10 + 1), snapshots=shots,
+                            save_every_seconds=s.save_seconds)  # fmt: skip
     run = Run(s.work / strategy, parameters, rates, settings)
     decoder, head = model.model.language_model, model.lm_head.weight
     dev = device()
