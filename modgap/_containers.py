@@ -67,7 +67,7 @@ def strip_id3(data: bytes) -> bytes:
     return data
 
 
-def check_structure(kind: str, data: bytes) -> None:
+def check_structure(kind: str, data: bytes, size: int) -> None:
     """Refuse a file whose container says that something is missing.
 
     WAV: the data chunk promises a frame or more than is there (streamed files with an unknown
@@ -76,6 +76,15 @@ def check_structure(kind: str, data: bytes) -> None:
     WebM: an element runs over the end. FLAC is checked by its sample count, while decoding.
     Not detectable: an MP3 without a Xing/Info header, raw AAC, a streamed WAV, a FLAC of unknown
     length, and OGG or WebM that ends between two pages or blocks (live recordings end so too).
+
+    Parameters
+    ----------
+    kind : str
+        From `sniff`.
+    data : bytes
+        The file without leading ID3 tags.
+    size : int
+        Its size with them (some encoders count them in).
 
     Raises
     ------
@@ -87,7 +96,7 @@ def check_structure(kind: str, data: bytes) -> None:
     elif kind == "OGG":
         _check_ogg(data)
     elif kind == "MP3":
-        _check_mp3(data)
+        _check_mp3(data, size)
     elif kind == "M4A":
         _check_mp4(data)
     elif kind == "WebM":
@@ -135,7 +144,7 @@ def _check_ogg(data: bytes) -> None:
         at = end
 
 
-def _check_mp3(data: bytes) -> None:
+def _check_mp3(data: bytes, whole: int) -> None:
     if len(data) < 4:
         raise broken("it holds less than one frame")
     mpeg1, mono = data[1] & 0x18 == 0x18, data[3] & 0xC0 == 0xC0
@@ -146,8 +155,8 @@ def _check_mp3(data: bytes) -> None:
     if flags & 2:
         field = at + 8 + (4 if flags & 1 else 0)
         promised = int.from_bytes(data[field : field + 4], "big")
-        if promised > len(data):
-            raise broken(f"it promises {promised:,} bytes of sound and holds {len(data):,}")
+        if promised > whole:
+            raise broken(f"it promises {promised:,} bytes of sound and holds {whole:,}")
 
 
 def _check_mp4(data: bytes) -> None:

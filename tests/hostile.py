@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from tests.encode import sample_file, tone, video_only, with_soundfile
+from tests.encode import sample_file, tone, video_only, with_pyav, with_soundfile
 
 NOT_AUDIO = "not an audio file"
 BREAKS_OFF = "breaks off"
@@ -284,6 +284,8 @@ def _phones_and_browsers() -> dict[str, Hostile]:
         "mp4_time_scale_0": (patched(m4a, mdhd + 16, bytes(4)), None),
         "mp4_damaged_sound": (patched(m4a, mdat + 500, rng.bytes(1_000)), None),
         "mp4_video_only": (video_only("mp4", "mpeg4"), "no sound track"),
+        "mp4_other_codec": (with_pyav(tone(0.3, 48_000), 48_000, "mp4", "ac3"), "coded as ac3"),
+        "mp4_unknown_codec": (m4a.replace(b"mp4a", b"zzzz"), None),
         "mp4_compressed_index": (ftyp + atom(b"moov", atom(b"cmov", bytes(99))), "compressed"),
         "mp4_nested_500_deep": (ftyp + atom(b"moov", _nested(500)), None),
         "aac_one_header": (aac[:7], None),
