@@ -214,7 +214,7 @@ def monotonicity(i_star: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]
     j = np.arange(n_tokens) - (n_tokens - 1) / 2
     spread = (ranks**2).sum(1)
     rho = np.full(n_layers, np.nan)
-    np.divide(ranks @ j, np.sqrt(spread * (j @ j)), out=rho, where=spread > 0)
+    np.divide((ranks * j).sum(1), np.sqrt(spread * (j * j).sum()), out=rho, where=spread > 0)
     return np.clip(rho, -1, 1), tuple(None if s > 0 else ALL_EQUAL for s in spread)
 
 
