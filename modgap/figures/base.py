@@ -77,7 +77,7 @@ def template_name(dark: bool) -> str:
 
 
 def layer_axis(layers: Sequence[int], *, title: bool = True) -> dict[str, Any]:
-    """An x axis of whole layer numbers, at most 13 of them named; layer 0 is what enters layer 1."""
+    """An x axis of whole layer numbers, 13 of them named at most; 0 is what enters layer 1."""
     lo, hi = min(layers), max(layers)
     step = next(s for s in (1, 2, 4, 5, 8, 10, 20, 50, 100, 10**9) if (hi - lo) / s <= 12)
     ticks = [n for n in range(lo, hi + 1) if n % step == 0]
@@ -103,7 +103,7 @@ def seconds_ticks(times: np.ndarray, count: int = 10) -> tuple[list[float], list
     mag = 10.0 ** np.floor(np.log10(raw))
     step = next(m * mag for m in (1, 2, 5, 10) if m * mag >= raw * 0.999)
     digits = max(0, -int(np.floor(np.log10(step) + 1e-9)))
-    at = np.arange(np.ceil(lo / step - 1e-9), np.floor(hi / step + 1e-9) + 1) * step
+    at = np.arange(np.ceil(lo / step - 1e-9), np.floor(hi / step + 1e-9) + 1) * step + 0.0
     edges = np.append(times[:, 0], hi)
     where = np.interp(at, edges, np.arange(len(edges)) - 0.5)
     return where.tolist(), [f"{t:.{digits}f}" for t in at]

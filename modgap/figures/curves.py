@@ -127,9 +127,6 @@ def add_curves(
     """Draw into `fig`, or its panel ``{"row": r, "col": c}``; styles are counted from `first`."""
     p, m = palette(dark), curves.measure
     where: dict[str, Any] = dict(at or {})
-    if m.reference is not None:
-        line = {"color": p.axis, "width": 1}
-        fig.add_hline(y=m.reference, line=line, layer="below", **where)
     for n, c in enumerate(curves.curves, start=first):
         colour, group = p.series[n % len(p.series)], f"{m.key}-{n}"
         x = c.layers.astype(np.int32)
@@ -159,3 +156,6 @@ def add_curves(
             hovertemplate=f"%{{y:.{m.digits}f}}{tail}",
         )
         fig.add_trace(line_trace, **where)
+    if m.reference is not None:
+        line = {"color": p.axis, "width": 1}
+        fig.add_hline(y=m.reference, line=line, layer="below", **where)

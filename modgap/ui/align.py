@@ -155,7 +155,7 @@ def _event(view: AlignmentView, state: Any, start: tuple[Any, ...]) -> AlignEven
     """The component's state, checked: it comes from a browser."""
     opening = view.layers[view.index(start[0])]
     layer, measure, paths = state.get("layer"), state.get("measure"), state.get("paths")
-    if not isinstance(layer, int) or layer not in view.layers:
+    if type(layer) is not int or layer not in view.layers:  # True is an int, too
         layer = opening
     if measure not in MEASURES:
         measure = start[1] if start[1] in MEASURES else MEASURES[0]

@@ -52,7 +52,7 @@ class View {
   lut() { return this.d.luts[this.measure === 'euclidean' ? 2 : this.dark ? 1 : 0]; }
 
   size() {
-    const T = this.d.head.T, wave = this.d.envelope ? 54 : 6;
+    const T = this.d.head.T, wave = this.d.envelope ? 54 : 24;
     this.stack.style.height = clamp(T * 15, 220, 470) + wave + 40 + 'px';
     this.resize();
   }
@@ -64,7 +64,7 @@ class View {
     for (const s of ['.base', '.over']) { const c = this.q(s); c.width = Math.round(r.width * this.dpr); c.height = Math.round(r.height * this.dpr); }
     this.g = layout(this, r.width, r.height, this.q('.base').getContext('2d'));
     this.paint();
-    if (Math.abs((this.thumbWidth || 0) - r.width) > 1) { this.thumbWidth = r.width; paintThumbs(this); }
+    if (Math.abs((this.thumbWidth || 0) - r.width) > 1) { this.thumbWidth = r.width; gridThumbs(this, r.width); paintThumbs(this); }
   }
 
   refresh(thumbs) {
@@ -168,9 +168,10 @@ class View {
     const b = body.getContext('2d');
     b.scale(scale, scale); paint(this, g, b);
     c.scale(scale, scale); c.fillStyle = this.ink.page; c.fillRect(0, 0, g.w, g.h + head);
-    c.fillStyle = this.ink.text; c.font = this.font(14, 600); c.textBaseline = 'middle';
-    const h = this.d.head, title = `${h.title} \u00b7 layer ${layerName(h.layers[this.k])} \u00b7 ${this.measure === 'cosine' ? 'cosine similarity' : 'Euclidean distance'}`;
-    c.fillText(clipText(c, title, g.w - 24), 12, head / 2); c.drawImage(body, 0, head, g.w, g.h);
+        const h = this.d.head, title = `${h.title} \u00b7 layer ${layerName(h.layers[this.k])} \u00b7 ${this.measure === 'cosine' ? 'cosine similarity' : 'Euclidean distance'}`;
+    const key = pathKey(this, c, g.w - 12, head / 2);
+    c.fillStyle = this.ink.text; c.font = this.font(14, 600); c.textBaseline = 'middle'; c.textAlign = 'left';
+    c.fillText(clipText(c, title, g.w - 36 - key), 12, head / 2); c.drawImage(body, 0, head, g.w, g.h);
     out.toBlob((blob) => {
       const a = document.createElement('a'), url = URL.createObjectURL(blob);
       a.href = url; a.download = `${h.name.replace(/[^\p{L}\p{N}._-]+/gu, '_')}-layer${h.layers[this.k]}-${this.measure}.png`;

@@ -6,7 +6,7 @@ function layout(v, w, h, ctx) {
   let widest = 40;
   for (let j = 0; j < labels.length; j += Math.ceil(labels.length / 400)) widest = Math.max(widest, ctx.measureText(labels[j]).width);
   const left = Math.round(Math.min(widest + 30, Math.max(84, w * 0.17))), right = 62, bottom = 40;
-  const wave = v.d.envelope ? 46 : 0, top = wave + (wave ? 8 : 6);
+  const wave = v.d.envelope ? 46 : 0, top = wave + (wave ? 8 : 24);
   return { w, h, wave: { x: left, y: 2, w: w - left - right, h: wave },
     plot: { x: left, y: top, w: w - left - right, h: h - top - bottom },
     bar: { x: w - right + 12, y: top, w: 12, h: h - top - bottom } };

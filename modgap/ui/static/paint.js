@@ -112,17 +112,50 @@ function paintBar(v, g, c) {
     c.fillStyle = `rgb(${q & 255},${(q >> 8) & 255},${(q >> 16) & 255})`; c.fillRect(b.x, b.y + y, b.w, 1.5);
   }
   c.strokeStyle = v.ink.axis; c.lineWidth = 1; c.strokeRect(b.x - 0.5, b.y - 0.5, b.w + 1, b.h + 1);
-  const ticks = niceTicks(low, top, 4);
+  const ticks = niceTicks(low, top, 4), at = ticks.at.map((t) => [t, signed(t, ticks.digits)]);
+  if (!cos) {
+    const room = (13 / b.h) * top; // the upper end has no round number: it is named as it is
+    while (at.length && top - at[at.length - 1][0] < room) at.pop();
+    at.push([top, top.toFixed(stepDigits(top))]);
+  }
   c.fillStyle = v.ink.text; c.font = v.font(11); c.textAlign = 'left'; c.textBaseline = 'middle';
   c.beginPath();
-  for (const t of ticks.at) {
+  for (const [t, text] of at) {
     const y = Math.round(b.y + (1 - (t - low) / (top - low)) * b.h) + 0.5;
     c.moveTo(b.x + b.w + 1, y); c.lineTo(b.x + b.w + 4, y);
-    c.fillText(signed(t, ticks.digits), b.x + b.w + 7, y);
+    c.fillText(text, b.x + b.w + 7, y);
   }
   c.stroke();
-  c.fillStyle = v.ink.muted; c.font = v.font(12); c.textBaseline = 'top'; c.textAlign = 'center';
-  c.fillText(cos ? 'cosine' : 'distance', b.x + b.w / 2 + 8, b.y + b.h + 8);
+  c.fillStyle = v.ink.muted; c.font = v.font(12); c.textBaseline = 'alphabetic'; c.textAlign = 'left';
+  c.fillText(cos ? 'cosine' : 'distance', b.x - 1, b.y - 10);
+}
+
+// A label that stands out over what the base canvas has written there.
+function tag(v, c, text, x, y, align) {
+  c.font = v.font(12, 600);
+  const w = c.measureText(text).width + 10, left = align === 'right' ? x - w + 5 : x - w / 2;
+  c.fillStyle = v.ink.primary; c.beginPath(); c.roundRect(left, y - 9, w, 18, 4); c.fill();
+  c.fillStyle = v.ink.page; c.textAlign = 'left'; c.textBaseline = 'middle'; c.fillText(text, left + 5, y + 0.5);
+}
+
+// The key to the paths, for the saved picture: written leftwards from x; its width is returned.
+function pathKey(v, c, x, y) {
+  const from = x;
+  c.font = v.font(12); c.textAlign = 'right'; c.textBaseline = 'middle';
+  for (const kind of ['dtw', 'argmax']) if (v.paths.has(kind)) {
+    const text = kind === 'dtw' ? 'DTW path' : v.measure === 'cosine' ? 'argmax path' : 'argmin path';
+    c.fillStyle = v.ink.text; c.fillText(text, x, y);
+    x -= c.measureText(text).width + 8;
+    if (kind === 'dtw') {
+      c.beginPath(); c.moveTo(x - 22, y); c.lineTo(x, y);
+      for (const [lw, col] of [[4.4, '#111'], [1.9, '#fff']]) { c.lineWidth = lw; c.strokeStyle = col; c.stroke(); }
+      x -= 38;
+    } else {
+      c.fillStyle = '#f0e442'; c.strokeStyle = '#111'; c.lineWidth = 1.4; c.beginPath(); c.arc(x - 4, y, 4, 0, 7); c.fill(); c.stroke();
+      x -= 24;
+    }
+  }
+  return from - x;
 }
 
 // What moves: the pointer's cross, the box being drawn, the sound's place.
@@ -133,12 +166,9 @@ function paintOver(v, g, c) {
     const [i, j] = v.hover, x = xOf(v, g, i), y = yOf(v, g, j), w = Math.max(1, xOf(v, g, i + 1) - x), h = Math.max(1, yOf(v, g, j + 1) - y);
     c.save(); c.beginPath(); c.rect(p.x, top, p.w, p.y + p.h - top); c.clip();
     c.fillStyle = v.ink.cross; c.fillRect(x, top, w, p.y + p.h - top); c.fillRect(p.x, y, p.w, h); c.restore();
-    const label = clipText((c.font = v.font(12, 600), c), v.d.head.labels[j], p.x - 24), tw = c.measureText(label).width, ly = clamp(y + h / 2, p.y + 8, p.y + p.h - 8);
-    c.fillStyle = v.ink.page; c.fillRect(18, ly - 9, p.x - 22, 18);
-    c.fillStyle = v.ink.primary; c.fillRect(p.x - 5, ly - 0.5, 4, 1); c.textAlign = 'right'; c.textBaseline = 'middle'; c.fillText(label, p.x - 9, ly);
-    const t = v.d.times[2 * i].toFixed(2), lx = clamp(x + w / 2, p.x + 16, p.x + p.w - 16);
-    c.fillStyle = v.ink.page; c.fillRect(lx - 20, p.y + p.h + 6, 40, 16);
-    c.fillStyle = v.ink.primary; c.textAlign = 'center'; c.textBaseline = 'top'; c.fillText(t, lx, p.y + p.h + 8);
+    c.font = v.font(12, 600);
+    tag(v, c, clipText(c, v.d.head.labels[j], p.x - 24), p.x - 9, clamp(y + h / 2, p.y + 9, p.y + p.h - 9), 'right');
+    tag(v, c, v.d.times[2 * i].toFixed(2), clamp(x + w / 2, p.x + 16, p.x + p.w - 16), p.y + p.h + 14, 'center');
   }
   if (v.box) {
     const [ax, ay, bx, by] = v.box;

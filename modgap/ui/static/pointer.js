@@ -47,8 +47,9 @@ function listen(v, stack, act) {
   };
   stack.onkeydown = (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
-    const { S, T, K } = v.d.head, step = e.shiftKey ? 10 : 1, [i, j] = v.cell || [Math.floor(v.win.x0), Math.floor(v.win.y0)];
-    const fresh = !v.cell, go = (di, dj) => act.choose(fresh ? [i, j] : [clamp(i + di, 0, S - 1), clamp(j + dj, 0, T - 1)], {});
+    const { S, T, K } = v.d.head, step = e.shiftKey ? 10 : 1, top = Math.floor(v.win.y0);
+    const fresh = !v.cell, [i, j] = v.cell || [v.d.argmax[v.measure][v.k * T + top], top], // first on the path
+      go = (di, dj) => act.choose(fresh ? [i, j] : [clamp(i + di, 0, S - 1), clamp(j + dj, 0, T - 1)], {});
     const keys = {
       ArrowLeft: () => go(-step, 0), ArrowRight: () => go(step, 0), ArrowUp: () => go(0, -step), ArrowDown: () => go(0, step),
       Home: () => act.choose([0, j], {}), End: () => act.choose([S - 1, j], {}),

@@ -19,6 +19,12 @@ function buildThumbs(v, box, pick) {
   };
 }
 
+// Rows as even as they can be, each picture at least 92 pixels wide.
+function gridThumbs(v, width) {
+  const K = v.d.head.K, most = Math.max(1, Math.floor((width + 6) / 98)), cols = Math.ceil(K / Math.ceil(K / most));
+  v.q('.thumbs').style.gridTemplateColumns = `repeat(${cols}, minmax(0, 1fr))`;
+}
+
 function paintThumbs(v) {
   const mine = (v.thumbRun = (v.thumbRun || 0) + 1), spare = document.createElement('canvas'), lut = v.lut();
   let k = 0;
