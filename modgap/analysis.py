@@ -20,7 +20,7 @@ from .analysis_result import Analysis
 from .analysis_tables import layer_table, token_table
 from .answers import answer
 from .audio import Clip
-from .capture import PairedStates, capture_pair, check_layers, stream_pair
+from .capture import PairedStates, capture_pair, stream_pair
 from .errors import SettingsError, StoreError
 from .models.base import PromptPair, SpeechLM
 from .settings import METHOD_VERSION, AnalysisSettings, analysis_key, check_text, digest
@@ -97,7 +97,11 @@ def analyze(
         unknown = sorted(set(overrides) - set(AnalysisSettings.__dataclass_fields__))
         raise SettingsError(f"Unknown setting {', '.join(unknown)!r}.") from None
     check_text("transcript", transcript)
-    check_layers(model, settings.layers)
+    if settings.layers is not None and settings.layers[-1] > model.n_layers:
+        raise SettingsError(
+            f"Layer {settings.layers[-1]} does not exist: this model has layers 0 to "
+            f"{model.n_layers}, where 0 is what enters the first decoder layer."
+        )
     if not isinstance(clip, Clip):
         raise SettingsError("The clip must be a Clip: make one with modgap.load_clip(...).")
     about = _model_info(model)

@@ -142,7 +142,7 @@ def save(analysis: Analysis, folder: str | Path, *, states: bool = False) -> tup
     summary["files"] = {n: hashlib.sha256(b).hexdigest() for n, b in blobs.items()}
     blobs["analysis.json"] = to_json(summary, ascii_only=False).encode()
     try:
-        _check_folder(folder)
+        check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         _write_all(folder, blobs)
     except OSError as problem:
@@ -153,8 +153,16 @@ def save(analysis: Analysis, folder: str | Path, *, states: bool = False) -> tup
     return tuple(folder / name for name in FILES if name in blobs)
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse to write over files of these names that no analysis has made."""
+def check_folder(folder: Path) -> None:
+    """Refuse a folder where `save` would write over files that no analysis has made.
+
+    Raises
+    ------
+    StoreError
+        It holds such a file, or is a file itself.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file: choose a folder to write the results to.")
     taken = [name for name in FILES if (folder / name).exists()]
     if not taken:
         return
