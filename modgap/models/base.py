@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 
-from modgap.errors import AudioError, ModelError, SettingsError
+from modgap.errors import ModelError
 from modgap.models.decoding import decode
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
-from modgap.models.template import CONTENT, INSTRUCTION, SYSTEM, ChatTokenizer, Frame
-
-if TYPE_CHECKING:
-    from modgap.audio import Clip
+from modgap.models.prompting import PromptMaker
+from modgap.models.template import ChatTokenizer
 
 __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechLM"]
 
 Progress = Callable[[float, str], Any]
 
 
-class SpeechLM(ABC):
+class SpeechLM(PromptMaker):
     """A speech language model: prompts in, hidden states and answers out.
 
     A family is a subclass in the module named after its transformers model type; it says how the
@@ -75,185 +71,14 @@ class SpeechLM(ABC):
         self.max_length = int(getattr(self.decoder.config, "max_position_embeddings", 0)) or None
         self.eos_ids = _eos_ids(hf, self.tokenizer)
 
-    # ---- what a family says -------------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def sampling_rate(self) -> int:
-        """Rate in Hz at which the model hears."""
-
-    @property
-    @abstractmethod
-    def max_seconds(self) -> float | None:
-        """Longest clip the model takes whole, or None."""
-
-    @property
-    @abstractmethod
-    def audio_slot(self) -> str:
-        """What the chat template writes where the clip goes."""
-
-    @abstractmethod
-    def encode_audio(self, wave: np.ndarray) -> tuple[dict[str, torch.Tensor], list[int], int]:
-        """Features, the ids of the placeholders, and how many of them are not padding silence.
-
-        `wave` is float32 mono at `sampling_rate`. The features are keyword arguments of the
-        transformers model's forward.
-        """
-
-    @property
-    @abstractmethod
-    def seconds_per_position(self) -> float:
-        """Time that one speech position covers."""
-
-    # ---- prompts ------------------------------------------------------------------------------
-
-    def prepare(
-        self,
-        clip: Clip,
-        transcript: str,
-        *,
-        instruction: str = "",
-        system: str | None = None,
-        markers: Markers = "keep",
-    ) -> PromptPair:
-        """Build the speech prompt and the text prompt of one clip (method, section 1).
-
-        Parameters
-        ----------
-        clip : Clip
-        transcript : str
-            What is said, read as plain text even where it looks like a special token.
-        instruction : str
-            A typed question or task, the same in both prompts.
-        system : str or None
-            System message; None leaves what the model's chat template does by itself.
-        markers : "keep" or "drop"
-            With "keep" the text prompt keeps the audio markers around the transcript; with "drop"
-            it is the prompt of a plain typed message. The speech prompt is the same in both.
-
-        Raises
-        ------
-        AudioError
-            The clip is longer than the model takes, or too short to fill two positions.
-        SettingsError
-            The transcript is empty, `markers` is unknown, or the prompt is too long.
-        """
-        return PromptPair(
-            speech=self.speech_prompt(clip, instruction=instruction, system=system),
-            text=self.text_prompt(
-                transcript, instruction=instruction, system=system, markers=markers
-            ),
-            markers=markers,
-            instruction=instruction,
-            transcript=transcript,
-            system=system,
-        )
-
-    def speech_prompt(
-        self, clip: Clip, *, instruction: str = "", system: str | None = None
-    ) -> Prompt:
-        """Build the prompt with the clip in the user's turn; see `prepare`."""
-        if self.max_seconds is not None and clip.seconds > self.max_seconds + 1e-6:
-            raise AudioError(
-                f"The clip lasts {clip.seconds:.2f} s, but {self.name} takes at most "
-                f"{self.max_seconds:g} s. Choose a part of it with start and end, "
-                f"for example start=0, end={self.max_seconds:g}."
-            )
-        wave = clip.resample(self.sampling_rate)
-        if self.max_seconds is not None:
-            # Resampling may round up by a sample; the check above is what refuses long clips.
-            wave = wave[: round(self.max_seconds * self.sampling_rate)]
-        features, placeholders, n = self.encode_audio(wave)
-        frame, words = self._audio_frame(instruction, system)
-        prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
-        positions = torch.arange(len(placeholders), device=self.device) + len(prefix)
-        starts = np.arange(n, dtype=np.float64) * self.seconds_per_position
-        ends = np.minimum(starts + self.seconds_per_position, clip.seconds)
-        return Prompt(
-            kind="speech",
-            inputs=self._inputs([*prefix, *placeholders, *suffix], features),
-            content=positions[:n],
-            pad_content=positions[n:],
-            length=self._checked(len(prefix) + len(placeholders) + len(suffix)),
-            times=np.stack([starts, ends], axis=1),
-        )
-
-    def text_prompt(
-        self,
-        transcript: str,
-        *,
-        instruction: str = "",
-        system: str | None = None,
-        markers: Markers = "keep",
-    ) -> Prompt:
-        """Build the prompt with the transcript in the user's turn; see `prepare`."""
-        if not transcript.strip():
-            raise SettingsError("The transcript is empty: type the words that are said.")
-        if markers not in ("keep", "drop"):
-            raise SettingsError(f'markers is "keep" or "drop", not {markers!r}.')
-        make = self._audio_frame if markers == "keep" else self._plain_frame
-        frame, words = make(instruction, system)
-        prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
-        ids, spans = self.chat.content(transcript)
-        whole = self.chat.ids(CONTENT.join(frame), {**words, CONTENT: transcript})
-        notes = () if whole == [*prefix, *ids, *suffix] else (_BORDER_NOTE,)
-        return Prompt(
-            kind="text",
-            inputs=self._inputs([*prefix, *ids, *suffix], {}),
-            content=torch.arange(len(ids), device=self.device) + len(prefix),
-            pad_content=torch.empty(0, dtype=torch.long, device=self.device),
-            length=self._checked(len(prefix) + len(ids) + len(suffix)),
-            pieces=tuple(transcript[a:b] for a, b in spans),
-            spans=spans,
-            notes=notes,
-        )
-
-    def audio_message(self) -> dict[str, str]:
-        """The entry of a chat message that stands for the clip."""
-        return {"type": "audio", "audio_url": "clip"}
-
-    def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        content: list[dict[str, str]] = [self.audio_message()]
-        if instruction:
-            content.append({"type": "text", "text": INSTRUCTION})
-        return self._frame(content, self.audio_slot, instruction, system)
-
-    def _plain_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        content = f"{CONTENT}\n{INSTRUCTION}" if instruction else CONTENT
-        return self._frame(content, CONTENT, instruction, system)
-
-    def _frame(
-        self, content: Any, slot: str, instruction: str, system: str | None
-    ) -> tuple[Frame, dict[str, str]]:
-        messages = [{"role": "user", "content": content}]
-        if system is not None:
-            messages.insert(0, {"role": "system", "content": SYSTEM})
-        return self.chat.frame(messages, slot), {INSTRUCTION: instruction, SYSTEM: system or ""}
-
-    def _inputs(
-        self, ids: Sequence[int], features: Mapping[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
-        # No attention mask: one unpadded sequence is masked causally all the same, and for less.
-        inputs = {"input_ids": torch.tensor([list(ids)], device=self.device)}
-        for key, value in features.items():
-            dtype = self.dtype if value.is_floating_point() else value.dtype
-            inputs[key] = value.to(self.device, dtype)
-        return inputs
-
-    def _checked(self, length: int) -> int:
-        if self.max_length is not None and length > self.max_length:
-            raise SettingsError(
-                f"The prompt has {length} tokens, but {self.name} takes at most "
-                f"{self.max_length}: shorten the transcript or the instruction."
-            )
-        return length
-
     # ---- passes -------------------------------------------------------------------------------
 
     @property
     def device(self) -> torch.device:
         """Where prompts go in (with a device map: where the embeddings are)."""
-        return next(self.embeddings.parameters()).device
+        device = next(self.embeddings.parameters()).device
+        # accelerate keeps offloaded weights off any device and moves inputs by itself.
+        return torch.device("cpu") if device.type == "meta" else device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -339,12 +164,6 @@ class SpeechLM(ABC):
             "seconds_per_position": self.seconds_per_position,
             "max_length": self.max_length,
         }
-
-
-_BORDER_NOTE = (
-    "The model's tokenizer would merge letters of the transcript with what stands beside it; here "
-    "the transcript is tokenised alone, so that its positions hold its words and nothing else."
-)
 
 
 def _unwrap(module: Any) -> Any:

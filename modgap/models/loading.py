@@ -6,14 +6,14 @@ is that family's adapter.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
-import json
+import os
 import pkgutil
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 import modgap.models as package
 from modgap.errors import ModelError
 from modgap.models.base import SpeechLM
+from modgap.models.explain import explained, first_line
 from modgap.models.identity import identity
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -44,22 +45,28 @@ class ModelEntry:
         One line for a list.
     shipped : bool
         Whether it comes with modgap; the others are fetched from the hub when they are loaded.
+    details : dict
+        For the embedded family what is known of the checkpoint: strategy, step, accuracies.
     """
 
     name: str
     description: str
     shipped: bool
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def list_models() -> list[ModelEntry]:
-    """List the embedded family and, per adapter, a released checkpoint it is made for."""
+    """List the embedded family and, per adapter, a released checkpoint it is made for.
+
+    An installation without the embedded weights lists the others.
+    """
+    family = importlib.import_module("modgap.demo.family")
     entries = []
-    if importlib.util.find_spec("modgap.demo.family") is not None:
-        family = importlib.import_module("modgap.demo.family")
-        entries = [
-            ModelEntry(name, _one_line(family.describe(name)), shipped=True)
-            for name in family.names()
-        ]
+    # Any other error than missing weights is a defect that should be seen.
+    with contextlib.suppress(FileNotFoundError):
+        for name in family.names():
+            details = family.describe(name)
+            entries.append(ModelEntry(name, _embedded(details), True, details))
     for model_type in known_types():
         adapter = _adapter(model_type)
         entries += [
@@ -68,8 +75,10 @@ def list_models() -> list[ModelEntry]:
     return entries
 
 
-def _one_line(description: Any) -> str:
-    return description if isinstance(description, str) else str(description["description"])
+def _embedded(details: dict[str, Any]) -> str:
+    trained = {"full": "fully fine-tuned", "lora": "LoRA"}
+    strategy = trained.get(details["strategy"], details["strategy"])
+    return f"embedded, {strategy}, step {details['step']} of {details['steps']}"
 
 
 def known_types() -> list[str]:
@@ -109,7 +118,8 @@ def load_model(
     trust_remote_code : bool
         Whether code that a checkpoint brings may run on this machine.
     cache_dir : str or Path, optional
-        Where downloads and checkpoints put together from parts are kept.
+        Where downloads and checkpoints put together from parts are kept; by default the hub's own
+        cache, and ``models`` in the cache of modgap.
 
     Raises
     ------
@@ -129,13 +139,15 @@ def load_model(
 
     import transformers
 
-    options = {
-        "revision": revision or "main",
-        "cache_dir": None if folder else cache_dir,
-        "local_files_only": folder is not None,
-        "trust_remote_code": trust_remote_code,
-    }
-    with _explained(str(name), folder):
+    with explained(str(name), folder):
+        commit = None if folder else _hub_commit(where, revision)
+        options = {
+            "revision": commit or revision or "main",
+            "cache_dir": None if folder else cache_dir,
+            # Without an answer from the hub, what lies on this machine has to do.
+            "local_files_only": commit is None,
+            "trust_remote_code": trust_remote_code,
+        }
         config_dict, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
         model_type = config_dict.get("model_type")
     if model_type not in known_types():
@@ -144,7 +156,7 @@ def load_model(
             f"{', '.join(known_types())}."
         )
     adapter = _adapter(model_type)
-    with _explained(str(name), folder):
+    with explained(str(name), folder), _quiet(folder is not None):
         processor = getattr(transformers, adapter.processor_class).from_pretrained(where, **options)
         hf, report = getattr(transformers, adapter.model_class).from_pretrained(
             where,
@@ -162,7 +174,8 @@ def load_model(
     if device_map is None:
         hf.to(device)
     hf.eval().requires_grad_(False)
-    commit = getattr(hf.config, "_commit_hash", None) if folder is None else None
+    if folder is None:
+        commit = getattr(hf.config, "_commit_hash", None)
     return adapter(
         hf,
         processor,
@@ -172,8 +185,40 @@ def load_model(
     )
 
 
+@contextlib.contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """Silence transformers' progress bars, which are for downloads, while a folder is read."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    if quiet and shown:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if quiet and shown:
+            logging.enable_progress_bar()
+
+
 def _adapter(model_type: str) -> type[SpeechLM]:
     return importlib.import_module(f"{package.__name__}.{model_type}").ADAPTER
+
+
+def _hub_commit(name: str, revision: str | None) -> str | None:
+    """Ask the hub once which commit is meant; None if it cannot be reached.
+
+    from_pretrained would ask for file after file, each with half a minute of retries, and could mix
+    the files of two commits.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return HfApi().model_info(name, revision=revision, timeout=10).sha
+    except (HfHubHTTPError, ValueError):
+        raise
+    except Exception:  # the transport's own errors; which library it is changes with versions
+        return None
 
 
 def _locate(
@@ -182,7 +227,11 @@ def _locate(
     """Return what from_pretrained takes, and the folder if it is one."""
     if name == "demo" or name.startswith("demo:"):
         family = importlib.import_module("modgap.demo.family")
-        folder = Path(family.resolve(name, cache_dir))
+        where = Path(cache_dir or Path(os.environ.get("MODGAP_CACHE") or "cache", "models"))
+        try:
+            folder = Path(family.resolve(name, where))
+        except (FileNotFoundError, ValueError) as err:
+            raise ModelError(str(err)) from err
     else:
         folder = Path(name).expanduser()
     if folder.is_dir():
@@ -210,7 +259,7 @@ def _device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as err:
         raise ModelError(
-            f'The device {str(device)!r} cannot be used here ({_first_line(err)}). Try "cpu".'
+            f'The device {str(device)!r} cannot be used here ({first_line(err)}). Try "cpu".'
         ) from err
     return found
 
@@ -230,67 +279,3 @@ def _dtype(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype
 def _check_device_map(device_map: Any) -> None:
     if device_map is not None and importlib.util.find_spec("accelerate") is None:
         raise ModelError("A device map needs accelerate: pip install accelerate")
-
-
-@contextmanager
-def _explained(name: str, folder: Path | None) -> Iterator[None]:
-    """Turn what from_pretrained may raise, which is nearly anything, into one sentence."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as err:
-        raise ModelError(_explain(name, folder, err)) from err
-
-
-def _explain(name: str, folder: Path | None, err: Exception) -> str:
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    causes: list[BaseException] = []
-    cause: BaseException | None = err
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-
-    def caused(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(c, kinds) for c in causes)
-
-    text = _first_line(err)
-    if caused(torch.OutOfMemoryError, MemoryError):
-        return (
-            f"{name} does not fit into memory: try dtype bfloat16, a smaller model or a device map."
-        )
-    if caused(json.JSONDecodeError) or "not a valid JSON" in str(err):
-        return f"A JSON file of {name} is damaged: get the checkpoint's files again."
-    if folder is None:
-        if caused(GatedRepoError):
-            return (
-                f"{name} is gated: accept its terms on the hub, then log in with `hf auth login`."
-            )
-        if caused(RevisionNotFoundError):
-            return f"{name} has no such revision: name one of its branches, tags or commits."
-        if caused(RepositoryNotFoundError):
-            return f"The hub knows no model {name} (or it is private): check the id."
-        if caused(LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) or (
-            "connect" in str(err).lower()
-        ):
-            return (
-                f"{name} is not on this machine and the hub cannot be reached: check the network, "
-                "or name a folder that holds the checkpoint."
-            )
-    if "safetensors" in str(err) and isinstance(err, OSError):
-        return f"{name} has no weights in safetensors files; other formats are not loaded."
-    if any("tokenizer" in str(c).lower() for c in causes):
-        return f"The tokenizer of {name} cannot be read: are its tokenizer files there? ({text})"
-    return f"{name} cannot be loaded: {text}"
-
-
-def _first_line(err: BaseException) -> str:
-    lines = str(err).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(err).__name__

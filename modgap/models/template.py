@@ -18,6 +18,7 @@ from modgap.errors import ModelError
 
 # Private-use characters: no template writes them, and no template trims or escapes them.
 CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"
+_SLOTS = re.compile("|".join((CONTENT, INSTRUCTION, SYSTEM)))
 
 
 class Frame(NamedTuple):
@@ -78,9 +79,8 @@ class ChatTokenizer:
             if part in self.special:
                 out.append(self.special[part])
             elif part:
-                for slot, value in words.items():
-                    part = value.join(part.split(slot))
-                out.extend(self._plain(part))
+                # In one go, so that words which hold a stand-in are not filled in themselves.
+                out.extend(self._plain(_SLOTS.sub(lambda slot: words[slot[0]], part)))
         return out
 
     def content(self, transcript: str) -> tuple[list[int], np.ndarray]:

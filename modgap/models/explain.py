@@ -1,0 +1,79 @@
+"""What from_pretrained may raise, which is nearly anything, in one sentence each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from modgap.errors import ModelError
+
+
+@contextmanager
+def explained(name: str, folder: Path | None) -> Iterator[None]:
+    """Turn what goes wrong inside into a `ModelError` that says what to do."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as err:
+        raise ModelError(_explain(name, folder, err)) from err
+
+
+def _explain(name: str, folder: Path | None, err: Exception) -> str:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    causes: list[BaseException] = []
+    cause: BaseException | None = err
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+
+    def caused(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(c, kinds) for c in causes)
+
+    text = first_line(err)
+    if caused(torch.OutOfMemoryError, MemoryError):
+        return (
+            f"{name} does not fit into memory: try dtype bfloat16, a smaller model or a device map."
+        )
+    if caused(json.JSONDecodeError) or "not a valid JSON" in str(err):
+        return f"A JSON file of {name} is damaged: get the checkpoint's files again."
+    if folder is None:
+        if caused(GatedRepoError):
+            return (
+                f"{name} is gated: accept its terms on the hub, then log in with `hf auth login`."
+            )
+        if caused(RevisionNotFoundError):
+            return f"{name} has no such revision: name one of its branches, tags or commits."
+        if caused(RepositoryNotFoundError):
+            return f"The hub knows no model {name} (or it is private): check the id."
+        if caused(LocalEntryNotFoundError, OfflineModeIsEnabled):
+            return (
+                f"{name} is not on this machine and the hub cannot be reached: check the network, "
+                "or name a folder that holds the checkpoint."
+            )
+    if "safetensors" in str(err) and isinstance(err, OSError):
+        return f"{name} has no weights in safetensors files; other formats are not loaded."
+    if any("tokenizer" in str(c).lower() for c in causes):
+        return (
+            f"The tokenizer of {name} cannot be read: are its tokenizer files there? ({text[:150]})"
+        )
+    if "feature extractor" in str(err):
+        return f"{name} has no readable feature extractor: is its preprocessor_config.json there?"
+    return f"{name} cannot be loaded: {text[:200]}"
+
+
+def first_line(err: BaseException) -> str:
+    """Return the first line of an error's message, without its full stop."""
+    lines = str(err).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(err).__name__
