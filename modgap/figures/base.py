@@ -145,4 +145,5 @@ def standalone_html(fig: go.Figure, *, title: str | None = None, dark: bool = Fa
         include_mathjax=False,
         config=plot_config(title or ""),
     )
-    return page.encode()
+    head = f"<head>\n<title>{plain(title or 'modgap')}</title>"
+    return page.replace("<head>", head, 1).encode()

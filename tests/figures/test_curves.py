@@ -1,0 +1,162 @@
+"""Curves over layers: what is drawn is what was given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modgap.errors import ModgapError, SettingsError
+from modgap.figures import MEASURES, LayerCurve, LayerCurves, measure, norms, path_scores
+
+K = 9
+
+
+def layers_table(shift: float = 0.0) -> pd.DataFrame:
+    """A table as ``Analysis.layers`` has it, with one undefined monotonicity."""
+    n = np.arange(K)
+    out = pd.DataFrame({"layer": n, "cosine": 0.2 + 0.03 * n + shift, "euclidean": 5.0 + n**2})
+    out["cosine_q25"], out["cosine_q75"] = out.cosine - 0.1, out.cosine + 0.05
+    out["euclidean_q25"], out["euclidean_q75"] = out.euclidean * 0.9, out.euclidean * 1.1
+    out["speech_norm"], out["text_norm"] = 10.0 + n, 8.0 + n
+    out["norm_ratio"] = out.speech_norm / out.text_norm
+    for s in ("speech", "text"):
+        out[f"{s}_token_norm_q25"] = out[f"{s}_norm"] * 0.95
+        out[f"{s}_token_norm_q75"] = out[f"{s}_norm"] * 1.2
+    out["aps_cos"], out["aps_dtw_cos"] = out.cosine + 0.2, out.cosine + 0.15
+    out["aps_euc"], out["aps_dtw_euc"] = out.euclidean * 0.7, out.euclidean * 0.8
+    out["monotonicity"] = out["monotonicity_euc"] = np.linspace(-0.1, 0.9, K)
+    out.loc[3, "monotonicity"] = None
+    return out
+
+
+def lines(fig):
+    return [t for t in fig.data if t.mode == "lines+markers"]
+
+
+def test_traces_hold_the_given_numbers_to_the_last_bit():
+    a, b = layers_table(), layers_table(0.1)
+    curves = [LayerCurve.of(t, "cosine", n) for t, n in ((a, "a"), (b, "b"))]
+    fig = LayerCurves("cosine", tuple(curves)).figure()
+    for trace, table, name in zip(lines(fig), (a, b), "ab", strict=True):
+        assert trace.name == name
+        assert (np.asarray(trace.y) == table.cosine.to_numpy()).all()
+        assert (np.asarray(trace.x) == np.arange(K)).all()
+        assert (np.asarray(trace.customdata)[:, 1] == table.cosine_q75.to_numpy()).all()
+        assert "%{y:.4f}" in trace.hovertemplate
+    bands = [t for t in fig.data if t.mode == "lines"]
+    assert (np.asarray(bands[0].y) == a.cosine_q25.to_numpy()).all()
+    assert (np.asarray(bands[1].y) == a.cosine_q75.to_numpy()).all()
+    assert bands[1].fill == "tonexty"
+
+
+def test_series_differ_by_more_than_colour():
+    curves = tuple(LayerCurve.of(layers_table(), "aps_cos", str(n)) for n in range(6))
+    for dark in (False, True):
+        drawn = lines(LayerCurves("aps_cos", curves).figure(dark=dark))
+        for look in ([t.line.dash for t in drawn], [t.marker.symbol for t in drawn],
+                     [t.line.color for t in drawn]):  # fmt: skip
+            assert len(set(look)) == 6
+
+
+def test_undefined_values_are_gaps():
+    curve = LayerCurve.of(layers_table(), "monotonicity", "x")
+    assert np.isnan(curve.values[3])
+    fig = LayerCurves("monotonicity", (curve,)).figure()
+    (trace,) = lines(fig)
+    assert np.isnan(trace.y[3])
+    assert trace.connectgaps is False
+    assert fig.layout.yaxis.range == (-1.04, 1.04)
+    assert [s.y0 for s in fig.layout.shapes if s.x0 == 0] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("key", "shift", "want"), [("cosine", 0, (0, 1.02)), ("cosine", -0.5, (-1.04, 1.04))]
+)
+def test_a_bounded_measure_has_a_fixed_range(key, shift, want):
+    curve = LayerCurve.of(layers_table(shift), key, "x")
+    assert LayerCurves(key, (curve,)).figure().layout.yaxis.range == want
+
+
+def test_an_unbounded_measure_starts_at_zero():
+    fig = LayerCurves("euclidean", (LayerCurve.of(layers_table(), "euclidean", "x"),)).figure()
+    low, high = fig.layout.yaxis.range
+    assert low == 0
+    assert high >= 69 * 1.1
+
+
+def test_layer_axis_names_whole_layers():
+    axis = (
+        LayerCurves("cosine", (LayerCurve.of(layers_table(), "cosine", "x"),)).figure().layout.xaxis
+    )
+    assert list(axis.tickvals) == list(range(K))
+    assert axis.ticktext[0] == "0<br>(embeddings)"
+    many = LayerCurve("x", np.arange(33), np.linspace(0, 1, 33))
+    axis = LayerCurves("cosine", (many,)).figure().layout.xaxis
+    assert list(axis.tickvals) == list(range(0, 33, 4))
+
+
+def test_names_are_shown_literally():
+    curve = LayerCurve.of(layers_table(), "cosine", "<b>$x$</b>.wav")
+    (trace,) = lines(LayerCurves("cosine", (curve,)).figure())
+    assert trace.name == "&lt;b&gt;&#36;x&#36;&lt;/b&gt;.wav"
+
+
+def test_table_gives_the_numbers_back():
+    a, b = layers_table(), layers_table(0.1)
+    both = LayerCurves(
+        "cosine", (LayerCurve.of(a, "cosine", "a"), LayerCurve.of(b, "cosine", "b", band=False))
+    ).table()
+    assert list(both.columns) == ["name", "layer", "cosine", "low", "high"]
+    assert (both[both.name == "b"].cosine.to_numpy() == b.cosine.to_numpy()).all()
+    assert both[both.name == "b"].low.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("n", "v", "low"), [([0, 1], [1.0], None), ([1, 0], [1.0, 2.0], None), ([0], [1.0], [1.0]),
+                        ([], [], None)]
+)  # fmt: skip
+def test_curves_that_do_not_fit_are_refused(n, v, low):
+    low = None if low is None else np.array(low)
+    with pytest.raises(ModgapError):
+        LayerCurve("x", np.array(n), np.array(v), low)
+
+
+def test_no_curve_equal_names_and_unknown_measures_are_refused():
+    curve = LayerCurve.of(layers_table(), "cosine", "x")
+    for wrong in ((), (curve, curve)):
+        with pytest.raises(ModgapError):
+            LayerCurves("cosine", wrong)
+    with pytest.raises(SettingsError, match="cosine"):
+        measure("<b>")
+
+
+def test_every_measure_is_a_column_that_can_be_drawn():
+    for key in MEASURES:
+        fig = LayerCurves(key, (LayerCurve.of(layers_table(), key, "x"),)).figure(current=2)
+        assert fig.layout.yaxis.title.text == measure(key).label
+
+
+def test_norms_and_path_scores_have_their_panels():
+    table = layers_table()
+    fig = norms(table).figure(current=2)
+    assert [t.name for t in lines(fig)] == ["speech norm", "text norm", "ratio"]
+    assert [t.yaxis for t in lines(fig)] == ["y", "y", "y2"]
+    ratio = lines(fig)[2]
+    assert (np.asarray(ratio.y) == table.norm_ratio.to_numpy()).all()
+    fig = path_scores(table, "euclidean").figure()
+    assert (np.asarray(lines(fig)[0].y) == table.aps_euc.to_numpy()).all()
+    assert fig.layout.yaxis2.range == (-1.04, 1.04)
+    assert list(path_scores(table).table().columns) == [
+        "layer",
+        "aps_cos",
+        "aps_dtw_cos",
+        "monotonicity",
+    ]
+
+
+def test_the_current_layer_is_marked_where_it_has_a_value():
+    rings = [t for t in path_scores(layers_table()).figure(current=3).data if t.mode == "markers"]
+    assert [r.yaxis for r in rings] == ["y", "y"], "monotonicity is undefined in layer 3"
+    fig = path_scores(layers_table()).figure(current=4)
+    assert [s.x0 for s in fig.layout.shapes if s.x0 == s.x1] == [4, 4]
