@@ -150,7 +150,7 @@ def save(analysis: Analysis, folder: str | Path, *, states: bool = False) -> tup
             f"The results cannot be written to {folder} ({problem.strerror or problem}): choose "
             "another folder, or free some disk space."
         ) from problem
-    return tuple(folder / name for name in FILES if name in blobs)
+    return tuple(folder / name for name in sorted(blobs))
 
 
 def check_folder(folder: Path) -> None:
