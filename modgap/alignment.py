@@ -175,10 +175,16 @@ def path_pairs(path: np.ndarray, matrix: Array, *, lowest: bool = False) -> np.n
     -------
     ndarray int32, shape (T_t,)
         Ties go to the earliest position.
+
+    Raises
+    ------
+    ModgapError
+        The path leaves the matrix or misses a text token.
     """
     m = _matrices(matrix[None])
     p = np.ascontiguousarray(path, np.int32)
-    if p.ndim != 2 or p.shape[1] != 2 or p.min() < 0 or (p.max(0) >= m.shape[1:]).any():
+    shaped = p.ndim == 2 and p.shape[1] == 2 and len(p) > 0
+    if not shaped or p.min() < 0 or (p.max(0) >= m.shape[1:]).any():
         raise ModgapError(f"A path holds (i, j) pairs inside the {m.shape[1:]} matrix.")
     pairs = np.empty((1, m.shape[2]), np.int32)
     best_on_paths(m, not lowest, p[None], np.array([len(p)], np.int32), pairs)
@@ -201,8 +207,18 @@ def monotonicity(i_star: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]
         NaN where undefined: fewer than 2 text tokens, or all positions equal.
     reasons : tuple of K (str or None)
         Why it is undefined, else None.
+
+    Raises
+    ------
+    ModgapError
+        No positions: wrong shape, not integers, negative.
     """
     i_star = np.asarray(i_star)
+    if i_star.ndim != 2 or 0 in i_star.shape or i_star.dtype.kind not in "iu" or i_star.min() < 0:
+        raise ModgapError(
+            "Monotonicity takes speech positions: integers >= 0 of shape (K, T_t), not "
+            f"{i_star.dtype} of shape {i_star.shape}."
+        )
     n_layers, n_tokens = i_star.shape
     if n_tokens < 2:
         return np.full(n_layers, np.nan), (TOO_SHORT,) * n_layers
