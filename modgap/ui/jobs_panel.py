@@ -1,0 +1,50 @@
+"""What this session waits for: a progress bar with Cancel, errors, and remarks."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from modgap.ui import state
+from modgap.ui.jobs import JobView
+from modgap.ui.service import service
+from modgap.ui.widgets import error, notice, plain
+
+POLL_SECONDS = 0.4
+
+
+def jobs_panel() -> None:
+    """Draw the panel; while a job is active it polls, so call this last in the script."""
+    S = st.session_state
+    if S.get("error"):
+        error(S["error"])
+    elif S.get("notice"):
+        notice(S["notice"])
+    active = bool(_active())
+
+    @st.fragment(run_every=POLL_SECONDS if active else None)
+    def panel() -> None:
+        waiting = _active()
+        if waiting:
+            _progress(waiting)
+        if len(waiting) < len(st.session_state.get("jobs", {})):
+            st.rerun()  # one has finished: a whole run takes it over and draws its result
+
+    panel()
+
+
+def _active() -> list[JobView]:
+    jobs = st.session_state.get("jobs", {})
+    views = [service().jobs.get(job_id, state.session_id()) for job_id in jobs]
+    return [view for view in views if view is not None and view.active]
+
+
+def _progress(waiting: list[JobView]) -> None:
+    first = next((job for job in waiting if job.state == "running"), waiting[0])
+    if first.state == "queued":
+        text = f"Waiting: {first.ahead} before this one"
+    else:
+        text = first.note[:1].upper() + first.note[1:]
+    title = plain(first.title) + (f", {len(waiting)} left" if len(waiting) > 1 else "")
+    with st.container(horizontal=True, vertical_alignment="center", key="progress"):
+        st.progress(first.fraction, text=f"{title}: {plain(text)}")
+        st.button("Cancel", key="cancel", on_click=state.cancel)

@@ -1,0 +1,107 @@
+"""The address of a view: what a query string may say, and nothing else.
+
+A query string is user input. `parse` keeps what is known and valid, and drops the rest silently:
+an old or mistyped link opens the page as far as it can be understood.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+MARKERS = ("keep", "drop")
+MEASURES = ("cosine", "euclidean")
+PATHS = ("argmax", "dtw")
+MAX_PICKS = 6
+CURRENT_CLIP = "current"  # among the clips to compare: the one in use
+
+Query = dict[str, list[str]]
+_KEY = re.compile(r"[0-9a-f]{64}")
+_LAYER = re.compile(r"[0-9]{1,3}")
+_CELL = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
+
+
+def parse(
+    query: Mapping[str, Sequence[str]], models: Collection[str], clips: Collection[str]
+) -> dict[str, Any]:
+    """The valid part of a query string.
+
+    Parameters
+    ----------
+    query : mapping
+        Parameter -> all its values; the last one counts where one is expected.
+    models, clips : collection of str
+        The model names and example ids that exist here.
+
+    Returns
+    -------
+    dict
+        Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``, ``markers``,
+        ``measure`` (str); ``layer`` (int); ``start``, ``end`` (seconds); ``cell`` (i, j);
+        ``clips``, ``models``, ``paths`` (tuples without repetition).
+    """
+    single = {name: values[-1] for name, values in query.items() if values}
+    link: dict[str, Any] = {}
+    allowed: dict[str, Collection[str]] = {
+        "example": clips,
+        "model": models,
+        "device": DEVICES,
+        "dtype": DTYPES,
+        "markers": MARKERS,
+        "measure": MEASURES,
+    }
+    for name, values in allowed.items():
+        if single.get(name) in values:
+            link[name] = single[name]
+    if _KEY.fullmatch(single.get("run", "")):
+        link["run"] = single["run"]
+    if _LAYER.fullmatch(single.get("layer", "")):
+        link["layer"] = int(single["layer"])
+    if cell := _CELL.fullmatch(single.get("cell", "")):
+        link["cell"] = (int(cell[1]), int(cell[2]))
+    for name in ("start", "end"):
+        if (seconds := _seconds(single.get(name, ""))) is not None:
+            link[name] = seconds
+    several: dict[str, Collection[str]] = {
+        "clips": (*clips, CURRENT_CLIP),
+        "models": models,
+        "paths": PATHS,
+    }
+    for name, values in several.items():
+        if name in query:
+            chosen = dict.fromkeys(v for v in query[name] if v in values)
+            link[name] = tuple(chosen)[:MAX_PICKS]
+    return link
+
+
+def build(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Query:
+    """The query of `values`, without those that are None, empty or the default."""
+    query: Query = {}
+    for name, value in values.items():
+        if value is None or value == () or value == (defaults or {}).get(name):
+            continue
+        if name == "cell":
+            query[name] = [f"{value[0]}-{value[1]}"]
+        elif isinstance(value, tuple | list):
+            query[name] = [str(v) for v in value]
+        else:
+            query[name] = [f"{value:g}" if isinstance(value, float) else str(value)]
+    return query
+
+
+def encode(query: Query) -> str:
+    """``a=1&b=2&b=3``."""
+    return urlencode([(name, value) for name, values in query.items() for value in values])
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text) if 0 < len(text) <= 16 else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 0 <= value <= 36_000 else None

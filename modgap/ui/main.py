@@ -1,0 +1,37 @@
+"""The entry script of every run: settings, address, sidebar, page, and the running job.
+
+The order matters. What has finished or come by the address is taken over before any widget is made;
+the panel that polls is called last, since Streamlit may lose elements that come after it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from modgap.ui import jobs_panel, sidebar, state
+
+ROOT = Path(__file__).resolve().parents[2]
+STYLE = Path(__file__).parent / "static" / "page.css"
+ICON = Path(__file__).parent / "static" / "icon.svg"
+
+st.set_page_config(page_title="modgap", page_icon=ICON, layout="wide")
+pages = [
+    st.Page(ROOT / "pages" / "clip.py", title="Clip", default=True),
+    st.Page(ROOT / "pages" / "layers.py", title="Layers"),
+    st.Page(ROOT / "pages" / "alignment.py", title="Alignment"),
+]
+page = st.navigation(pages, position="top")
+
+state.turn_page(page.url_path)
+state.restore()
+state.collect()
+st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
+st.session_state["view"] = {}
+sidebar.sidebar()
+panel = st.container(key="job_panel")
+page.run()
+sidebar.permalink(state.publish(st.session_state["view"]))
+with panel:
+    jobs_panel.jobs_panel()

@@ -1,0 +1,97 @@
+"""The sidebar: what every page works with. The model, where it runs, and the clip in use."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from modgap.errors import AudioError
+from modgap.ui import link, state
+from modgap.ui.service import model_options
+from modgap.ui.widgets import plain, seconds
+
+
+def sidebar() -> None:
+    """Draw the sidebar."""
+    with st.sidebar:
+        st.html(
+            '<div class="brand"><b>modgap</b>'
+            "<span>why words are understood worse when said than when typed</span></div>"
+        )
+        _model()
+        _clip()
+
+
+def permalink(query: str) -> None:
+    """The address of this view, ready to copy; called when the page has said what it shows."""
+    base = (st.context.url or "").split("?")[0]
+    with st.sidebar, st.popover("Link to this view", width="stretch"):
+        st.caption(
+            "Opens this view again on this server: examples anywhere, other clips while their "
+            "result is in the cache."
+        )
+        st.code(f"{base}?{query}" if query else base, language=None, wrap_lines=True)
+
+
+def _model() -> None:
+    options = {m.name: m for m in model_options()}
+    S = st.session_state
+    if not options:
+        st.warning("No model here. Start with `modgap app --model NAME`.")
+        return
+    if S.get("model") not in options:
+        S["model"] = next(iter(options))
+    st.selectbox(
+        "Model",
+        list(options),
+        key="model",
+        format_func=lambda name: options[name].label,
+        on_change=_changed,
+        persist_state="session",
+    )
+    st.caption(plain(options[S["model"]].description))
+    with st.expander("Device and dtype"):
+        left, right = st.columns(2)
+        for place, name, values in (
+            (left, "device", link.DEVICES),
+            (right, "dtype", link.DTYPES),
+        ):
+            if S.get(name) not in values:
+                S[name] = values[0]
+            place.selectbox(
+                name.capitalize() if name == "device" else name,
+                values,
+                key=name,
+                on_change=_changed,
+                persist_state="session",
+            )
+        st.caption("auto: the GPU in bfloat16 if there is one, else the CPU in float32.")
+
+
+def _changed() -> None:
+    """Another model for the same clip: analyse it again, if there is something to analyse."""
+    if st.session_state.get("run"):
+        state.submit()
+
+
+def _clip() -> None:
+    S = st.session_state
+    st.html('<div class="section">Clip in use</div>')
+    ref: state.ClipRef | None = S.get("clip")
+    if ref is None:
+        st.caption("None yet. Choose one on the Clip page.")
+        return
+    try:
+        clip = state.current_clip()
+    except AudioError:
+        clip = None
+    with st.container(key="clip_in_use", gap="xxsmall"):
+        st.text(ref.name)
+        if clip is not None:
+            whole = state.clip_seconds()
+            part = f" of {seconds(whole)}" if clip.seconds < whole - 0.01 else ""
+            st.caption(f"{seconds(clip.seconds)}{part}, {clip.rate / 1000:g} kHz {clip.kind}")
+        transcript = S.get("transcript") or ""
+        if transcript.strip():
+            st.text(transcript)
+        else:
+            st.caption("No transcript yet.")

@@ -1,0 +1,364 @@
+"""What one browser session holds: keys, widget values, and the bytes of the one clip in use.
+
+Widgets keep their values under their own keys in ``st.session_state``: ``model``, ``device``,
+``dtype``, ``transcript``, ``instruction``, ``markers``, ``trim``. Beside them: ``clip``,
+``run`` (the key of the shown result), ``jobs``, ``error`` and ``notice``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from modgap.audio import Clip, load_clip
+from modgap.errors import ModgapError
+from modgap.ui import link
+from modgap.ui.examples import Example, example, examples
+from modgap.ui.models import ModelChoice
+from modgap.ui.service import Request, model_options, service
+
+if TYPE_CHECKING:
+    from modgap.analysis import Analysis
+
+MAX_TRANSCRIPT = 4000
+MAX_INSTRUCTION = 1000
+_RACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class ClipRef:
+    """The clip in use: a file's bytes and where they came from.
+
+    `id` is the example's id, or the key of the result for a clip taken from a result.
+    """
+
+    source: Literal["example", "upload", "record", "run"]
+    id: str
+    name: str
+    data: bytes
+
+
+def session_id() -> str:
+    """The id of this browser session."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+# ---- the clip in use -----------------------------------------------------------------------------
+
+
+def use_clip(ref: ClipRef, transcript: str = "", instruction: str = "") -> None:
+    """Make a clip the one in use, with its words; the result shown before goes.
+
+    Raises
+    ------
+    AudioError
+        When it cannot be decoded; the session is unchanged then.
+    """
+    S = st.session_state
+    seconds = _whole(service().clip(ref.data, ref.name))
+    chosen = choice()
+    info = service().pool.info(chosen) if chosen else None
+    longest = (info or {}).get("max_seconds") or math.inf
+    for name in ("run", "signature", "error", "notice"):
+        S.pop(name, None)
+    S["clip"], S["trim"] = ref, (0.0, min(seconds, longest))
+    S["transcript"], S["instruction"] = transcript[:MAX_TRANSCRIPT], instruction[:MAX_INSTRUCTION]
+
+
+def use_example(chosen: Example) -> None:
+    """Make a shipped clip the one in use."""
+    try:
+        ref = ClipRef("example", chosen.id, chosen.path.name, chosen.path.read_bytes())
+        use_clip(ref, chosen.transcript, chosen.instruction)
+    except (ModgapError, OSError) as problem:
+        st.session_state["error"] = f"The example {chosen.title} cannot be read: {problem}"
+
+
+def load_example(chosen: Example) -> None:
+    """Make a shipped clip the one in use and analyse it."""
+    use_example(chosen)
+    submit()
+
+
+def drop_clip() -> None:
+    """Back to the empty page."""
+    for name in ("clip", "trim", "run", "signature", "error", "notice"):
+        st.session_state.pop(name, None)
+
+
+def clip_seconds() -> float:
+    """Length of the whole clip in use."""
+    ref: ClipRef = st.session_state["clip"]
+    return _whole(service().clip(ref.data, ref.name))
+
+
+def current_clip() -> Clip | None:
+    """The chosen part of the clip in use.
+
+    Raises
+    ------
+    AudioError
+        When that part cannot be used: too short, or silent.
+    """
+    S = st.session_state
+    ref: ClipRef | None = S.get("clip")
+    if ref is None:
+        return None
+    start, end = S.get("trim") or (0.0, math.inf)
+    whole = (start, end) == (0.0, clip_seconds()) or math.isinf(end)
+    return service().clip(ref.data, ref.name, None if whole else (start, end))
+
+
+def reference() -> str | None:
+    """The right answer, where it is known: for an example with the words it is shipped with."""
+    S = st.session_state
+    ref: ClipRef | None = S.get("clip")
+    found = example(ref.id) if ref and ref.source == "example" else None
+    if found is None or S.get("instruction", "") != found.instruction:
+        return None
+    return found.reference
+
+
+def _whole(clip: Clip) -> float:
+    """Length in hundredths of a second, rounded up to lie past the last sample."""
+    return math.ceil(round(clip.seconds * 100, 6)) / 100
+
+
+# ---- what is asked for, and its result -----------------------------------------------------------
+
+
+def choice() -> ModelChoice | None:
+    """The model that the sidebar selects; None when there is none at all."""
+    S = st.session_state
+    names = [m.name for m in model_options()]
+    if not names:
+        return None
+    name = S.get("model")
+    return ModelChoice(
+        name if name in names else names[0], S.get("dtype") or "auto", S.get("device") or "auto"
+    )
+
+
+def request_of(clip: Clip, transcript: str, instruction: str, model: str | None = None) -> Request:
+    """The analysis of a clip with the sidebar's model (or another of its list) and settings."""
+    chosen = choice()
+    if chosen is None:
+        raise ModgapError("There is no model here. Start the app with `modgap app --model NAME`.")
+    if model is not None:
+        chosen = ModelChoice(model, chosen.dtype, chosen.device)
+    markers = st.session_state.get("markers") or "keep"
+    return Request(chosen, clip, transcript, instruction, markers)
+
+
+def current_request() -> Request | None:
+    """The analysis that the inputs ask for; None while clip or transcript are missing.
+
+    Raises
+    ------
+    ModgapError
+        When the chosen part of the clip cannot be used, or there is no model.
+    """
+    S = st.session_state
+    clip = current_clip()
+    if clip is None or not (S.get("transcript") or "").strip():
+        return None
+    return request_of(clip, S["transcript"], S.get("instruction") or "")
+
+
+def submit() -> None:
+    """Ask for the analysis of the inputs; its result becomes the one shown."""
+    S = st.session_state
+    for name in ("error", "notice"):
+        S.pop(name, None)
+    try:
+        request = current_request()
+        if request is None:
+            S["notice"] = "Type what is said in the clip, then analyse it."
+            return
+        cancel(main_only=True)
+        job = ask(request, main=True)
+    except ModgapError as problem:
+        S["error"] = str(problem)
+        return
+    if job is not None:
+        _show(job, request.signature, cached=True)
+
+
+def ask(request: Request, *, main: bool = False) -> str | None:
+    """The key of the result if it is here already; else a job is begun and None returned."""
+    outcome = service().submit(request, session_id())
+    if isinstance(outcome, str):
+        return outcome
+    st.session_state.setdefault("jobs", {})[outcome.id] = main
+    return None
+
+
+def collect() -> None:
+    """Take over what jobs have finished since the last run; called before any widget is made."""
+    S = st.session_state
+    for job_id, main in list(S.get("jobs", {}).items()):
+        job = service().jobs.get(job_id, session_id())
+        if job is not None and job.active:
+            continue
+        del S["jobs"][job_id]
+        if job is None:
+            continue
+        if job.state == "failed":
+            S.setdefault("failed", {})[job.key] = job.error
+            if main:
+                S["error"] = job.error
+                _back_to_usable_model()
+        elif job.state == "done" and main:
+            _show(job.result.key, job.key, cached=job.result.cached, seconds=job.seconds)
+
+
+def cancel(*, main_only: bool = False) -> None:
+    """This session no longer wants its jobs."""
+    S = st.session_state
+    for job_id, main in list(S.get("jobs", {}).items()):
+        if main or not main_only:
+            job = service().jobs.get(job_id, session_id())
+            service().jobs.cancel(job_id, session_id())
+            del S["jobs"][job_id]
+            if job is not None and not main:
+                S.setdefault("failed", {})[job.key] = "Cancelled."
+    if not main_only:
+        S["notice"] = "Cancelled."
+
+
+def shown() -> Analysis | None:
+    """The result on display."""
+    key = st.session_state.get("run")
+    return service().result(key) if key else None
+
+
+def is_current() -> bool:
+    """Whether the result on display is that of the inputs as they stand."""
+    try:
+        request = current_request()
+    except ModgapError:
+        return False
+    return request is not None and request.signature == st.session_state.get("signature")
+
+
+def _show(key: str, signature: str, *, cached: bool, seconds: float | None = None) -> None:
+    S = st.session_state
+    S["run"], S["signature"] = key, signature
+    S["origin"] = {"cached": cached, "seconds": seconds}
+    S["usable"] = S.get("model")
+
+
+def _back_to_usable_model() -> None:
+    """A model that could not be loaded is not left selected when another one has worked."""
+    S = st.session_state
+    chosen = choice()
+    if chosen and service().pool.info(chosen) is None and S.get("usable"):
+        S["model"] = S["usable"]
+
+
+def open_run(key: str) -> bool:
+    """Show a cached result, with the inputs that it was made from; False if it is not here."""
+    S = st.session_state
+    analysis = service().result(key)
+    if analysis is None:
+        return False
+    try:
+        clip = current_clip()
+        if clip is None or clip.sha256 != analysis.clip["sha256"]:
+            name = str(analysis.clip["name"])
+            heard = load_clip(analysis.audio, rate=analysis.audio_rate, name=name)
+            use_clip(ClipRef("run", key, name, heard.wav_bytes(analysis.audio_rate)))
+    except ModgapError as problem:
+        S["error"] = str(problem)
+    S["transcript"], S["instruction"] = analysis.transcript, analysis.settings.instruction
+    S["markers"] = analysis.settings.markers
+    names = [m.name for m in model_options()]
+    if analysis.model.get("name") in names and "model" not in S.get("link", {}):
+        S["model"] = analysis.model["name"]
+    request = current_request()
+    _show(key, request.signature if request else "", cached=True)
+    return True
+
+
+# ---- the address ---------------------------------------------------------------------------------
+
+
+def turn_page(page: str) -> None:
+    """Forget the last page's remarks when another one is opened."""
+    S = st.session_state
+    if S.get("page", page) != page:
+        S.pop("error", None)
+        S.pop("notice", None)
+    S["page"] = page
+
+
+def restore() -> None:
+    """Take over what the address says, when the session begins or the address was changed."""
+    S = st.session_state
+    query = {name: st.query_params.get_all(name) for name in st.query_params}
+    written, before, when = S.get("address", ({}, {}, 0.0))
+    if not query or query == written:
+        return
+    # A click may still be on its way with the address of a moment ago: no wish to go back.
+    if query == before and time.monotonic() - when < _RACE_SECONDS:
+        return
+    found = link.parse(query, [m.name for m in model_options()], [e.id for e in examples()])
+    S["link"] = found
+    for name in ("model", "device", "dtype", "markers"):
+        if name in found:
+            S[name] = found[name]
+    _restore_clip(found)
+
+
+def _restore_clip(found: Mapping[str, Any]) -> None:
+    S = st.session_state
+    chosen = example(found.get("example", ""))
+    if chosen is not None:
+        use_example(chosen)
+        if "trim" in S:
+            start, end = found.get("start", 0.0), min(found.get("end", math.inf), S["trim"][1])
+            S["trim"] = (start, end) if start < end else S["trim"]
+    if "run" in found:
+        if open_run(found["run"]):
+            return
+        if chosen is None:
+            S["notice"] = (
+                "The result of this link is not in this server's cache. "
+                "Load an example, or analyse the clip again."
+            )
+    if chosen is not None:
+        submit()
+
+
+def publish(view: Mapping[str, Any]) -> str:
+    """Write what is seen into the address; returns the query string.
+
+    `view` holds the page's own parameters.
+    """
+    S = st.session_state
+    ref: ClipRef | None = S.get("clip")
+    options = model_options()
+    values: dict[str, Any] = {"run": S.get("run")}
+    if ref is not None and ref.source == "example":
+        start, end = S["trim"]
+        values |= {"example": ref.id, "start": start or None}
+        values["end"] = None if end == clip_seconds() else end
+    values |= {name: S.get(name) for name in ("model", "device", "dtype", "markers")}
+    defaults = {"device": "auto", "dtype": "auto", "markers": "keep"}
+    if options:
+        defaults["model"] = options[0].name
+    query = link.build({**values, **view}, defaults)
+    present = {name: st.query_params.get_all(name) for name in st.query_params}
+    if query != present:
+        st.query_params.from_dict(query)
+    written, _, _ = S.get("address", ({}, {}, 0.0))
+    if query != written:
+        S["address"] = (query, written, time.monotonic())
+    return link.encode(query)

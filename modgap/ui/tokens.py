@@ -1,0 +1,50 @@
+"""A row of tokens, each in its box: a small component, since labels and tables would take
+``<s>`` or ``$`` for markup. It writes ``textContent`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from modgap.figures.text import visible
+
+MAX_SHOWN = 600
+
+_CSS = """
+.tokens { display: flex; flex-wrap: wrap; gap: 3px; margin: 0; padding: 0; list-style: none;
+  font-family: var(--st-code-font, monospace); font-size: 0.82rem; line-height: 1.35;
+  color: var(--st-text-color); max-height: 11rem; overflow-y: auto; }
+.tokens li { border: 1px solid var(--st-border-color); border-radius: 3px; padding: 1px 5px;
+  background: var(--st-secondary-background-color); white-space: pre-wrap; word-break: break-all; }
+.tokens li.more { border-style: dashed; font-family: var(--st-font); }
+"""
+_JS = """
+export default function ({ data, parentElement }) {
+  const list = parentElement.querySelector('.tokens')
+  list.setAttribute('aria-label', data.label)
+  list.replaceChildren(...data.tokens.map(([shown, title], index) => {
+    const item = document.createElement('li')
+    item.textContent = shown
+    item.title = `${index}: ${title}`
+    return item
+  }))
+  if (data.left > 0) {
+    const item = document.createElement('li')
+    item.className = 'more'
+    item.textContent = `${data.left} more`
+    list.append(item)
+  }
+}
+"""
+_component = st.components.v2.component(
+    "modgap_tokens", html='<ul class="tokens"></ul>', css=_CSS, js=_JS
+)
+
+
+def token_row(pieces: Sequence[str], *, label: str, key: str) -> None:
+    """Show `pieces` as boxes with signs for what is invisible; exact text as each one's hint."""
+    shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
+    left = max(0, len(pieces) - MAX_SHOWN)
+    _component(key=key, data={"tokens": shown, "label": label, "left": left})

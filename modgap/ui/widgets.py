@@ -1,0 +1,193 @@
+"""Pieces that the pages share: safe text, numbers, downloads, explanations, verdicts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from modgap.ui.examples import examples
+from modgap.ui.state import load_example
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from modgap.analysis import Analysis
+
+NO_VALUE = "–"
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# Links, emoji codes, arrows and dashes are found in the text after Markdown has been parsed, so a
+# backslash does not stop them; an invisible word joiner in their middle does.
+_LATE = re.compile(r"(?<=[:@<>=~-])|(?<=www)", re.IGNORECASE)
+_JOINER = "\u2060"
+
+
+def plain(text: str) -> str:
+    """Text that labels and messages, which are Markdown, show literally, on one line.
+
+    >>> plain("<b> $x$")
+    '\\\\<\\u2060b\\\\>\\u2060 \\\\$x\\\\$'
+    """
+    joined = _LATE.sub(_JOINER, " ".join(text.split()))
+    return _PUNCTUATION.sub(r"\\\1", joined)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with fixed decimals; large ones without, none as a dash."""
+    if value is None or not math.isfinite(value):
+        return NO_VALUE
+    if abs(value) >= 1000:
+        digits = 0
+    elif abs(value) >= 100:
+        digits = min(digits, 1)
+    return f"{value:,.{digits}f}"
+
+
+def seconds(value: float) -> str:
+    """A duration, such as ``3.42 s``."""
+    return f"{value:.2f} s"
+
+
+def error(message: str) -> None:
+    """An error that may hold names or words of the user."""
+    st.error(plain(message))
+
+
+def notice(message: str) -> None:
+    """A remark that may hold names or words of the user."""
+    st.info(plain(message))
+
+
+def title(name: str, body: str, formula: str, more: str) -> None:
+    """The page's name, and what it shows behind a button; the texts are ours, so Markdown."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.header(name, anchor=False, width="content")
+        with st.popover("What am I looking at?", type="tertiary", width="content"):
+            st.markdown(body)
+            st.latex(formula)
+            st.markdown(more)
+
+
+def empty(message: str, *, key: str) -> None:
+    """What a page without a result says: what to do next, with a way to do it."""
+    with st.container(border=True, key=key):
+        st.markdown(message)
+        found = examples()
+        if found:
+            st.button("Load an example", type="primary", on_click=load_example, args=(found[0],))
+
+
+def verdict(value: str | None, reference: str | None) -> None:
+    """Whether an answer is right, in words and colour."""
+    if value == "right":
+        st.badge("right", color="green")
+    elif value == "wrong":
+        st.badge("wrong", color="red")
+    elif reference is None:
+        st.badge("no reference answer", color="gray")
+    else:
+        st.badge("cannot be judged", color="gray")
+
+
+def dark() -> bool:
+    """Whether the browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def chart(figure: go.Figure, *, key: str, name: str, alt: str) -> None:
+    """A figure as wide as its place; the mode bar's camera saves it as SVG."""
+    from modgap.figures.base import plot_config
+
+    st.plotly_chart(figure, key=key, theme=None, config=plot_config(name), alt=alt)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that is made when it is asked for, not before."""
+
+    label: str
+    file: str
+    mime: str
+    make: Callable[[], bytes]
+
+    @classmethod
+    def figure(cls, label: str, file: str, make: Callable[[], go.Figure]) -> Download:
+        """A figure as a web page of its own, which needs no network."""
+        from modgap.figures.base import standalone_html
+
+        return cls(f"{label} (HTML)", f"{file}.html", "text/html", lambda: standalone_html(make()))
+
+    @classmethod
+    def table(cls, label: str, file: str, make: Callable[[], pd.DataFrame]) -> Download:
+        """A table as comma-separated values."""
+        return cls(
+            f"{label} (CSV)",
+            f"{file}.csv",
+            "text/csv",
+            lambda: make().to_csv(index=False).encode(),
+        )
+
+    @classmethod
+    def settings(cls, file: str, make: Callable[[], Mapping[str, Any]]) -> Download:
+        """What was run, with which versions."""
+        return cls(
+            "Settings (JSON)",
+            f"{file}-settings.json",
+            "application/json",
+            lambda: json.dumps(make(), indent=2, ensure_ascii=False, allow_nan=False).encode(),
+        )
+
+
+def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
+    """A table with the same decimals in a column; text in it is shown as it is."""
+    config = {
+        str(name): st.column_config.NumberColumn(format="%.4f")
+        for name in frame.columns
+        if frame[name].dtype.kind == "f"
+    }
+    st.dataframe(frame, key=key, hide_index=True, column_config=config, height=height or "auto")
+
+
+def file_stem(analysis: Analysis) -> str:
+    """The beginning of the names of files saved from a result."""
+    from modgap.figures.base import file_name
+
+    clip, model = str(analysis.clip["name"]).rsplit(".", 1)[0], str(analysis.model["name"])
+    return f"modgap-{file_name(clip)}-{file_name(model)}"
+
+
+def provenance(analysis: Analysis) -> dict[str, Any]:
+    """What made a result, enough to make it again."""
+    return {
+        "key": analysis.key,
+        "model": analysis.model,
+        "clip": analysis.clip,
+        "transcript": analysis.transcript,
+        "settings": analysis.settings.to_dict(),
+        "created": analysis.created,
+        "versions": analysis.versions,
+    }
+
+
+def downloads(files: Sequence[Download], *, key: str) -> None:
+    """A row of download buttons."""
+    with st.container(horizontal=True, key=f"downloads_{key}", vertical_alignment="center"):
+        st.caption("Download")
+        for n, file in enumerate(files):
+            st.download_button(
+                file.label,
+                file.make,
+                file.file,
+                file.mime,
+                key=f"download_{key}_{n}",
+                on_click="ignore",
+                type="tertiary",
+            )

@@ -1,0 +1,197 @@
+"""Token by token: which stretch of sound is most like each piece of the transcript."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from modgap.ui import state, widgets
+
+if TYPE_CHECKING:
+    from modgap.analysis import Analysis
+    from modgap.ui.align import AlignEvent
+
+S = st.session_state
+COLUMNS = {
+    "cosine": {
+        "j": "text token", "piece": "piece", "i_cos": "speech token", "start": "start (s)",
+        "end": "end (s)", "cos": "cosine", "i_dtw_cos": "speech token, DTW",
+        "dtw_cos": "cosine, DTW",
+    },
+    "euclidean": {
+        "j": "text token", "piece": "piece", "i_euc": "speech token", "euc": "distance",
+        "i_dtw_euc": "speech token, DTW", "dtw_euc": "distance, DTW",
+    },
+}  # fmt: skip
+
+
+def component(analysis: Analysis) -> AlignEvent:
+    """The matrix of all layers; opens where the session or the address left it."""
+    from modgap.ui.align import align_view
+
+    opened = S.get("link", {})
+    last = S.get("alignment") or opened
+    cell = opened.get("cell") if "alignment" not in S else None
+    event = align_view(
+        analysis,
+        key="align",
+        layer=last.get("layer"),
+        measure=last.get("measure", "cosine"),
+        paths=last.get("paths", ("argmax", "dtw")),
+        cell=cell,
+    )
+    S["alignment"] = {"layer": event.layer, "measure": event.measure, "paths": event.paths}
+    if event.cell is not None:
+        S["cell"] = (analysis.key, event.cell.i, event.cell.j)
+    elif (
+        cell is not None and len(analysis.speech_times) > cell[0] and len(analysis.pieces) > cell[1]
+    ):
+        S["cell"] = (analysis.key, *cell)
+    return event
+
+
+def scores(analysis: Analysis, event: AlignEvent) -> None:
+    """The layer's scores."""
+    row = analysis.layers[analysis.layers["layer"] == event.layer].iloc[0]
+    cosine = event.measure == "cosine"
+    kind = "cos" if cosine else "euc"
+    rho = row["monotonicity" if cosine else "monotonicity_euc"]
+    reason = row["monotonicity_reason" if cosine else "monotonicity_euc_reason"]
+    shape = f"{len(analysis.speech_times)} × {len(analysis.pieces)}"
+    with st.container(horizontal=True, key="scores"):
+        st.metric("Layer", str(event.layer), border=True, height="stretch", width=90)
+        st.metric(
+            f"APS, {event.measure}",
+            widgets.number(row[f"aps_{kind}"]),
+            border=True,
+            height="stretch",
+            help="Mean over text tokens of the best value in each one's row.",
+        )
+        st.metric(
+            "The same on the DTW path",
+            widgets.number(row[f"aps_dtw_{kind}"]),
+            border=True,
+            height="stretch",
+        )
+        defined = rho == rho
+        st.metric(
+            "Monotonicity ρ" if defined else "Monotonicity: undefined",
+            widgets.number(rho),
+            border=True,
+            height="stretch",
+            help=None if defined else widgets.plain(str(reason)),
+        )
+        st.metric(
+            "Pooled cosine" if cosine else "Pooled distance",
+            widgets.number(row[event.measure]),
+            border=True,
+            height="stretch",
+        )
+        st.metric("Speech × text tokens", shape, border=True, height="stretch")
+
+
+def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
+    """The pair that was clicked, in words and numbers."""
+    run, i, j = S.get("cell") or (None, 0, 0)
+    if run != analysis.key:
+        st.caption("Click a cell to hear that moment and read the pair.")
+        return
+    k = [int(layer) for layer in analysis.layer_ids].index(event.layer)
+    start, end = analysis.speech_times[i]
+    similarity = float(analysis.alignment.similarity[k, i, j])
+    distance = float(analysis.alignment.distance[k, i, j])
+    from modgap.figures.text import visible
+
+    with st.container(horizontal=True, key="cell", vertical_alignment="center"):
+        st.caption("Chosen pair")
+        st.text(
+            f"text token {j} “{visible(analysis.pieces[j])}”  ·  speech token {i} "
+            f"({start:.2f}–{end:.2f} s)  ·  cosine {widgets.number(similarity, 4)}  ·  "
+            f"distance {widgets.number(distance, 3)}"
+        )
+
+
+def below(analysis: Analysis, event: AlignEvent) -> None:
+    """Scores over layers, the layer's tokens, downloads."""
+    from modgap.figures.heatmap import AlignmentMap
+    from modgap.figures.scores import path_scores
+
+    left, right = st.columns([1, 1], gap="medium")
+    panels = path_scores(analysis, event.measure)
+    with left:
+        st.subheader("Over layers", anchor=False)
+        widgets.chart(
+            panels.figure(current=event.layer, dark=widgets.dark(), height=400),
+            key="path_scores",
+            name=f"scores-{event.measure}",
+            alt="Alignment Path Score and monotonicity over layers",
+        )
+    rows = analysis.tokens[analysis.tokens["layer"] == event.layer]
+    with right:
+        st.subheader(f"Text tokens in layer {event.layer}", anchor=False)
+        names = COLUMNS[event.measure]
+        widgets.table(rows[list(names)].rename(columns=names), key="token_table", height=400)
+    name = widgets.file_stem(analysis)
+    at = f"{name}-layer{event.layer}-{event.measure}"
+    drawn = AlignmentMap.of(analysis, event.layer, event.measure)
+    widgets.downloads(
+        [
+            widgets.Download.figure("Matrix", f"{at}-matrix", drawn.figure),
+            widgets.Download.figure("Scores", f"{name}-scores", panels.figure),
+            widgets.Download.table("Matrix", f"{at}-matrix", drawn.table),
+            widgets.Download.table("Tokens, all layers", f"{name}-tokens", lambda: analysis.tokens),
+            widgets.Download.table("Layers", f"{name}-layers", lambda: analysis.layers),
+            widgets.Download.settings(name, lambda: widgets.provenance(analysis)),
+        ],
+        key="alignment",
+    )
+
+
+def page() -> None:
+    """Draw the page."""
+    widgets.title(
+        "Alignment",
+        "Each cell compares one speech token with one text token in the chosen layer. The "
+        "**argmax path** takes for each text token the speech token most like it, wherever that "
+        "is; the **DTW path** is the best path that never goes back in time. The Alignment Path "
+        "Score (APS) is the mean along the argmax path; **monotonicity** says whether that path "
+        "follows the order of speech, though nothing makes it.",
+        r"S_{ij} = \cos(H_s[l]_i, H_t[l]_j), \qquad i^*(j) = \arg\max_i S_{ij}, \qquad "
+        r"\mathrm{APS}_{\cos} = \frac{1}{T_t}\sum_j S_{i^*(j),\,j}, \qquad "
+        r"\rho = \mathrm{Spearman}\bigl(j,\, i^*(j)\bigr)",
+        "For Euclidean distance the smallest value counts: "
+        r"$D_{ij} = \lVert H_s[l]_i - H_t[l]_j\rVert$, $i^*(j) = \arg\min_i D_{ij}$. The colour "
+        "scale is the same in all layers.",
+    )
+    analysis = state.shown()
+    if analysis is None:
+        if not S.get("jobs"):
+            has_clip = "clip" in S
+            widgets.empty(
+                "**The clip in use has no result yet.** Analyse it on the Clip page, or load an "
+                "example here."
+                if has_clip
+                else "**Nothing to align yet.** Load an example here, or choose a clip of your own "
+                "on the Clip page.",
+                key="empty_alignment",
+            )
+        return
+    if not state.is_current():
+        st.caption("The inputs have changed since this result: analyse again on the Clip page.")
+    top = st.container()
+    event = component(analysis)
+    with top:
+        scores(analysis, event)
+    chosen_cell(analysis, event)
+    run, *cell = S.get("cell") or (None,)
+    S["view"] = {
+        "layer": event.layer,
+        "measure": event.measure if event.measure != "cosine" else None,
+        "paths": event.paths if set(event.paths) != {"argmax", "dtw"} else (),
+        "cell": tuple(cell) if run == analysis.key else None,
+    }
+    below(analysis, event)
+
+
+page()
