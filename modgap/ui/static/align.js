@@ -60,8 +60,8 @@ class View {
   resize() {
     const r = this.stack.getBoundingClientRect();
     if (r.width < 50) return;
-    this.dpr = window.devicePixelRatio || 1;
-    for (const s of ['.base', '.over']) { const c = this.q(s); c.width = Math.round(r.width * this.dpr); c.height = Math.round(r.height * this.dpr); }
+    this.dpr = window.devicePixelRatio || 1; this.framed = '';
+    for (const s of ['.frame', '.base', '.over']) { const c = this.q(s); c.width = Math.round(r.width * this.dpr); c.height = Math.round(r.height * this.dpr); }
     this.g = layout(this, r.width, r.height, this.q('.base').getContext('2d'));
     this.paint();
     if (Math.abs((this.thumbWidth || 0) - r.width) > 1) { this.thumbWidth = r.width; gridThumbs(this, r.width); paintThumbs(this); }
@@ -76,9 +76,10 @@ class View {
 
   paint() {
     if (!this.g || !this.image.width) return;
-    const c = this.q('.base').getContext('2d');
-    c.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
-    paint(this, this.g, c);
+    const w = this.win, key = [this.g.w, this.g.h, this.dpr, w.x0, w.x1, w.y0, w.y1, this.measure, this.ink.text].join();
+    const on = (name) => { const c = this.q(name).getContext('2d'); c.setTransform(this.dpr, 0, 0, this.dpr, 0, 0); return c; };
+    if (key !== this.framed) { this.framed = key; paintFrame(this, this.g, on('.frame')); }
+    paintMap(this, this.g, on('.base'));
     this.over();
   }
 
@@ -163,15 +164,17 @@ class View {
   png() {
     const scale = 2, head = 34, g = this.g, out = document.createElement('canvas');
     out.width = g.w * scale; out.height = (g.h + head) * scale;
-    const c = out.getContext('2d'), body = document.createElement('canvas');
-    body.width = g.w * scale; body.height = g.h * scale;
-    const b = body.getContext('2d');
-    b.scale(scale, scale); paint(this, g, b);
+    const c = out.getContext('2d'), bodies = [paintFrame, paintMap].map((draw) => {
+      const body = document.createElement('canvas'), b = body.getContext('2d');
+      body.width = g.w * scale; body.height = g.h * scale; b.scale(scale, scale); draw(this, g, b);
+      return body;
+    });
     c.scale(scale, scale); c.fillStyle = this.ink.page; c.fillRect(0, 0, g.w, g.h + head);
         const h = this.d.head, title = `${h.title} \u00b7 layer ${layerName(h.layers[this.k])} \u00b7 ${this.measure === 'cosine' ? 'cosine similarity' : 'Euclidean distance'}`;
     const key = pathKey(this, c, g.w - 12, head / 2);
     c.fillStyle = this.ink.text; c.font = this.font(14, 600); c.textBaseline = 'middle'; c.textAlign = 'left';
-    c.fillText(clipText(c, title, g.w - 36 - key), 12, head / 2); c.drawImage(body, 0, head, g.w, g.h);
+    c.fillText(clipText(c, title, g.w - 36 - key), 12, head / 2); 
+    bodies.forEach((body) => c.drawImage(body, 0, head, g.w, g.h));
     out.toBlob((blob) => {
       const a = document.createElement('a'), url = URL.createObjectURL(blob);
       a.href = url; a.download = `${h.name.replace(/[^\p{L}\p{N}._-]+/gu, '_')}-layer${h.layers[this.k]}-${this.measure}.png`;

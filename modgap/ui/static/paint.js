@@ -1,4 +1,5 @@
-// Drawing: everything on the base canvas comes from `paint`, so that the saved picture is the same.
+// Drawing, on three canvases: the frame (wave, axes, colour bar), the map (cells and paths), and
+// what moves. A layer change repaints the map alone; the saved picture is frame and map.
 
 // One layer as an image of S x T pixels, speech to the right and text downwards.
 function layerImage(d, measure, k, lut, canvas) {
@@ -10,7 +11,7 @@ function layerImage(d, measure, k, lut, canvas) {
   return canvas;
 }
 
-function paint(v, g, c) {
+function paintMap(v, g, c) {
   const { plot: p } = g, { win } = v;
   c.clearRect(0, 0, g.w, g.h);
   c.imageSmoothingEnabled = (win.x1 - win.x0) > p.w * v.dpr || (win.y1 - win.y0) > p.h * v.dpr;
@@ -23,6 +24,11 @@ function paint(v, g, c) {
     for (const [lw, col] of [[4, '#111'], [2, '#fff']]) { c.lineWidth = lw; c.strokeStyle = col; c.strokeRect(x - 1, y - 1, w + 2, h + 2); }
   }
   c.restore();
+}
+
+function paintFrame(v, g, c) {
+  const p = g.plot;
+  c.clearRect(0, 0, g.w, g.h);
   c.lineWidth = 1; c.strokeStyle = v.ink.axis; c.strokeRect(p.x - 0.5, p.y - 0.5, p.w + 1, p.h + 1);
   paintWave(v, g, c); paintTimeAxis(v, g, c); paintWordAxis(v, g, c); paintBar(v, g, c);
 }
@@ -49,16 +55,15 @@ function paintWave(v, g, c) {
   const env = v.d.envelope, a = g.wave;
   if (!env) return;
   const bins = env.length / 2, per = bins / v.d.head.seconds, mid = a.y + a.h / 2;
-  c.fillStyle = v.ink.wave; c.beginPath();
+  c.fillStyle = v.ink.wave;
   for (let x = 0; x < a.w; x += 0.5) {
     const at = (px) => clamp(timeOf(v.d, iAt(v, g, a.x + px)) * per, 0, bins);
     const from = Math.floor(at(x)), to = Math.max(from + 1, Math.ceil(at(x + 0.5)));
     let lo = 0, hi = 0;
     for (let b = from; b < to && b < bins; b++) { lo = Math.min(lo, env[2 * b]); hi = Math.max(hi, env[2 * b + 1]); }
     const y0 = mid - (hi / 127) * (a.h / 2), y1 = mid - (lo / 127) * (a.h / 2);
-    c.rect(a.x + x, y0, 0.5, Math.max(0.8, y1 - y0));
+    c.fillRect(a.x + x, y0, 0.5, Math.max(0.8, y1 - y0));
   }
-  c.fill();
   c.fillStyle = v.ink.muted; c.font = v.font(12); c.textAlign = 'right'; c.textBaseline = 'middle';
   c.fillText('speech', a.x - 10, mid);
 }
@@ -107,10 +112,10 @@ const ordinal = (n) => n + (n % 10 === 2 && n !== 12 ? 'nd' : n % 10 === 3 && n 
 
 function paintBar(v, g, c) {
   const b = g.bar, lut = v.lut(), cos = v.measure === 'cosine', top = cos ? 1 : v.d.head.scale, low = cos ? -1 : 0;
-  for (let y = 0; y < b.h; y++) {
-    const q = lut[Math.round((1 - y / Math.max(1, b.h - 1)) * 254)];
-    c.fillStyle = `rgb(${q & 255},${(q >> 8) & 255},${(q >> 16) & 255})`; c.fillRect(b.x, b.y + y, b.w, 1.5);
-  }
+  const strip = document.createElement('canvas'); strip.width = 1; strip.height = 255;
+  const s = strip.getContext('2d'), img = s.createImageData(1, 255);
+  new Uint32Array(img.data.buffer).set(lut.slice().reverse()); s.putImageData(img, 0, 0);
+  c.drawImage(strip, b.x, b.y, b.w, b.h);
   c.strokeStyle = v.ink.axis; c.lineWidth = 1; c.strokeRect(b.x - 0.5, b.y - 0.5, b.w + 1, b.h + 1);
   const ticks = niceTicks(low, top, 4), at = ticks.at.map((t) => [t, signed(t, ticks.digits)]);
   if (!cos) {

@@ -9,17 +9,20 @@ class Player {
     if (bytes) audio.src = this.url; else audio.removeAttribute('src');
     audio.onplay = () => { changed(); this.tick(); };
     audio.onpause = audio.onseeked = audio.onloadedmetadata = () => changed();
+    audio.ontimeupdate = () => this.bounds(); // frames stop in a hidden tab, this does not
     audio.onended = () => { if (this.loop && this.until !== null) this.moment(this.from, this.until); else changed(); };
+  }
+
+  bounds() {
+    const a = this.audio;
+    if (this.until === null || a.paused || a.currentTime < this.until) return;
+    if (this.loop) a.currentTime = this.from; else { a.pause(); this.until = null; }
   }
 
   tick() {
     cancelAnimationFrame(this.raf);
-    const a = this.audio;
-    if (this.until !== null && a.currentTime >= this.until) {
-      if (this.loop) a.currentTime = this.from; else { a.pause(); this.until = null; }
-    }
-    this.changed();
-    if (!a.paused) this.raf = requestAnimationFrame(() => this.tick());
+    this.bounds(); this.changed();
+    if (!this.audio.paused) this.raf = requestAnimationFrame(() => this.tick());
   }
 
   start() { const p = this.audio.play(); if (p) p.catch(() => {}); } // a pause before the start is no error
