@@ -69,11 +69,10 @@ def build_speech(shape: Shape, prompts: Any, seed: int) -> Any:
     config = Qwen2AudioConfig(
         audio_config=audio,
         text_config=text_config(shape, len(prompts.tokenizer), prompts.pad_id, prompts.end_id),
-        audio_token_index=prompts.audio_id, tie_word_embeddings=True, pad_token_id=prompts.pad_id,
+        audio_token_index=prompts.audio_id, tie_word_embeddings=False, pad_token_id=prompts.pad_id,
         eos_token_id=prompts.end_id,
     )  # fmt: skip
     model = Qwen2AudioForConditionalGeneration(config)
-    model.tie_weights()
     with torch.no_grad():
         model.model.audio_tower.embed_positions.weight.copy_(sinusoids(shape.positions, shape.width))
     return model

@@ -68,12 +68,16 @@ def merge_lora(
 
 
 def text_as_speech(text: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the text LLM's tensors as they are inside the speech LLM."""
-    return {
+    """Names of the text LLM's tensors as they are inside the speech LLM.
+
+    The text LLM's head is tied to its embeddings; the speech LLM has a head of its own.
+    """
+    named = {
         "model.language_model." + k.removeprefix("model."): v
         for k, v in text.items()
         if k != "lm_head.weight"
     }
+    return named | {"lm_head.weight": text["model.embed_tokens.weight"]}
 
 
 def load_named(model: Any, tensors: dict[str, Tensor]) -> Any:

@@ -179,6 +179,8 @@ def start_alignment(s: TrainSettings, prompts: Prompts, strategy: str) -> tuple[
         raise ValueError(f"The encoder's weights do not fit: {missing}, {unexpected}")
     table = model.model.language_model.embed_tokens.weight
     with torch.no_grad():
+        # transformers ties the text LLM's head to its embeddings, but not this model's.
+        model.lm_head.weight.copy_(table)
         # Speech must enter the LLM with the length its own tokens have.
         rms = float(table[: len(prompts.tokenizer)].pow(2).mean().sqrt())
         linear = model.model.multi_modal_projector.linear
@@ -269,6 +271,7 @@ def main() -> None:
     parser.add_argument("--stop", type=int, default=None, help="end after so many steps, unsaved")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # tiny numbers cost a CPU a hundred times their worth
     run_stage(TrainSettings.load(args.work), args.stage, args.stop)
 
 
