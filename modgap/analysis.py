@@ -8,6 +8,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -311,6 +312,9 @@ def _audio(clip: Clip, model: SpeechLM) -> np.ndarray:
 def _versions() -> dict[str, str]:
     from . import __version__
 
-    names = ("torch", "transformers", "numpy")
-    versions = {name: metadata.version(name) for name in names}
-    return {"modgap": __version__, "method": str(METHOD_VERSION)} | versions
+    return {"modgap": __version__, "method": str(METHOD_VERSION)} | _library_versions()
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("torch", "transformers", "numpy")}

@@ -35,6 +35,8 @@ FILES = (
 )
 _ARRAYS = ("speech_times", "spans", "layer_ids", "pooled_speech", "pooled_text", "audio")
 _PLAIN = ("key", "model", "clip", "transcript", "audio_rate", "created", "versions")
+_PATHS = ("dtw_cos", "dtw_euc")
+_REASONS = ("monotonicity_reason_cos", "monotonicity_reason_euc")
 _COLUMNS = (
     "layer",
     "cosine",
@@ -205,7 +207,7 @@ def record(analysis: Analysis) -> Record:
         value, name = getattr(analysis.alignment, field.name), f"alignment_{field.name}"
         if isinstance(value, np.ndarray):
             arrays[name] = value
-        elif field.name.startswith("dtw_"):  # K paths of different lengths
+        elif field.name in _PATHS:  # K of different lengths
             arrays[name] = np.concatenate(value)
             arrays[name + "_lengths"] = np.array([len(path) for path in value])
         else:
@@ -234,14 +236,20 @@ def from_record(record: Record) -> Analysis:
         arrays, meta = record.arrays, record.meta
         for array in arrays.values():
             array.setflags(write=False)
-        parts: dict[str, Any] = {k: tuple(v) for k, v in meta["reasons"].items()}
+        parts: dict[str, Any] = {}
         for field in dataclasses.fields(Alignment):
             name = f"alignment_{field.name}"
-            if name + "_lengths" in arrays:
+            if field.name in _PATHS:
                 ends = np.cumsum(arrays[name + "_lengths"])[:-1]
                 parts[field.name] = tuple(np.split(arrays[name], ends))
-            elif field.name not in parts:
+            elif field.name in _REASONS:
+                parts[field.name] = tuple(meta["reasons"][field.name])
+            else:
                 parts[field.name] = arrays[name]
+        K, T_s, T_t = parts["similarity"].shape
+        shape = len(arrays["layer_ids"]), len(arrays["speech_times"]), len(meta["pieces"])
+        if shape != (K, T_s, T_t) or len(record.tables["tokens"]) != K * T_t:
+            raise ValueError("its parts do not belong together")
         answers = None
         if meta["answers"] is not None:
             answers = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def layer_table(layer_ids: np.ndarray, coarse: Coarse, alignment: Alignment) -> 
     columns["monotonicity_euc"] = alignment.monotonicity_euc
     columns["monotonicity_reason"] = list(alignment.monotonicity_reason_cos)
     columns["monotonicity_euc_reason"] = list(alignment.monotonicity_reason_euc)
-    return tidy(pd.DataFrame(columns))
+    return tidy(columns)
 
 
 def token_table(
@@ -91,22 +91,17 @@ def token_table(
         columns[value] = matrix[k, i, j]
         if index == "i_cos":
             columns["start"], columns["end"] = times[i, 0], times[i, 1]
-    return tidy(pd.DataFrame(columns))
+    return tidy(columns)
 
 
-def tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """The same table with one dtype per kind of column, whatever it came through."""
-    kinds = {
-        name: str if name in _TEXT else np.int64 if name in _WHOLE else np.float64
-        for name in table.columns
-    }
-    out = {}
-    for name, kind in kinds.items():
-        column = table[name]
-        if kind is str:
-            # A column without one text in it would else be of another type than its neighbours.
-            texts = column.astype(object).where(column.notna(), None)
-            out[name] = pd.array(texts.to_numpy(), dtype="str")
+def tidy(columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+    """A table with one dtype per kind of column, whatever the columns came through."""
+    out: dict[str, Any] = {}
+    for name, column in columns.items():
+        if name in _TEXT:
+            # Without a dtype, a column that is empty in one clip would differ from its namesakes.
+            texts = [None if value is None or value != value else value for value in column]
+            out[str(name)] = pd.array(texts, dtype="str")
         else:
-            out[name] = column.to_numpy(kind)
+            out[str(name)] = np.asarray(column, np.int64 if name in _WHOLE else np.float64)
     return pd.DataFrame(out)
