@@ -74,8 +74,12 @@ def make_tiny_checkpoint(
     *,
     chunk_length: int = 10,
     dtype: torch.dtype = torch.float32,
+    hidden: int = 32,
+    layers: int = 4,
+    encoder_layers: int = 2,
+    mels: int = 16,
 ) -> Path:
-    """Save a random checkpoint: hidden 32, 4 decoder layers, clips up to `chunk_length` seconds.
+    """Save a random checkpoint that takes clips of up to `chunk_length` seconds.
 
     The weights have a standard deviation of 0.15, without which every token would be as likely as
     any other and edits of the hidden states would look inert.
@@ -85,19 +89,19 @@ def make_tiny_checkpoint(
     config = Qwen2AudioConfig(
         audio_config={
             "model_type": "qwen2_audio_encoder",
-            "d_model": 32,
-            "encoder_layers": 2,
+            "d_model": hidden,
+            "encoder_layers": encoder_layers,
             "encoder_attention_heads": 2,
-            "encoder_ffn_dim": 48,
-            "num_mel_bins": 16,
+            "encoder_ffn_dim": 3 * hidden,
+            "num_mel_bins": mels,
             "max_source_positions": 50 * chunk_length,
         },
         text_config={
             "model_type": "qwen2",
             "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 4,
+            "hidden_size": hidden,
+            "intermediate_size": 2 * hidden,
+            "num_hidden_layers": layers,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "max_position_embeddings": 2048,
@@ -117,7 +121,7 @@ def make_tiny_checkpoint(
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     processor = Qwen2AudioProcessor(
-        feature_extractor=WhisperFeatureExtractor(feature_size=16, chunk_length=chunk_length),
+        feature_extractor=WhisperFeatureExtractor(feature_size=mels, chunk_length=chunk_length),
         tokenizer=tokenizer,
         chat_template=CHAT_TEMPLATE,
     )

@@ -42,7 +42,7 @@ def _explain(name: str, folder: Path | None, err: Exception) -> str:
         return any(isinstance(c, kinds) for c in causes)
 
     text = first_line(err)
-    if caused(torch.OutOfMemoryError, MemoryError):
+    if caused(torch.OutOfMemoryError, MemoryError) or "not enough memory" in str(err):
         return (
             f"{name} does not fit into memory: try dtype bfloat16, a smaller model or a device map."
         )

@@ -166,13 +166,13 @@ def load_model(
             output_loading_info=True,
             **options,
         )
+        if device_map is None:
+            hf.to(device)
     if report["missing_keys"]:
         raise ModelError(
             f"{name} lacks weights that its config asks for ({len(report['missing_keys'])}, for "
             f"example {sorted(report['missing_keys'])[0]}): get the checkpoint's files again."
         )
-    if device_map is None:
-        hf.to(device)
     hf.eval().requires_grad_(False)
     if folder is None:
         commit = getattr(hf.config, "_commit_hash", None)
