@@ -116,8 +116,9 @@ def align_view(
     key : str
         The widget's key; its state is ``st.session_state[key]``.
     layer, measure, paths, cell
-        Where the view opens: from a permalink, say. They count when the component appears or its
-        data change; afterwards the user moves it, and the returned event says where it is.
+        Where the view opens: from a permalink, say. They count when the component appears;
+        afterwards the user moves it, and the returned event says where it is. Other data under
+        the same key open where the view stands (only `cell` counts anew).
     on_layer_change : callable, optional
         Called before the run that a layer change causes.
 
@@ -135,7 +136,7 @@ def align_view(
     held = st.session_state.get(memo)
     if held is None or held[0] != view.id or key not in st.session_state:
         if held is not None and held[0] != view.id and key in st.session_state:
-            shown = _event(view, st.session_state[key], start)
+            shown = _event(view, st.session_state[key], held[1])
             start = (shown.layer, shown.measure, shown.paths, cell)
         held = st.session_state[memo] = (view.id, start)
     start = held[1]

@@ -6,16 +6,20 @@ import dataclasses
 import io
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
+from streamlit.testing.v1 import AppTest
 
+from modgap.analysis import analyze
 from modgap.errors import ModgapError
+from modgap.figures import AlignmentMap, LayerCurve, path_scores
 from modgap.ui import align
 from modgap.ui.align import AlignEvent, Cell, pack
-from modgap.ui.align_data import envelope, quantise
+from modgap.ui.align_data import AlignmentView, envelope, quantise
 from modgap.ui.theme import DARK, LIGHT
 from tests.app.align_sample import sample_view
 
@@ -183,3 +187,45 @@ def test_script_never_writes_markup():
     script = align._script()
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http"):
         assert word not in script
+
+
+def payload_of(at: AppTest) -> bytes:
+    assert not at.exception
+    return at.get("bidi_component")[0].proto.bytes
+
+
+def test_the_payload_stays_the_same_while_the_component_is_shown():
+    at = AppTest.from_file(str(Path(__file__).parent / "align_app.py"), default_timeout=60)
+    at.query_params["layer"] = "2"
+    first = payload_of(at.run())
+    assert unpack(first)[0]["start"]["layer"] == 2
+    assert any("layer=2 measure=cosine" in t.value for t in at.text)
+    at.query_params["layer"] = "7"  # a page that writes the layer back must not send all again
+    assert payload_of(at.run()) == first
+    at.query_params["size"] = "9x60x12"
+    head, _ = unpack(payload_of(at.run()))
+    assert (head["S"], head["T"]) == (60, 12)
+    assert head["start"]["layer"] == 2, "other data open where the view stands"
+
+
+def test_an_analysis_is_a_view(tiny_model, clip):
+    analysis = analyze(tiny_model, clip, "one <s> two", answers=False)
+    view = AlignmentView.from_analysis(analysis)
+    a = analysis.alignment
+    head, parts = unpack(pack(view))
+    assert head["layers"] == list(range(tiny_model.n_layers + 1))
+    assert "".join(head["pieces"]) == "one <s> two"
+    exact = np.frombuffer(parts["argmax_cosine_S"], "<f4").reshape(a.argmax_cos.shape)
+    assert exact.mean(axis=1) == pytest.approx(a.aps_cos, abs=1e-5)
+    assert head["scores"]["aps"]["cosine"] == pytest.approx(a.aps_cos.tolist())
+    x, rate = sf.read(io.BytesIO(parts["audio"]), dtype="int16")
+    assert rate == analysis.audio_rate
+    assert (x == analysis.audio).all()
+    curve = LayerCurve.of(analysis, "cosine", "run")
+    assert (curve.values == analysis.layers["cosine"].to_numpy()).all()
+    assert curve.low is not None
+    assert len(path_scores(analysis).figure(current=1).data) >= 3
+    heat = AlignmentMap.of(analysis, 2, "euclidean").figure().data[0]
+    assert (np.asarray(heat.z) == a.distance[2].T).all()
+    with pytest.raises(ModgapError, match="Layer 99"):
+        AlignmentMap.of(analysis, 99)
