@@ -12,9 +12,9 @@ from typing import Any
 import numba
 import numpy as np
 
-# Where the squared distance is below this share of |x|^2 + |y|^2, more than 3 of float32's 7 digits
-# have cancelled and the entry is computed again.
-CANCELLED = 1e-3
+# Where the squared distance is below this share of |x|^2 + |y|^2, more than 2 of float32's 7 digits
+# have cancelled and the entry is computed again. Distances are right to about 3e-5.
+CANCELLED = 1e-2
 
 # Sums may be taken in another order (vector lanes); NaN and infinity keep their meaning.
 _REORDER = {"reassoc", "contract", "nsz"}

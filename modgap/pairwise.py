@@ -18,7 +18,7 @@ from modgap import kernels
 from modgap.errors import ModgapError
 
 # Elements of the differences held at once while entries are computed again.
-_CHUNK = 1 << 20
+_CHUNK = 1 << 22
 
 
 class LayerProducts(NamedTuple):
