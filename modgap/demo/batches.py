@@ -14,6 +14,7 @@ from modgap.demo.corpus import (
     choice_question,
     digit_question,
     facts,
+    letter_question,
     questions,
     stable_rng,
 )
@@ -24,6 +25,8 @@ from modgap.demo.tokens import Prompt, Prompts
 
 #: Weights of one token of an answer and of one token of a transcription: an answer has far fewer.
 ANSWER_WEIGHT, TRANSCRIPT_WEIGHT = 2.0, 1.0
+#: Share of the multiple-choice questions that ask for the letter.
+LETTER_SHARE = 0.3
 
 
 @dataclass
@@ -100,7 +103,8 @@ class TextSampler:
         f: Fact = pool[rng.integers(len(pool))]
         p = int(rng.integers(TYPE_BY_NAME[f.type].heldout))
         if kind < 0.92:
-            return choice_question(f, p, int(rng.integers(4)), salt=int(rng.integers(1 << 30)))
+            make = letter_question if rng.random() < LETTER_SHARE else choice_question
+            return make(f, p, int(rng.integers(4)), salt=int(rng.integers(1 << 30)))
         return digit_question(f, p)
 
     def batch(self, step: int, size: int, copy_share: float = 0.15) -> list[Sequence]:
@@ -129,8 +133,8 @@ def pick_instruction(rng: np.random.Generator) -> str:
 class SpeechMix:
     """How many clips of each form a step has, and what is done with them."""
 
-    open: int = 19
-    choice: int = 5
+    open: int = 20
+    choice: int = 3
     digit: int = 8
     transcribe: float = 0.5
     short_until: float = 0.15  #: share of the steps in which only short open clips are drawn
@@ -217,7 +221,10 @@ class SpeechSampler:
             q = digit_question(f, int(rng.integers(TYPE_BY_NAME[f.type].heldout)))
             instruction, answer = q.instruction, q.answer
         else:
-            instruction, answer = pick_instruction(rng), self.by_id[spec.question].answer
+            q = self.by_id[spec.question]
+            if spec.form == "choice" and rng.random() < LETTER_SHARE:
+                q = self.by_id[spec.question.replace("/choice/", "/letter/")]
+            instruction, answer = q.instruction or pick_instruction(rng), q.answer
         prompt = self.prompts.speech(n, instruction)
         return Sequence(prompt, self.prompts.answer(answer), ANSWER_WEIGHT, clip)
 

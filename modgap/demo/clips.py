@@ -110,7 +110,7 @@ def train_plan(fsdd: Path, copies: int = 3, digit_copies: int = 2) -> list[ClipS
     """
     out: list[ClipSpec] = []
     for q in questions():
-        if q.split != "train" or q.form == "digit":
+        if q.split != "train" or q.form not in ("open", "choice"):
             continue
         rng = stable_rng(PLAN_SEED, "voices", q.id)
         chosen = rng.permutation(len(TRAIN_VOICES))[: copies if q.form == "open" else 1]

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from modgap.demo import facts as F
-from modgap.demo.phrasings import DIGIT_TYPES, FACT_TYPES, TYPE_BY_NAME
+from modgap.demo.phrasings import DIGIT_TYPES, FACT_TYPES, LETTER_INSTRUCTION, TYPE_BY_NAME
 
 LETTERS = "ABCD"
 CORPUS_SEED = 20_25
@@ -40,8 +40,10 @@ class Question:
         ``fact/form/phrasing``, unique.
     fact, type, topic : str
         Identity of the fact, its type and its topic.
-    form : {"open", "choice", "digit"}
-        Open question, spoken four-way multiple choice, or spoken digit with a typed task.
+    form : {"open", "choice", "letter", "digit"}
+        Open question, spoken four-way multiple choice answered by the right option's words, the
+        same answered by its letter (asked for by a typed instruction), or spoken digit with a
+        typed task.
     phrasing : int
         Index into the type's phrasings.
     split : {"train", "heldout"}
@@ -51,7 +53,7 @@ class Question:
     instruction : str
         What is typed beside the clip; may be empty.
     answer : str
-        The right answer (a letter for multiple choice).
+        The right answer.
     """
 
     id: str
@@ -175,7 +177,13 @@ def choice_question(f: Fact, phrasing: int, letter: int, salt: object = 0) -> Qu
     """Multiple-choice question; wrong options by a rule seeded with the question's identity."""
     rng = stable_rng(CORPUS_SEED, "choice", f.id, phrasing, salt)
     text = choice_text(f, phrasing, rng, letter)
-    return _question(f, "choice", phrasing, text, "", LETTERS[letter])
+    return _question(f, "choice", phrasing, text, "", f.answer)
+
+
+def letter_question(f: Fact, phrasing: int, letter: int, salt: object = 0) -> Question:
+    """The same words as :func:`choice_question`, to be answered by the letter."""
+    q = choice_question(f, phrasing, letter, salt)
+    return _question(f, "letter", phrasing, q.transcript, LETTER_INSTRUCTION, LETTERS[letter])
 
 
 def digit_question(f: Fact, phrasing: int) -> Question:
@@ -200,6 +208,7 @@ def questions() -> tuple[Question, ...]:
         if f.type in choice_types:
             for p in range(count):
                 out.append(choice_question(f, p, counter % 4))
+                out.append(letter_question(f, p, counter % 4))
                 counter += 1
             counter += 3  # the held-out phrasing must meet all four letters, too
     return tuple(out)
@@ -215,7 +224,7 @@ def heldout_questions(form: str | None = None, limit: int | None = None) -> tupl
 
     Parameters
     ----------
-    form : {"open", "choice", "digit"}, optional
+    form : {"open", "choice", "letter", "digit"}, optional
         Only this form.
     limit : int, optional
         A reproducible subset of this size (by hash of the question's id, so it is nested: the

@@ -227,6 +227,7 @@ DIGIT_TYPES: tuple[FactType, ...] = (
 
 #: Typed with a clip: what the model shall do with it. The empty instruction means "answer".
 TRANSCRIBE = "Write down what you hear."
+LETTER_INSTRUCTION = "Answer with the letter."
 ANSWER_INSTRUCTIONS: tuple[str, ...] = ("", "Answer the question.", "Answer the question you hear.")
 
 TYPE_BY_NAME: dict[str, FactType] = {t.name: t for t in FACT_TYPES + DIGIT_TYPES}

@@ -55,17 +55,17 @@ class TrainSettings:
     work: Path = field(default_factory=default_work)
     fsdd: Path | None = None
     seed: int = 1
-    text_steps: int = 2600
-    encoder_steps: int = 2600
-    full_steps: int = 3000
-    lora_steps: int = 3000
+    text_steps: int = 1800
+    encoder_steps: int = 1750
+    full_steps: int = 1950
+    lora_steps: int = 1600
     text_lr: float = 2e-3
     encoder_lr: float = 1.5e-3
     full_lr: float = 1.5e-3
     lora_lr: float = 3e-3
-    text_batch: int = 64
-    replay: int = 20
-    replay_weight: float = 0.3
+    text_batch: int = 48
+    replay: int = 24
+    replay_weight: float = 0.4
     ctc_weight: float = 0.3
     rank: int = 32
     lora_scale: float = 2.0

@@ -47,11 +47,12 @@ CHAT_TEMPLATE = (
 def _lines() -> Iterator[str]:
     """What the tokenizer sees: training questions, and answers as they stand in a sentence."""
     for q in questions():
-        if q.split == "train":
+        # A multiple choice is said once, whether its words or its letter answer it.
+        if q.split == "train" and q.form != "choice":
             yield q.transcript
             yield " " + q.transcript
             yield " " + q.answer
-            if q.instruction:
+            if q.form == "digit":
                 yield q.instruction
     for text in (TRANSCRIBE, *ANSWER_INSTRUCTIONS):
         yield text
