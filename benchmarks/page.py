@@ -81,6 +81,15 @@ class PageTimes:
         )
 
 
+def find_chromium() -> str:
+    """Path of the installed Chromium or Chrome, or of what ``MODGAP_CHROMIUM`` names."""
+    named = os.environ.get("MODGAP_CHROMIUM")
+    path = named or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        raise SystemExit("No Chromium found: install it (Debian: apt install chromium).")
+    return path
+
+
 @contextmanager
 def serving(cache: Path) -> Iterator[str]:
     """The explorer on a free port, with its cache in `cache`; yields its address."""
@@ -121,18 +130,13 @@ def measure(example: str, repeats: int = 7) -> PageTimes:
     """
     from playwright.sync_api import sync_playwright
 
-    chromium = os.environ.get("MODGAP_CHROMIUM") or next(
-        filter(None, map(shutil.which, CHROMIUMS)), None
-    )
-    if chromium is None:
-        raise SystemExit("No Chromium found: install it (Debian: apt install chromium).")
     with (
         tempfile.TemporaryDirectory() as cache,
         serving(Path(cache)) as url,
         sync_playwright() as p,
     ):
         browser = p.chromium.launch(
-            executable_path=chromium,
+            executable_path=find_chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         size = {"width": 1440, "height": 900}

@@ -1,0 +1,62 @@
+"""Make the README's screenshots with the embedded model: ``make screenshots``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Page, sync_playwright  # noqa: E402
+
+from benchmarks.page import READY, find_chromium, serving  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and the charts are drawn."""
+    page.wait_for_timeout(600)
+    page.wait_for_selector(SETTLED, timeout=60_000)
+    page.wait_for_function("!document.querySelector('[data-stale=true],[data-testid=stSkeleton]')")
+    page.wait_for_timeout(1_200)
+
+
+def main() -> None:
+    from modgap.ui.examples import examples
+
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    example = examples()[0].id
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        serving(Path(cache)) as url,
+        sync_playwright() as p,
+    ):
+        browser = p.chromium.launch(
+            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+            page.goto(f"{url}/?example={example}")
+            page.wait_for_url("**run=*", timeout=180_000)
+            query = page.url.partition("?")[2]
+            for name in ("clip", "layers", "alignment"):
+                if scheme == "dark" and name != "alignment":
+                    continue
+                path = "" if name == "clip" else name
+                page.goto(f"{url}/{path}?{query}")
+                if name == "alignment":
+                    page.wait_for_selector(READY, timeout=60_000)
+                settle(page)
+                stem = name if scheme == "light" else f"{name}-dark"
+                page.screenshot(path=IMAGES / f"{stem}.png")
+                print(f"docs/images/{stem}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
