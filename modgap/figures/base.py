@@ -113,7 +113,7 @@ def mark_layer(fig: go.Figure, layer: int | None, dark: bool) -> None:
     """A vertical line at the current layer, behind the curves."""
     if layer is not None:
         line = {"color": palette(dark).primary, "width": 1.5, "dash": "dot"}
-        fig.add_vline(x=layer, line=line, layer="below")
+        fig.add_vline(x=layer, line=line, layer="between")
 
 
 def plot_config(name: str = "modgap") -> dict[str, Any]:

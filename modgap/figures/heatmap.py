@@ -77,7 +77,8 @@ class AlignmentMap:
         p, cos = palette(dark), self.measure == "cosine"
         tokens = [plain(visible(t)) for t in self.pieces]
         mid = self.times.mean(axis=1)
-        rows = np.repeat(np.array([plain(t) for t in self.pieces], dtype=object)[:, None], n, 1)
+        said = [f"“{plain(t)}” (token {j})" for j, t in enumerate(self.pieces)]
+        rows = np.repeat(np.array(said, dtype=object)[:, None], n, 1)
         name = "S" if cos else "D"
         heat = go.Heatmap(
             z=self.values.T.astype(np.float32), text=rows, name="",
@@ -85,9 +86,9 @@ class AlignmentMap:
             customdata=np.broadcast_to(mid.astype(np.float32), (m, n)),
             colorscale=colorscale(p.diverging if cos else p.sequential),
             zmin=-1 if cos else 0, zmax=1 if cos else self.scale,
-            colorbar={"title": {"text": "cosine" if cos else "distance"}, "thickness": 12,
-                      "outlinewidth": 0},
-            hovertemplate=f"%{{customdata:.2f}} s ↔ “%{{text}}” (token %{{y}})<br>{name} = "
+            colorbar={"title": {"text": "cosine" if cos else "distance", "font": {"size": 13}},
+                      "thickness": 12, "outlinewidth": 0},
+            hovertemplate=f"%{{customdata:.2f}} s ↔ %{{text}}<br>{name} = "
             "%{z:.4f}<extra></extra>",
         )  # fmt: skip
         fig = base.figure([heat], dark=dark, height=height)
@@ -109,9 +110,9 @@ class AlignmentMap:
             range=[m - 0.5, -0.5], tickvals=named, showgrid=False, title_text="text tokens",
             ticktext=[shorten_plain(tokens[j], self.pieces[j]) for j in named],
         )  # fmt: skip
-        where, said = base.seconds_ticks(self.times)
+        where, ticks = base.seconds_ticks(self.times)
         fig.update_xaxes(
-            range=[-0.5, n - 0.5], tickvals=where, ticktext=said,
+            range=[-0.5, n - 0.5], tickvals=where, ticktext=ticks,
             showgrid=False, title_text="speech time (s)",
         )  # fmt: skip
         return fig

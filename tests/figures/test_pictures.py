@@ -92,7 +92,7 @@ def test_heat_map_shows_the_matrix_speech_right_and_text_down():
         "⏎",
     ]
     assert len(fig.layout.yaxis.ticktext[5]) <= 18
-    assert heat.text[1][0] == " &lt;s&gt;"
+    assert heat.text[1][0] == "“ &lt;s&gt;” (token 1)"
     dots = fig.data[-1]
     assert (np.asarray(dots.x) == m.best).all()
     assert (np.asarray(fig.data[1].x) == m.dtw[:, 0]).all()
