@@ -26,9 +26,7 @@ def add_noise(x: np.ndarray, snr_db: float, slope: float, rng: np.random.Generat
     return x + _noise(x.size, slope, rng) * power * 10 ** (-snr_db / 20)
 
 
-def reverberate(
-    x: np.ndarray, rt60: float, wet: float, rng: np.random.Generator
-) -> np.ndarray:
+def reverberate(x: np.ndarray, rt60: float, wet: float, rng: np.random.Generator) -> np.ndarray:
     """Convolve with an exponentially decaying noise tail of ``rt60`` seconds; same length."""
     n = max(int(rt60 * RATE), 16)
     tail = rng.standard_normal(n) * 10 ** (-3.0 * np.arange(n) / n)
@@ -46,7 +44,7 @@ def band_limit(x: np.ndarray, low: float | None, high: float) -> np.ndarray:
 
 def change_speed(x: np.ndarray, factor: float) -> np.ndarray:
     """Play ``factor`` times as fast; pitch moves along, which is another speaker, nearly."""
-    n = max(int(round(x.size / factor)), 2)
+    n = max(round(x.size / factor), 2)
     return np.interp(np.linspace(0, x.size - 1, n), np.arange(x.size), x)
 
 

@@ -1,4 +1,4 @@
-"""Training batches as pure functions of (seed, step): nothing to save, nothing to lose on resume."""
+"""Training batches as pure functions of (seed, step): a resumed run needs nothing else."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def pack(sequences: list[Sequence], pad_id: int) -> Packed:
     full = [s.prompt.ids + s.target[:-1] for s in sequences]
     width = max(len(f) for f in full)
     ids = torch.full((len(full), width), pad_id, dtype=torch.long)
-    rows, columns, targets, weights = [], [], [], []
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
+    weights: list[float] = []
     for b, (s, f) in enumerate(zip(sequences, full, strict=True)):
         ids[b, : len(f)] = torch.tensor(f)
         n, start = len(s.target), len(s.prompt.ids) - 1
@@ -134,7 +137,7 @@ class SpeechMix:
     """How many clips of each form a step has, and what is done with them."""
 
     open: int = 20
-    choice: int = 3
+    choice: int = 2
     digit: int = 8
     transcribe: float = 0.5
     short_until: float = 0.15  #: share of the steps in which only short open clips are drawn
@@ -200,7 +203,12 @@ class SpeechSampler:
         tasks = stable_rng("task", self.seed, step)
         out: list[SpeechGroup] = []
         while clips:
-            size = max(1, self.mix.frames_per_group // self.features.frames(clips[0]))
+            longest = self.features.frames(clips[0])
+            size = max(1, self.mix.frames_per_group // longest)
+            # Padding a short clip to twice its length costs more than another group.
+            size = min(size, len(clips))
+            while self.features.frames(clips[size - 1]) < longest * 0.6:
+                size -= 1
             part, clips = clips[:size], clips[size:]
             mel, frames = collate(self.features, part, rng)
             group = SpeechGroup(part, mel, frames)

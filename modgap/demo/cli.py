@@ -32,16 +32,21 @@ def train(
     lora_steps: Annotated[int | None, typer.Option(help="Steps of LoRA tuning.")] = None,
 ) -> None:
     """Train the whole family from nothing (about two hours on two CPU cores; resumable)."""
+    from dataclasses import replace
+
     from modgap.demo.recipe import TrainingError
     from modgap.demo.recipe import train as run
     from modgap.demo.settings import TrainSettings, default_work
 
-    given = {"full_steps": full_steps, "lora_steps": lora_steps}
     settings = TrainSettings(
         work=(work or default_work()).expanduser(),
         fsdd=fsdd.expanduser() if fsdd else None,
         seed=seed,
-        **{k: v for k, v in given.items() if v is not None},
+    )
+    settings = replace(
+        settings,
+        full_steps=full_steps or settings.full_steps,
+        lora_steps=lora_steps or settings.lora_steps,
     )
     try:
         out = run(settings)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from modgap.demo import facts as F
+from modgap.demo import facts as tables
 from modgap.demo.phrasings import DIGIT_TYPES, FACT_TYPES, LETTER_INSTRUCTION, TYPE_BY_NAME
 
 LETTERS = "ABCD"
@@ -95,24 +95,24 @@ def _fact(kind: str, x: str, answer: str, y: str | None = None) -> Fact:
 @lru_cache(maxsize=1)
 def facts() -> tuple[Fact, ...]:
     """All facts of the closed world, in a fixed order, spoken digits included."""
-    n = F.NUMBERS
+    n = tables.NUMBERS
     out: list[Fact] = []
     out += [_fact("add", n[a], n[a + b], n[b]) for a in range(1, 10) for b in range(1, 10)]
     out += [_fact("subtract", n[a], n[a - b], n[b]) for a in range(2, 11) for b in range(1, a)]
-    out += [_fact("capital", x, a) for x, a in F.CAPITALS]
-    out += [_fact("country", a, x) for x, a in F.CAPITALS]
-    out += [_fact("continent", x, a) for x, a in F.CONTINENTS]
-    out += [_fact("language", x, a) for x, a in F.LANGUAGES]
-    out += [_fact("opposite", x, a) for x, a in F.OPPOSITES]
-    out += [_fact("opposite", a, x) for x, a in F.OPPOSITES]
-    out += [_fact("colour", x, a) for x, a in F.COLOURS]
-    out += [_fact("category", x, a) for x, a in F.CATEGORIES]
-    for names, kind in ((F.MONTHS, "month"), (F.DAYS, "day")):
+    out += [_fact("capital", x, a) for x, a in tables.CAPITALS]
+    out += [_fact("country", a, x) for x, a in tables.CAPITALS]
+    out += [_fact("continent", x, a) for x, a in tables.CONTINENTS]
+    out += [_fact("language", x, a) for x, a in tables.LANGUAGES]
+    out += [_fact("opposite", x, a) for x, a in tables.OPPOSITES]
+    out += [_fact("opposite", a, x) for x, a in tables.OPPOSITES]
+    out += [_fact("colour", x, a) for x, a in tables.COLOURS]
+    out += [_fact("category", x, a) for x, a in tables.CATEGORIES]
+    for names, kind in ((tables.MONTHS, "month"), (tables.DAYS, "day")):
         k = len(names)
         out += [_fact(f"{kind}_after", names[i], names[(i + 1) % k]) for i in range(k)]
         out += [_fact(f"{kind}_before", names[i], names[i - 1]) for i in range(k)]
-    for i, small in enumerate(F.SIZES):
-        for j, big in enumerate(F.SIZES[i + 1 :], i + 1):
+    for i, small in enumerate(tables.SIZES):
+        for j, big in enumerate(tables.SIZES[i + 1 :], i + 1):
             # The order in which the two are named alternates, so position tells nothing.
             x, y = (small, big) if (i + j) % 2 else (big, small)
             out.append(_fact("bigger", x, big, y))
@@ -120,8 +120,15 @@ def facts() -> tuple[Fact, ...]:
         for b in range(1, 10):
             if a != b and (a * 7 + b * 3) % 2 == 0:
                 out.append(_fact("larger", n[a], n[max(a, b)], n[b]))
-    for kind, table in (("young", F.YOUNG), ("sound", F.SOUNDS), ("past", F.PAST),
-                        ("plural", F.PLURALS), ("job", F.JOBS), ("worn", F.WORN)):  # fmt: skip
+    named = {
+        "young": tables.YOUNG,
+        "sound": tables.SOUNDS,
+        "past": tables.PAST,
+        "plural": tables.PLURALS,
+        "job": tables.JOBS,
+        "worn": tables.WORN,
+    }
+    for kind, table in named.items():
         out += [_fact(kind, x, a) for x, a in table]
     for d in range(10):
         out.append(_fact("digit_same", n[d], n[d]))
@@ -157,7 +164,7 @@ def choice_text(fact: Fact, phrasing: int, rng: np.random.Generator, letter: int
     """A four-way multiple choice whose right option stands at ``letter`` (0..3)."""
     pool = [a for a in _answer_pools()[fact.type] if a != fact.answer]
     wrong = [pool[i] for i in rng.choice(len(pool), size=3, replace=False)]
-    options = wrong[:letter] + [fact.answer] + wrong[letter:]
+    options = [*wrong[:letter], fact.answer, *wrong[letter:]]
     said = " ".join(f"{LETTERS[i]}, {o}." for i, o in enumerate(options))
     return f"{ask(fact, phrasing)} {said}"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class EvalSettings:
         Processes that make features.
     """
 
-    work: Path = default_work()
+    work: Path = field(default_factory=default_work)
     n_open: int = 400
     n_choice: int = 140
     n_snapshot: int = 240
@@ -96,7 +96,9 @@ def score_text(model: Any, prompts: Prompts, asked: list[Question], markers: str
     out: list[bool] = []
     for start in range(0, len(asked), 64):
         part = [
-            Sequence(prompts.text(q.transcript, q.instruction, markers), prompts.answer(q.answer), 1.0)
+            Sequence(
+                prompts.text(q.transcript, q.instruction, markers), prompts.answer(q.answer), 1.0
+            )
             for q in asked[start : start + 64]
         ]
         out += score(decoder, model.lm_head, model.get_input_embeddings(), part, prompts)
@@ -116,7 +118,9 @@ def score_speech(
         states = inner.multi_modal_projector(encode(inner.audio_tower, mel, frames))
         counts = speech_positions(frames)
         rows = [
-            Sequence(prompts.speech(int(n), asked[i].instruction), prompts.answer(asked[i].answer), 1.0)
+            Sequence(
+                prompts.speech(int(n), asked[i].instruction), prompts.answer(asked[i].answer), 1.0
+            )
             for i, n in zip(part, counts, strict=True)
         ]
 
@@ -159,6 +163,7 @@ def text_questions(s: EvalSettings) -> list[Question]:
     return list(
         heldout_questions("open", s.n_open)
         + heldout_questions("choice", s.n_choice)
+        + heldout_questions("letter", s.n_choice)
         + heldout_questions("digit")
     )
 
@@ -200,6 +205,11 @@ def evaluate_member(
         keep = list(range(n_open)) + list(range(s.n_open, s.n_open + n_choice))
         data = _subset(features.build(plan, folder, None, s.workers), keep)
         asked = [by_id[c.question] for c in data.specs]
+        right = score_speech(model, prompts, data, asked)
+        rows += _rows(name, "speech", condition, asked, (c.voice for c in data.specs), right)
+        # The same multiple-choice clips once more, with the typed wish for the letter.
+        data = _subset(data, [i for i, c in enumerate(data.specs) if c.form == "choice"])
+        asked = [by_id[c.question.replace("/choice/", "/letter/")] for c in data.specs]
         right = score_speech(model, prompts, data, asked)
         rows += _rows(name, "speech", condition, asked, (c.voice for c in data.specs), right)
     source = s.fsdd or DIGITS_FOLDER
@@ -254,7 +264,7 @@ def evaluate(names: list[str], s: EvalSettings,
             progress(name)
         if name == "demo:base":
             folder = family.weights_root(s.weights) / "base"
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         else:
             folder = family.resolve(name, s.work / "checkpoints", s.weights)
             model = Qwen2AudioForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)

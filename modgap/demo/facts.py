@@ -101,9 +101,7 @@ MONTHS = _words(
 DAYS = _words("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday")
 
 #: Things from small to big; a comparison is a pair of them.
-SIZES = _words(
-    """flea, spider, mouse, squirrel, fox, sheep, donkey, buffalo, giraffe, whale"""
-)
+SIZES = _words("""flea, spider, mouse, squirrel, fox, sheep, donkey, buffalo, giraffe, whale""")
 
 YOUNG = _pairs(
     """dog:puppy, cat:kitten, cow:calf, sheep:lamb, horse:foal, pig:piglet, goat:kid, duck:duckling,

@@ -114,7 +114,7 @@ def resolve(name: str, cache_dir: Path | str, root: Path | str | None = None) ->
     try:
         _write_out(folder, strategy, folder / member["file"], family, partial)
         try:
-            os.rename(partial, target)
+            partial.rename(target)
         except OSError:
             # Another process was faster; its folder is the same.
             if not (target / "model.safetensors").is_file():

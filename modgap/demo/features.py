@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ EXTRA = 4
 SHARD = 512
 
 
-def feature_extractor():  # type: ignore[no-untyped-def]
+def feature_extractor() -> Any:
     """The family's Whisper feature extractor: 80 mel bands, 100 frames a second, 10 s."""
     from transformers import WhisperFeatureExtractor
 
@@ -64,10 +65,10 @@ def waveform(spec: ClipSpec, fsdd: Path | None = None) -> np.ndarray:
     return x.astype(np.float32)
 
 
-_SYNTH = None
+_SYNTH: Any = None
 
 
-def _synthesizer():  # type: ignore[no-untyped-def]
+def _synthesizer() -> Any:
     """One worker process per process, with the wheel's voices whatever the system has."""
     global _SYNTH
     if _SYNTH is None:
@@ -75,6 +76,14 @@ def _synthesizer():  # type: ignore[no-untyped-def]
 
         _SYNTH = Synthesizer(program="")
     return _SYNTH
+
+
+def fresh_synthesizer() -> None:
+    """Forget the running synthesizer, so that the next clip does not depend on earlier ones."""
+    global _SYNTH
+    if _SYNTH is not None:
+        _SYNTH.close()
+    _SYNTH = None
 
 
 def log_mel(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -108,8 +117,8 @@ def _write_shard(path: Path, specs: list[ClipSpec], fsdd: Path | None) -> Path:
         np.save(handle, np.concatenate(mels))
     index = path.with_suffix(".json")
     index.with_suffix(".json.tmp").write_text(json.dumps({"lengths": lengths}))
-    os.replace(index.with_suffix(".json.tmp"), index)
-    os.replace(temporary, path)  # last: the shard counts as done when this file is there
+    index.with_suffix(".json.tmp").replace(index)
+    temporary.replace(path)  # last: the shard counts as done when this file is there
     return path
 
 

@@ -49,7 +49,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str]) 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, meta)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -81,7 +81,7 @@ class Run:
     ) -> None:
         self.folder, self.parameters, self.settings = folder, parameters, settings
         folder.mkdir(parents=True, exist_ok=True)
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p], "lr": rates[n], "peak": rates[n],
              "weight_decay": 0.01 if p.ndim >= 2 else 0.0}
             for n, p in parameters.items()

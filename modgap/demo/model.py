@@ -66,15 +66,22 @@ def build_speech(shape: Shape, prompts: Any, seed: int) -> Any:
         encoder_attention_heads=shape.heads, encoder_ffn_dim=shape.encoder_feed_forward,
         d_model=shape.width, max_source_positions=shape.positions,
     )  # fmt: skip
+    # Fields of the base class, which its own signature does not list.
+    common: dict[str, Any] = {
+        "tie_word_embeddings": True,
+        "pad_token_id": prompts.pad_id,
+        "eos_token_id": prompts.end_id,
+    }
     config = Qwen2AudioConfig(
         audio_config=audio,
         text_config=text_config(shape, len(prompts.tokenizer), prompts.pad_id, prompts.end_id),
-        audio_token_index=prompts.audio_id, tie_word_embeddings=False, pad_token_id=prompts.pad_id,
-        eos_token_id=prompts.end_id,
-    )  # fmt: skip
+        audio_token_index=prompts.audio_id,
+        **common,
+    )
     model = Qwen2AudioForConditionalGeneration(config)
     with torch.no_grad():
-        model.model.audio_tower.embed_positions.weight.copy_(sinusoids(shape.positions, shape.width))
+        table = model.model.audio_tower.embed_positions.weight
+        table.copy_(sinusoids(shape.positions, shape.width))
     return model
 
 

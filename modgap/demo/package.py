@@ -211,7 +211,7 @@ def package(s: TrainSettings, out: Path, picks: dict[str, list[int]] | None = No
     (partial / "family.json").write_text(json.dumps(family, indent=1) + "\n")
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
     if out.exists():
-        os.replace(out, old)
-    os.replace(partial, out)
+        out.replace(old)
+    partial.replace(out)
     shutil.rmtree(old, ignore_errors=True)
     return out

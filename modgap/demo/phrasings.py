@@ -42,187 +42,298 @@ def _t(name: str, topic: str, text: str, choice: bool = True) -> FactType:
 
 
 FACT_TYPES: tuple[FactType, ...] = (
-    _t("add", "arithmetic", """
+    _t(
+        "add",
+        "arithmetic",
+        """
         What is {x} plus {y}?
         How much is {x} plus {y}?
         Add {x} and {y}.
         {x} plus {y} is what?
         Tell me the sum of {x} and {y}.
-        How much is the sum of {x} and {y}?"""),
-    _t("subtract", "arithmetic", """
+        How much is the sum of {x} and {y}?""",
+    ),
+    _t(
+        "subtract",
+        "arithmetic",
+        """
         What is {x} minus {y}?
         How much is {x} minus {y}?
         {x} minus {y} is what?
         Take {y} from {x}.
         Tell me what {x} minus {y} is.
-        {x} minus {y} is how much?"""),
-    _t("capital", "capitals", """
+        {x} minus {y} is how much?""",
+    ),
+    _t(
+        "capital",
+        "capitals",
+        """
         What is the capital of {x}?
         Name the capital of {x}.
         Tell me the capital of {x}.
         Which city is the capital of {x}?
         The capital of {x} is what?
-        The capital of {x} is which city?"""),
-    _t("country", "capitals", """
+        The capital of {x} is which city?""",
+    ),
+    _t(
+        "country",
+        "capitals",
+        """
         Which country has the capital {x}?
         {x} is the capital of which country?
         Name the country with the capital {x}.
         Tell me the country where {x} is the capital.
         In which country is the city {x}?
-        The city {x} is the capital of which country?"""),
-    _t("continent", "geography", """
+        The city {x} is the capital of which country?""",
+    ),
+    _t(
+        "continent",
+        "geography",
+        """
         On which continent is {x}?
         Which continent is {x} on?
         Name the continent of {x}.
         {x} is on which continent?
         Tell me the continent of {x}.
-        What is the continent of {x}?"""),
-    _t("language", "geography", """
+        What is the continent of {x}?""",
+    ),
+    _t(
+        "language",
+        "geography",
+        """
         Which language do people speak in {x}?
         What is the language of {x}?
         Name the language of {x}.
         What do people speak in {x}?
         Tell me the language people speak in {x}.
-        In {x}, people speak which language?"""),
-    _t("opposite", "opposites", """
+        In {x}, people speak which language?""",
+    ),
+    _t(
+        "opposite",
+        "opposites",
+        """
         What is the opposite of {x}?
         Name the opposite of {x}.
         Tell me the opposite of {x}.
         Which word is the opposite of {x}?
         {x} is the opposite of what?
-        The opposite of {x} is which word?"""),
-    _t("colour", "colours", """
+        The opposite of {x} is which word?""",
+    ),
+    _t(
+        "colour",
+        "colours",
+        """
         What colour is {ax}?
         Which colour has {ax}?
         Name the colour of {ax}.
         Tell me the colour of {ax}.
         {ax} has which colour?
-        What is the colour of {ax}?"""),
-    _t("category", "categories", """
+        What is the colour of {ax}?""",
+    ),
+    _t(
+        "category",
+        "categories",
+        """
         What kind of thing is {ax}?
         Which group does {ax} belong to?
         {ax} is what kind of thing?
         Name the group of {ax}.
         Tell me what kind of thing {ax} is.
-        {ax} does belong to which group?"""),
-    _t("month_after", "calendar", """
+        {ax} does belong to which group?""",
+    ),
+    _t(
+        "month_after",
+        "calendar",
+        """
         Which month comes after {x}?
         What month follows {x}?
         Name the month after {x}.
         After {x} comes which month?
         Tell me the month that follows {x}.
-        Which month follows after {x}?"""),
-    _t("month_before", "calendar", """
+        Which month follows after {x}?""",
+    ),
+    _t(
+        "month_before",
+        "calendar",
+        """
         Which month comes before {x}?
         What is the month before {x}?
         Name the month before {x}.
         Before {x} comes which month?
         Tell me the month that comes before {x}.
-        What month comes before {x}?"""),
-    _t("day_after", "calendar", """
+        What month comes before {x}?""",
+    ),
+    _t(
+        "day_after",
+        "calendar",
+        """
         Which day comes after {x}?
         What day follows {x}?
         Name the day after {x}.
         After {x} comes which day?
         Tell me the day that follows {x}.
-        Which day follows after {x}?"""),
-    _t("day_before", "calendar", """
+        Which day follows after {x}?""",
+    ),
+    _t(
+        "day_before",
+        "calendar",
+        """
         Which day comes before {x}?
         What is the day before {x}?
         Name the day before {x}.
         Before {x} comes which day?
         Tell me the day that comes before {x}.
-        What day comes before {x}?"""),
-    _t("bigger", "comparisons", """
+        What day comes before {x}?""",
+    ),
+    _t(
+        "bigger",
+        "comparisons",
+        """
         Which is bigger, {ax} or {ay}?
         What is bigger, {ax} or {ay}?
         Name the bigger one, {ax} or {ay}.
         {ax} or {ay}, which is bigger?
         Tell me which is bigger, {ax} or {ay}.
-        {ax} or {ay}, what is the bigger one?""", choice=False),
-    _t("larger", "comparisons", """
+        {ax} or {ay}, what is the bigger one?""",
+        choice=False,
+    ),
+    _t(
+        "larger",
+        "comparisons",
+        """
         Which number is larger, {x} or {y}?
         What is the larger number, {x} or {y}?
         Name the larger number, {x} or {y}.
         {x} or {y}, which is larger?
         Tell me which number is larger, {x} or {y}.
-        {x} or {y}, what is the larger number?""", choice=False),
-    _t("young", "animals", """
+        {x} or {y}, what is the larger number?""",
+        choice=False,
+    ),
+    _t(
+        "young",
+        "animals",
+        """
         What is a young {x} called?
         What do you call a young {x}?
         Name the young of {ax}.
         Which word means a young {x}?
         Tell me what a young {x} is called.
-        A young {x} is called what?"""),
-    _t("sound", "animals", """
+        A young {x} is called what?""",
+    ),
+    _t(
+        "sound",
+        "animals",
+        """
         Which sound does {ax} make?
         What sound does {ax} make?
         Name the sound of {ax}.
         {ax} makes which sound?
         Tell me the sound {ax} makes.
-        What is the sound of {ax}?"""),
-    _t("past", "grammar", """
+        What is the sound of {ax}?""",
+    ),
+    _t(
+        "past",
+        "grammar",
+        """
         What is the past tense of {x}?
         Name the past tense of {x}.
         Tell me the past tense of {x}.
         {x} has which past tense?
         What is {x} in the past tense?
-        Which is the past tense of {x}?"""),
-    _t("plural", "grammar", """
+        Which is the past tense of {x}?""",
+    ),
+    _t(
+        "plural",
+        "grammar",
+        """
         What is the plural of {x}?
         Name the plural of {x}.
         Tell me the plural of {x}.
         {x} has which plural?
         What is {x} in the plural?
-        Which is the plural of {x}?"""),
-    _t("job", "jobs", """
+        Which is the plural of {x}?""",
+    ),
+    _t(
+        "job",
+        "jobs",
+        """
         Who {x}?
         Which person {x}?
         Name the person who {x}.
         Tell me who {x}.
         What do you call a person who {x}?
-        Tell me which person {x}."""),
-    _t("worn", "body", """
+        Tell me which person {x}.""",
+    ),
+    _t(
+        "worn",
+        "body",
+        """
         Which part of the body is {ax} for?
         {ax} is for which part of the body?
         Name the part of the body for {ax}.
         Where do people wear {ax}?
         Tell me where people wear {ax}.
-        Tell me the part of the body {ax} is for."""),
+        Tell me the part of the body {ax} is for.""",
+    ),
 )
 
 #: Spoken digits: the digit is heard, the task is typed. Last phrasing held out, as above.
 DIGIT_TYPES: tuple[FactType, ...] = (
-    _t("digit_same", "spoken digits", """
+    _t(
+        "digit_same",
+        "spoken digits",
+        """
         Which number do you hear?
         What number is that?
         Name the number you hear.
         Tell me the number.
-        What number do you hear?""", choice=False),
-    _t("digit_after", "spoken digits", """
+        What number do you hear?""",
+        choice=False,
+    ),
+    _t(
+        "digit_after",
+        "spoken digits",
+        """
         Which number comes after the one you hear?
         What number follows the one you hear?
         Name the number after this one.
         Add one to the number.
-        What number comes after this one?""", choice=False),
-    _t("digit_before", "spoken digits", """
+        What number comes after this one?""",
+        choice=False,
+    ),
+    _t(
+        "digit_before",
+        "spoken digits",
+        """
         Which number comes before the one you hear?
         What is the number before this one?
         Name the number before the one you hear.
         Take one from the number.
-        What number comes before this one?""", choice=False),
-    _t("digit_parity", "spoken digits", """
+        What number comes before this one?""",
+        choice=False,
+    ),
+    _t(
+        "digit_parity",
+        "spoken digits",
+        """
         Is the number odd or even?
         Odd or even?
         Is the number you hear odd or even?
         Tell me if the number is odd or even.
-        Is this number odd or even?""", choice=False),
-    _t("digit_double", "spoken digits", """
+        Is this number odd or even?""",
+        choice=False,
+    ),
+    _t(
+        "digit_double",
+        "spoken digits",
+        """
         What is the number you hear plus itself?
         Double the number.
         Double the number you hear.
         What is the double of this number?
-        What is the double of the number you hear?""", choice=False),
+        What is the double of the number you hear?""",
+        choice=False,
+    ),
 )
 
 #: Typed with a clip: what the model shall do with it. The empty instruction means "answer".

@@ -160,7 +160,13 @@ def train(s: TrainSettings, quiet: bool = False) -> Path:
     """
     from dataclasses import replace
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from modgap.demo.package import package
     from modgap.demo.stages import training_features

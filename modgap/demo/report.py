@@ -47,15 +47,17 @@ def markdown(table: pd.DataFrame, weights: Path | None = None) -> str:
     """
     members = list(dict.fromkeys(table["member"]))
     finals = [m for m in members if "@" not in m]
-    parts = ["Accuracy in % (95 % Wilson interval), held-out phrasings; speech by held-out voices.\n"]
+    parts = [
+        "Accuracy in % (95 % Wilson interval), held-out phrasings; speech by held-out voices.\n"
+    ]
     rows = []
     for condition, label in (("keep", "text, audio markers kept"), ("drop", "text, natural")):
-        for form in ("open", "choice", "digit"):
+        for form in ("open", "choice", "letter", "digit"):
             part = _pick(table, modality="text", condition=condition, form=form)
             rows.append([f"{label}: {form}"] + [_cell(_pick(part, member=m)) for m in finals])
     speech = table[table["modality"] == "speech"]
     for condition in dict.fromkeys(speech["condition"]):
-        for form in ("open", "choice", "digit"):
+        for form in ("open", "choice", "letter", "digit"):
             part = _pick(speech, condition=condition, form=form)
             if not part.empty:
                 rows.append([f"speech, {condition}: {form}"]
@@ -67,25 +69,27 @@ def markdown(table: pd.DataFrame, weights: Path | None = None) -> str:
             continue
         part, info = _pick(table, member=member), family.describe(member, weights)
         heard = _pick(part, modality="speech", condition="clean")
+        typed = _pick(part, modality="text", condition="keep")
         rows.append([
-            member, str(info["step"]), _cell(_pick(part, modality="text", condition="keep")),
+            member, str(info["step"]), _cell(_pick(typed, form="open")),
             _cell(_pick(heard, form="open")), _cell(_pick(heard, form="choice")),
             _cell(_pick(part, condition="real digits")),
         ])  # fmt: skip
-    head = ["member", "step", "text (keep, all forms)", "clean speech, open",
+    head = ["member", "step", "text, open", "clean speech, open",
             "clean speech, choice", "real digits"]  # fmt: skip
     parts += ["#### Along stage C\n", _table(head, rows)]
-    clean = _pick(speech, condition="clean")
+    clean = _pick(speech, condition="clean", form="open")
+    typed = _pick(table, modality="text", condition="keep", form="open")
     rows = [
         [topic]
-        + [_cell(_pick(table, member=m, topic=topic, modality="text", condition="keep"))
-           for m in finals]
+        + [_cell(_pick(typed, member=m, topic=topic)) for m in finals]
         + [_cell(_pick(clean, member=m, topic=topic)) for m in finals if m != "demo:base"]
         for topic in sorted(set(table["topic"]) - {"spoken digits"})
     ]  # fmt: skip
     head = ["topic", *[f"{m}, text" for m in finals],
             *[f"{m}, speech" for m in finals if m != "demo:base"]]  # fmt: skip
-    parts += ["#### By topic (text with markers, clean speech; all forms)\n", _table(head, rows)]
+    parts += ["#### By topic (open questions; text with markers, clean speech)\n"]
+    parts += [_table(head, rows)]
     return "\n".join(parts)
 
 
@@ -133,4 +137,4 @@ def write_back(table: pd.DataFrame, weights: Path | None = None) -> None:
     data["default"] = max((n for n in data["members"] if "@" not in n), key=clean)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(data, indent=1) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -57,12 +57,12 @@ class TrainSettings:
     seed: int = 1
     text_steps: int = 1800
     encoder_steps: int = 1750
-    full_steps: int = 1950
-    lora_steps: int = 1600
+    full_steps: int = 1750
+    lora_steps: int = 1400
     text_lr: float = 2e-3
     encoder_lr: float = 1.5e-3
-    full_lr: float = 1.5e-3
-    lora_lr: float = 3e-3
+    full_lr: float = 1e-3
+    lora_lr: float = 2e-3
     text_batch: int = 48
     replay: int = 24
     replay_weight: float = 0.4
@@ -84,7 +84,7 @@ class TrainSettings:
         path = self.work / "settings.json"
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(data, indent=1))
-        os.replace(temporary, path)
+        temporary.replace(path)
         return path
 
     @classmethod

@@ -8,6 +8,7 @@ the GPL.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import io
 import json
 import os
@@ -33,6 +34,9 @@ class SpeechError(RuntimeError):
 
 class Synthesizer:
     """A running synthesizer. Usable from several threads, closed on exit.
+
+    espeak-ng keeps a little state between utterances: the same text may come out some samples
+    longer or shorter than before. A fresh synthesizer always gives the same samples.
 
     Parameters
     ----------
@@ -104,7 +108,8 @@ class Synthesizer:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             )
             atexit.register(self.close)
-        assert self._worker.stdin is not None and self._worker.stdout is not None
+        assert self._worker.stdin is not None
+        assert self._worker.stdout is not None
         return self._worker.stdin, self._worker.stdout
 
     @staticmethod
@@ -119,10 +124,8 @@ class Synthesizer:
             return
         for pipe in (worker.stdin, worker.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass
         try:
             worker.wait(timeout=2)
         except subprocess.TimeoutExpired:

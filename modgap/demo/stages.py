@@ -161,7 +161,7 @@ def add_lora(model: Any, rank: int, scale: float) -> None:
 
     decoder = model.model.language_model
     decoder.requires_grad_(False)
-    config = LoraConfig(r=rank, lora_alpha=scale * rank, lora_dropout=0.0, bias="none",
+    config = LoraConfig(r=rank, lora_alpha=round(scale * rank), lora_dropout=0.0, bias="none",
                         target_modules=list(LORA_TARGETS))  # fmt: skip
     inject_adapter_in_model(config, decoder)
 
@@ -224,21 +224,27 @@ def run_alignment(
             ctc = encoder.ctc(states, frames, [data.specs[i].transcript for i in g.clips]) / clips
             packed = pack(g.sequences, prompts.pad_id)
             ids = packed.ids.to(dev)
-            x = splice(decoder.embed_tokens(ids), ids == prompts.audio_id,
-                       model.model.multi_modal_projector(states), speech_positions(frames))
+            x = splice(
+                decoder.embed_tokens(ids),
+                ids == prompts.audio_id,
+                model.model.multi_modal_projector(states),
+                speech_positions(frames),
+            )
             loss, hits = token_loss(head, last_states(decoder, x), packed)
             (loss / total + s.ctc_weight * ctc).backward()
             sums["speech"] += float(loss.detach()) / total
             sums["ctc"] += float(ctc.detach())
             right += float(hits)
             count += len(packed.targets)
-        replay = text.batch(n, s.replay)
-        packed = pack(replay, prompts.pad_id)
-        loss, _ = token_loss(head, last_states(decoder, decoder.embed_tokens(packed.ids.to(dev))),
-                             packed)  # fmt: skip
-        loss = loss / sum(q.weight * len(q.target) for q in replay)
-        (s.replay_weight * loss).backward()
-        sums["text"] = float(loss.detach())
+        replay = sorted(text.batch(n, s.replay), key=lambda q: len(q.prompt.ids))
+        replay_total = sum(q.weight * len(q.target) for q in replay)
+        third = max(1, -(-len(replay) // 3))
+        for start in range(0, len(replay), third):
+            packed = pack(replay[start : start + third], prompts.pad_id)
+            states = last_states(decoder, decoder.embed_tokens(packed.ids.to(dev)))
+            loss, _ = token_loss(head, states, packed)
+            (s.replay_weight * loss / replay_total).backward()
+            sums["text"] += float(loss.detach()) / replay_total
         return {**sums, "token_accuracy": right / count}
 
     def snapshot(done: int) -> None:

@@ -54,8 +54,7 @@ def _lines() -> Iterator[str]:
             yield " " + q.answer
             if q.form == "digit":
                 yield q.instruction
-    for text in (TRANSCRIBE, *ANSWER_INSTRUCTIONS):
-        yield text
+    yield from (TRANSCRIBE, *ANSWER_INSTRUCTIONS)
     yield from ["user\nAudio 1: ", "assistant\n", "system\n"] * 200
 
 
@@ -155,4 +154,4 @@ class Prompts:
 
         The leading space makes an answer the same tokens as the same word inside a question.
         """
-        return self.encode(" " + text) + [self.end_id]
+        return [*self.encode(" " + text), self.end_id]

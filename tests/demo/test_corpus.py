@@ -26,7 +26,8 @@ def _words(text: str) -> set[str]:
 
 def test_size():
     facts = corpus.facts()
-    assert len(facts) >= 600 and len({f.id for f in facts}) == len(facts)
+    assert len(facts) >= 600
+    assert len({f.id for f in facts}) == len(facts)
     assert len({f.topic for f in facts}) >= 8
     assert all(len(t.phrasings) >= 5 for t in FACT_TYPES + DIGIT_TYPES)
 
@@ -43,7 +44,8 @@ def test_ids_are_unique_and_answers_follow_from_the_question():
 def test_heldout_phrasing_never_in_training():
     train = {(q.transcript, q.instruction) for q in corpus.train_questions()}
     held = corpus.heldout_questions()
-    assert held and not train & {(q.transcript, q.instruction) for q in held}
+    assert held
+    assert not train & {(q.transcript, q.instruction) for q in held}
     assert all(q.phrasing == TYPE_BY_NAME[q.type].heldout for q in held)
     stems = {q.transcript.split(" A, ")[0] for q in corpus.train_questions("choice")}
     assert not stems & {q.transcript.split(" A, ")[0] for q in corpus.heldout_questions("choice")}
@@ -76,7 +78,8 @@ def test_heldout_subset_is_nested():
 
 
 def test_voices_and_speakers_are_disjoint():
-    assert len(TRAIN_VOICES) >= 16 and len(HELDOUT_VOICES) >= 4
+    assert len(TRAIN_VOICES) >= 16
+    assert len(HELDOUT_VOICES) >= 4
     timbres = {v.partition("+")[2] for v in TRAIN_VOICES}
     assert not timbres & {v.partition("+")[2] for v in HELDOUT_VOICES}
     assert not set(TRAIN_DIGIT_SPEAKERS) & set(HELDOUT_DIGIT_SPEAKERS)

@@ -34,7 +34,8 @@ def model(prompts):
 def _waves() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     # Odd and even frame counts, and every rest modulo 4: pooling drops what does not fill a pair.
-    return [rng.standard_normal(n).astype(np.float32) * 0.1 for n in (16000, 16161, 8321, 24480, 5000)]
+    lengths = (16000, 16161, 8321, 24480, 5000)
+    return [rng.standard_normal(n).astype(np.float32) * 0.1 for n in lengths]
 
 
 @torch.no_grad()
@@ -52,8 +53,8 @@ def test_whole_model_equals_transformers(model, prompts):
     states = encode(model.model.audio_tower, mel, frames)
     counts = speech_positions(frames)
     for b, wave in enumerate(waves):
-        message = [{"role": "user", "content": [{"type": "audio", "audio": wave},
-                                                {"type": "text", "text": "Odd or even?"}]}]  # fmt: skip
+        content = [{"type": "audio", "audio": wave}, {"type": "text", "text": "Odd or even?"}]
+        message = [{"role": "user", "content": content}]
         text = processor.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
         inputs = processor(text=text, audio=[wave], sampling_rate=16000, return_tensors="pt")
         # Stored features are half precision: give both paths the very same numbers.
@@ -62,8 +63,9 @@ def test_whole_model_equals_transformers(model, prompts):
         prompt = prompts.speech(int(counts[b]), "Odd or even?")
         assert prompt.ids == inputs["input_ids"][0].tolist()
         ids = torch.tensor([prompt.ids + [prompts.pad_id] * 3])
-        x = splice(model.get_input_embeddings()(ids), ids == prompts.audio_id,
-                   model.model.multi_modal_projector(states[b : b + 1]), counts[b : b + 1])  # fmt: skip
+        features = model.model.multi_modal_projector(states[b : b + 1])
+        x = model.get_input_embeddings()(ids)
+        x = splice(x, ids == prompts.audio_id, features, counts[b : b + 1])
         ours = last_states(model.model.language_model, x)[0, : len(prompt.ids)]
         assert torch.allclose(ours, theirs, atol=1e-4), (ours - theirs).abs().max()
 
