@@ -104,7 +104,7 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
     from modgap.figures.text import visible
 
     with st.container(horizontal=True, key="cell", vertical_alignment="center"):
-        st.caption("Chosen pair")
+        st.caption("Chosen pair", width="content")
         st.text(
             f"text token {j} “{visible(analysis.pieces[j])}”  ·  speech token {i} "
             f"({start:.2f}–{end:.2f} s)  ·  cosine {widgets.number(similarity, 4)}  ·  "
@@ -179,11 +179,9 @@ def page() -> None:
         return
     if not state.is_current():
         st.caption("The inputs have changed since this result: analyse again on the Clip page.")
-    top = st.container()
     event = component(analysis)
-    with top:
-        scores(analysis, event)
     chosen_cell(analysis, event)
+    scores(analysis, event)
     run, *cell = S.get("cell") or (None,)
     S["view"] = {
         "layer": event.layer,

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 from modgap.audio import MAX_BYTES, MAX_SECONDS, Clip
 from modgap.errors import AudioError, ModgapError
-from modgap.ui import state, widgets
+from modgap.ui import clip_result, state, widgets
 from modgap.ui.examples import Example, examples
 from modgap.ui.service import service
-from modgap.ui.tokens import token_row
-
-if TYPE_CHECKING:
-    from modgap.analysis import Analysis
 
 S = st.session_state
 SUFFIXES = ["wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"]
@@ -73,7 +67,6 @@ def adopt(kind: str) -> None:
             state.ClipRef("upload" if kind == "upload" else "record", "", name, file.getvalue())
         )
     except AudioError as problem:
-        state.drop_clip()
         S["error"] = f"{name}: {problem}"
 
 
@@ -111,44 +104,10 @@ def inputs() -> None:
     """Player and trim, the words, and the button."""
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        try:
-            clip = state.current_clip()
-        except AudioError as problem:
-            clip = None
-            widgets.error(str(problem))
-        if clip is not None:
-            st.audio(clip.wav_bytes(), format="audio/wav", alt="The clip in use")
-        whole = state.clip_seconds()
-        st.slider(
-            "Part to use (s)",
-            0.0,
-            whole,
-            step=0.01,
-            format="%.2f",
-            key="trim",
-            persist_state="session",
-        )
-        limit()
-    with right:
-        st.text_area(
-            "Transcript: the words that are said",
-            key="transcript",
-            height=80,
-            max_chars=state.MAX_TRANSCRIPT,
-            placeholder="Type exactly what is said in the clip",
-            persist_state="session",
-        )
-        st.text_input(
-            "Typed instruction (optional)",
-            key="instruction",
-            max_chars=state.MAX_INSTRUCTION,
-            placeholder="A question or task, the same beside speech and text",
-            persist_state="session",
-        )
-        one, two = st.columns([3, 2], vertical_alignment="bottom")
+        sound()
         if S.get("markers") not in MARKERS:
             S["markers"] = "keep"
-        one.selectbox(
+        st.selectbox(
             "Audio markers around the transcript",
             list(MARKERS),
             key="markers",
@@ -160,131 +119,62 @@ def inputs() -> None:
                 "transcript stands as a user would type it."
             ),
         )
-        two.button(
-            "Analyse",
-            type="primary",
-            width="stretch",
-            key="analyse",
-            on_click=state.submit,
-            disabled=not (S.get("transcript") or "").strip(),
+    with right:
+        st.text_area(
+            "Transcript: the words that are said",
+            key="transcript",
+            height=92,
+            max_chars=state.MAX_TRANSCRIPT,
+            placeholder="Type exactly what is said in the clip",
+            persist_state="session",
         )
+        one, two = st.columns([3, 1], vertical_alignment="bottom")
+        one.text_input(
+            "Typed instruction (optional)",
+            key="instruction",
+            max_chars=state.MAX_INSTRUCTION,
+            placeholder="A question or task, the same in both prompts",
+            persist_state="session",
+        )
+        two.button("Analyse", type="primary", width="stretch", key="analyse", on_click=state.submit)
+
+
+def sound() -> None:
+    """The player, and which part of the clip is used."""
+    try:
+        clip = state.current_clip()
+    except AudioError as problem:
+        clip = None
+        widgets.error(str(problem))
+    if clip is not None:
+        st.audio(service().wav(clip), format="audio/wav", alt="The clip in use")
+    st.slider(
+        "Part to use (s)",
+        0.0,
+        state.clip_seconds(),
+        step=0.01,
+        format="%.2f",
+        key="trim",
+        persist_state="session",
+    )
+    limit()
 
 
 def limit() -> None:
     """What the model can take, once it is known."""
-    chosen = state.choice()
-    info = service().pool.info(chosen) if chosen else None
-    longest = (info or {}).get("max_seconds")
+    longest = state.longest_clip()
     start, end = S["trim"]
-    if longest and end - start > longest + 0.005:
+    if end - start > longest + 0.005:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"This model hears {longest:g} s at most.")
             st.button(
                 f"Use the first {longest:g} s",
                 on_click=S.__setitem__,
-                args=("trim", (0.0, float(longest))),
+                args=("trim", (0.0, longest)),
                 type="tertiary",
             )
-    elif longest and state.clip_seconds() > longest:
+    elif state.clip_seconds() > longest:
         st.caption(f"This model hears {longest:g} s at most, so a part is chosen.")
-
-
-def result(analysis: Analysis) -> None:
-    """Sound, both token sequences, both answers."""
-    from modgap.figures.tokens import speech_tokens, text_tokens
-
-    origin(analysis)
-    answers(analysis)
-    picture = service().picture(analysis)
-    st.subheader("What the model hears")
-    widgets.chart(
-        picture.figure(dark=widgets.dark(), height=330),
-        key="sound",
-        name="sound",
-        alt="Waveform, mel spectrogram and the time that each speech token covers",
-    )
-    times = analysis.speech_times
-    each = 1000 * float((times[:, 1] - times[:, 0]).max())
-    st.caption(
-        f"{len(times)} speech tokens of {each:.0f} ms (the strip under the spectrogram) "
-        f"stand where the {len(analysis.pieces)} text tokens of the transcript stand:"
-    )
-    token_row(analysis.pieces, label="Text tokens of the transcript", key="pieces")
-    for note in analysis.notes:
-        st.caption(widgets.plain(note))
-    name = widgets.file_stem(analysis)
-    widgets.downloads(
-        [
-            widgets.Download.figure("Figure", f"{name}-sound", picture.figure),
-            widgets.Download.table(
-                "Speech tokens", f"{name}-speech-tokens", lambda: speech_tokens(times)
-            ),
-            widgets.Download.table(
-                "Text tokens",
-                f"{name}-text-tokens",
-                lambda: text_tokens(analysis.pieces, analysis.spans),
-            ),
-            widgets.Download.settings(name, lambda: widgets.provenance(analysis)),
-        ],
-        key="clip",
-    )
-
-
-def origin(analysis: Analysis) -> None:
-    """Where the result came from, and whether it is still that of the inputs."""
-    how = S.get("origin", {})
-    if how.get("cached"):
-        text = f"From the cache: computed {analysis.created[:16].replace('T', ' ')} UTC"
-    else:
-        text = f"Computed in {how.get('seconds') or 0:.1f} s"
-    model = analysis.model
-    with st.container(horizontal=True, vertical_alignment="center", key="origin"):
-        st.badge(text, color="green" if how.get("cached") else "blue")
-        st.caption(
-            widgets.plain(
-                f"{model['name']}, {model['n_layers']} layers, {model['dtype']} "
-                f"on {model['device']}"
-            )
-        )
-        if not state.is_current():
-            st.badge("The inputs have changed since: analyse again", color="orange")
-
-
-def answers(analysis: Analysis) -> None:
-    """The answer to the words and the answer to the sound, beside each other."""
-    from modgap.answers import verdict
-
-    if analysis.answers is None:
-        return
-    known = state.reference()
-    left, right = st.columns(2, gap="small")
-    for place, kind, title in (
-        (left, "text", "Answer to the text"),
-        (right, "speech", "Answer to the speech"),
-    ):
-        given = analysis.answers[kind]
-        with place, st.container(border=True, height="stretch", key=f"answer_{kind}"):
-            with st.container(horizontal=True, horizontal_alignment="distribute"):
-                st.caption(title)
-                widgets.verdict(verdict(given.text, known), known)
-            st.text(given.text if given.text.strip() else "(an empty answer)")
-            if not given.finished:
-                st.caption("Cut at the longest answer allowed.")
-    if known is not None:
-        st.caption(f"Right would be: {widgets.plain(known)}")
-    with st.expander("How sure the model was of each token"):
-        from modgap.figures.tokens import AnswerTokens
-
-        for n, kind in enumerate(("text", "speech")):
-            bars = AnswerTokens.of(analysis.answers[kind], kind)
-            if bars.tokens:
-                st.caption(f"Answer to the {kind}")
-                widgets.chart(
-                    bars.figure(dark=widgets.dark(), height=170, colour=n),
-                    key=f"sure_{kind}",
-                    name=f"answer-{kind}",
-                    alt=f"Probability of each token of the answer to the {kind}",
-                )
 
 
 def preview(clip: Clip) -> None:
@@ -321,7 +211,7 @@ def page() -> None:
     inputs()
     analysis = state.shown()
     if analysis is not None:
-        result(analysis)
+        clip_result.clip_result(analysis)
         return
     try:
         clip = state.current_clip()
@@ -330,7 +220,7 @@ def page() -> None:
     if clip is not None:
         preview(clip)
         if not (S.get("transcript") or "").strip():
-            st.caption("Next: type the transcript above, then choose Analyse.")
+            st.caption("Next: type the transcript above, then press Analyse.")
 
 
 page()

@@ -11,7 +11,8 @@ import streamlit as st
 from modgap.errors import ModgapError
 from modgap.ui import link, state, widgets
 from modgap.ui.examples import example, examples
-from modgap.ui.service import Request, model_options, service
+from modgap.ui.options import model_options
+from modgap.ui.service import Request, service
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 S = st.session_state
 CURRENT = link.CURRENT_CLIP
 MAX_RUNS = 12
-NORMS = {"speech_norm": "speech", "text_norm": "text", "norm_ratio": "ratio"}
+NORMS = ("speech_norm", "text_norm", "norm_ratio")
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,20 @@ class Run:
 
 def pick() -> tuple[list[str], list[str]]:
     """Which clips and which models to lay over each other."""
-    models = {m.name: m.label for m in model_options()}
+    models = list(model_options())
     clips = {e.id: e.title for e in examples()}
     ref: state.ClipRef | None = S.get("clip")
     if ref is not None:
         if ref.source == "example":
             clips.pop(ref.id, None)
         clips = {CURRENT: f"In use: {ref.name}", **clips}
-    chosen = state.choice()
+    chosen = state.option()
     opened = S.get("link", {})
     if "compare_clips" not in S:
         S["compare_clips"] = list(opened.get("clips", ())) or ([CURRENT] if ref else [])
     if "compare_models" not in S:
-        S["compare_models"] = list(opened.get("models", ())) or ([chosen.name] if chosen else [])
+        S["compare_models"] = list(opened.get("models", ())) or ([chosen.id] if chosen else [])
+    follow(chosen.id if chosen else None)
     S["compare_clips"] = [c for c in S["compare_clips"] if c in clips]
     S["compare_models"] = [m for m in S["compare_models"] if m in models]
     left, right = st.columns(2)
@@ -60,9 +62,8 @@ def pick() -> tuple[list[str], list[str]]:
     )
     right.multiselect(
         "Models and checkpoints",
-        list(models),
+        models,
         key="compare_models",
-        format_func=models.__getitem__,
         max_selections=link.MAX_PICKS,
         placeholder="Choose models",
         persist_state="session",
@@ -70,24 +71,28 @@ def pick() -> tuple[list[str], list[str]]:
     return S["compare_clips"], S["compare_models"]
 
 
+def follow(model: str | None) -> None:
+    """While one model is drawn and it is the sidebar's, let it change with the sidebar."""
+    before = S.get("compare_with", model)
+    if model is not None and S["compare_models"] == [before]:
+        S["compare_models"] = [model]
+    S["compare_with"] = model
+
+
 def runs(clips: list[str], models: list[str]) -> list[Run]:
     """The chosen runs, each named apart from the others."""
-    labels = {m.name: m.label for m in model_options()}
     found: list[Run] = []
     for clip in clips:
         for model in models:
             found_example = example(clip)
             title = found_example.title if found_example else S["clip"].name
-            if len(models) == 1:
-                name = title
-            else:
-                name = labels[model] if len(clips) == 1 else f"{title}, {labels[model]}"
+            parts = [title] * (len(clips) > 1 or len(models) == 1) + [model] * (len(models) > 1)
             request = asked(clip, model)
             if request is not None and request.signature == S.get("signature"):
                 key = S.get("run")
             else:
                 key = service().known(request) if request is not None else None
-            found.append(Run(name, request, key))
+            found.append(Run(", ".join(parts), request, key))
     return apart(found)
 
 
@@ -158,8 +163,11 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
         made = LayerCurves(
             key, tuple(LayerCurve.of(a.layers, key, r.name, band=band) for r, a in shown)
         )
+        figure = made.figure(dark=widgets.dark(), height=300)
+        if len(shown) == 1:  # no legend, so no room for one
+            figure.update_layout(margin_t=8)
         widgets.chart(
-            made.figure(dark=widgets.dark(), height=310),
+            figure,
             key=f"curve_{place}",
             name=key,
             alt=f"{made.measure.label} over layers",
@@ -176,31 +184,32 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
         figures["euclidean"] = one("euclidean", "euclidean")
     left, right = st.columns(2, gap="medium")
     with left:
-        with heading("Length: norm of the mean state"):
-            norm = st.segmented_control(
-                "Norm", list(NORMS), default="speech_norm", format_func=NORMS.__getitem__,
-                required=True, key="norm", label_visibility="collapsed", persist_state="session",
-            )  # fmt: skip
-        figures["norm"] = one(norm or "speech_norm", "norm")
-    others = [k for k in MEASURES if k not in ("cosine", "euclidean", *NORMS)]
+        norm = heading("Length: norm of the mean state", list(NORMS), "norm")
+        figures["norm"] = one(norm, "norm")
     with right:
-        with heading("Token by token"):
-            other = st.selectbox(
-                "Measure", others, format_func=lambda k: MEASURES[k].short, key="other",
-                label_visibility="collapsed", persist_state="session", width=180,
-            )  # fmt: skip
-        figures["other"] = one(other or others[0], "other")
+        others = [k for k in MEASURES if k not in ("cosine", "euclidean", *NORMS)]
+        other = heading("Token by token", others, "other")
+        figures["other"] = one(other, "other")
     table(shown, figures)
 
 
-def heading(text: str) -> st.delta_generator.DeltaGenerator:
-    """A heading with a control at its end."""
-    row = st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
-    )
-    with row:
+def heading(text: str, keys: list[str], key: str) -> str:
+    """A heading with the choice of a measure at its end."""
+    from modgap.figures.measures import MEASURES
+
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
         st.subheader(text, anchor=False, width="content")
-    return row
+        return st.selectbox(
+            "Measure",
+            keys,
+            format_func=lambda k: MEASURES[k].short,
+            key=key,
+            label_visibility="collapsed",
+            persist_state="session",
+            width=170,
+        )
 
 
 def table(shown: list[tuple[Run, Analysis]], figures: dict) -> None:

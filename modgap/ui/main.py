@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from modgap.ui import jobs_panel, sidebar, state
+from modgap.ui import address, jobs_panel, sidebar, state
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).parent / "static" / "page.css"
@@ -24,14 +24,14 @@ pages = [
 ]
 page = st.navigation(pages, position="top")
 
-state.turn_page(page.url_path)
-state.restore()
+address.turn_page(page.url_path)
+address.restore()
 state.collect()
 st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
 st.session_state["view"] = {}
 sidebar.sidebar()
 panel = st.container(key="job_panel")
 page.run()
-sidebar.permalink(state.publish(st.session_state["view"]))
+sidebar.permalink(address.publish(st.session_state["view"]))
 with panel:
     jobs_panel.jobs_panel()

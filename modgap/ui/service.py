@@ -7,22 +7,20 @@ the same result while the worker makes the next one.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import logging
-import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modgap.audio import Clip, load_clip
+from modgap.errors import ModgapError
 from modgap.ui.jobs import Jobs, JobView, Progress
 from modgap.ui.models import ModelChoice, ModelPool
+from modgap.ui.shelf import Shelf
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,45 +32,15 @@ log = logging.getLogger("modgap.ui")
 
 RESULT_BYTES = 512 << 20
 CLIP_BYTES = 256 << 20
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-
-class Shelf(Generic[K, V]):
-    """A mapping of bounded size that drops what was used longest ago; safe to share."""
-
-    def __init__(self, limit: int, size: Callable[[V], int] = lambda value: 1) -> None:
-        self._limit, self._size = limit, size
-        self._items: OrderedDict[K, tuple[V, int]] = OrderedDict()
-        self._total = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: K) -> V | None:
-        with self._lock:
-            if key not in self._items:
-                return None
-            self._items.move_to_end(key)
-            return self._items[key][0]
-
-    def put(self, key: K, value: V) -> None:
-        with self._lock:
-            self._total -= self._items.pop(key, (value, 0))[1]
-            size = self._size(value)
-            self._items[key] = (value, size)
-            self._total += size
-            while self._total > self._limit and len(self._items) > 1:
-                self._total -= self._items.popitem(last=False)[1][1]
-
-    def __len__(self) -> int:
-        return len(self._items)
+WAV_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class Request:
-    """An analysis that a page asks for: everything that decides its numbers."""
+    """An analysis that a page asks for; `label` is the model's, the rest decides the numbers."""
 
     choice: ModelChoice
+    label: str
     clip: Clip
     transcript: str
     instruction: str = ""
@@ -92,7 +60,7 @@ class Request:
 
     @property
     def title(self) -> str:
-        return f"{self.clip.name}, {self.choice.name}"
+        return f"{self.clip.name}, {self.label}"
 
 
 @dataclass(frozen=True)
@@ -112,6 +80,7 @@ class Service:
         self._results: Shelf[str, Analysis] = Shelf(RESULT_BYTES, _analysis_bytes)
         self._keys: Shelf[str, str] = Shelf(4096)  # signature -> key
         self._clips: Shelf[tuple, Clip] = Shelf(CLIP_BYTES, lambda clip: clip.samples.nbytes)
+        self._wavs: Shelf[str, bytes] = Shelf(WAV_BYTES, len)
         self._pictures: Shelf[str, SoundPicture] = Shelf(256)
         threading.Thread(target=_import_heavy, name="modgap-import", daemon=True).start()
 
@@ -130,6 +99,14 @@ class Service:
             clip = load_clip(data, name=name) if part is None else self.clip(data, name).trim(*part)
             self._clips.put(key, clip)
         return clip
+
+    def wav(self, clip: Clip) -> bytes:
+        """The clip for a player."""
+        wav = self._wavs.get(clip.sha256)
+        if wav is None:
+            wav = clip.wav_bytes()
+            self._wavs.put(clip.sha256, wav)
+        return wav
 
     def sound(self, clip: Clip) -> SoundPicture:
         """Waveform and spectrogram of a clip, made once."""
@@ -167,7 +144,7 @@ class Service:
             return key
         return self.jobs.submit(
             request.signature,
-            lambda progress: self._analyze(request, progress),
+            lambda progress: self._run(request, progress),
             session,
             title=request.title,
         )
@@ -203,11 +180,19 @@ class Service:
     def close(self) -> None:
         self.jobs.close()
 
+    def _run(self, request: Request, progress: Progress) -> Outcome:
+        try:
+            return self._analyze(request, progress)
+        except ModgapError as problem:
+            # The name may be a folder of the server; the visitor chose it by its label.
+            said = str(problem).replace(request.choice.name, request.label)
+            raise type(problem)(said) from problem
+
     def _analyze(self, request: Request, progress: Progress) -> Outcome:
         from modgap.analysis import AnalysisSettings, analyze
         from modgap.store import default_store
 
-        progress(0.02, f"Loading the model {request.choice.name}")
+        progress(0.02, f"Loading the model {request.label}")
         model = self.pool.get(request.choice)
         markers: Any = request.markers
         settings = AnalysisSettings(instruction=request.instruction, markers=markers)
@@ -228,70 +213,6 @@ class Service:
 def service() -> Service:
     """The service of this server process."""
     return Service()
-
-
-@dataclass(frozen=True)
-class ModelOption:
-    """A model that the sidebar offers."""
-
-    name: str
-    label: str
-    description: str
-
-
-def model_options() -> tuple[ModelOption, ...]:
-    """The embedded family, then what the operator named in ``MODGAP_MODELS`` (a JSON list).
-
-    A browser chooses from these and can name no other.
-    """
-    return (*_embedded(), *_operators(os.environ.get("MODGAP_MODELS", "")))
-
-
-@lru_cache(maxsize=1)
-def _embedded() -> tuple[ModelOption, ...]:
-    if importlib.util.find_spec("modgap.demo.family") is None:
-        return ()
-    family = importlib.import_module("modgap.demo.family")
-    try:
-        return tuple(ModelOption(n, n, _description(family.describe(n))) for n in family.names())
-    except (OSError, ValueError, KeyError) as problem:
-        log.warning("The embedded models cannot be listed: %s", problem)
-        return ()
-
-
-def _description(about: Mapping[str, Any]) -> str:
-    """One line about a member of the family: how it was tuned, how far, how well it does."""
-    how = {"lora": "LoRA", "full": "Full fine-tuning"}.get(about["strategy"], about["strategy"])
-    text = f"{how}, step {about['step']} of {about['steps']}"
-    shares = [f"{name} {100 * share:.0f} %" for name, share in _shares(about.get("accuracies"))]
-    return ". ".join([text, *([", ".join(shares)] if shares else [])])
-
-
-def _shares(accuracies: Any) -> list[tuple[str, float]]:
-    found = accuracies.items() if isinstance(accuracies, Mapping) else ()
-    return [(str(k), float(v)) for k, v in found if isinstance(v, int | float)][:3]
-
-
-@lru_cache(maxsize=4)
-def _operators(value: str) -> tuple[ModelOption, ...]:
-    if not value:
-        return ()
-    try:
-        names = json.loads(value)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
-        log.error("MODGAP_MODELS must be a JSON list of names, such as '[\"org/model\"]'.")
-        return ()
-    return tuple(
-        ModelOption(name, _short(name), f"Named by the operator: {name}")
-        for name in dict.fromkeys(names)
-    )
-
-
-def _short(name: str) -> str:
-    """A folder by its last part, a hub id whole."""
-    return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
 
 
 def _session_is_open(session: str) -> bool:

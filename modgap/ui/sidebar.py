@@ -6,7 +6,7 @@ import streamlit as st
 
 from modgap.errors import AudioError
 from modgap.ui import link, state
-from modgap.ui.service import model_options
+from modgap.ui.options import model_options
 from modgap.ui.widgets import plain, seconds
 
 
@@ -33,7 +33,7 @@ def permalink(query: str) -> None:
 
 
 def _model() -> None:
-    options = {m.name: m for m in model_options()}
+    options = model_options()
     S = st.session_state
     if not options:
         st.warning("No model here. Start with `modgap app --model NAME`.")
@@ -44,7 +44,6 @@ def _model() -> None:
         "Model",
         list(options),
         key="model",
-        format_func=lambda name: options[name].label,
         on_change=_changed,
         persist_state="session",
     )

@@ -8,27 +8,25 @@ Widgets keep their values under their own keys in ``st.session_state``: ``model`
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from modgap.audio import Clip, load_clip
 from modgap.errors import ModgapError
-from modgap.ui import link
-from modgap.ui.examples import Example, example, examples
+from modgap.ui.examples import Example, example
 from modgap.ui.models import ModelChoice
-from modgap.ui.service import Request, model_options, service
+from modgap.ui.options import ModelOption, model_options
+from modgap.ui.service import Request, service
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
 
 MAX_TRANSCRIPT = 4000
 MAX_INSTRUCTION = 1000
-_RACE_SECONDS = 2.0
+MAX_FAILED = 64
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,8 @@ def use_clip(ref: ClipRef, transcript: str = "", instruction: str = "") -> None:
     """
     S = st.session_state
     seconds = _whole(service().clip(ref.data, ref.name))
-    chosen = choice()
-    info = service().pool.info(chosen) if chosen else None
-    longest = (info or {}).get("max_seconds") or math.inf
-    for name in ("run", "signature", "error", "notice"):
-        S.pop(name, None)
-    S["clip"], S["trim"] = ref, (0.0, min(seconds, longest))
+    drop_clip()
+    S["clip"], S["trim"] = ref, (0.0, min(seconds, longest_clip()))
     S["transcript"], S["instruction"] = transcript[:MAX_TRANSCRIPT], instruction[:MAX_INSTRUCTION]
 
 
@@ -88,7 +82,8 @@ def load_example(chosen: Example) -> None:
 
 
 def drop_clip() -> None:
-    """Back to the empty page."""
+    """Back to the empty page; what was being computed for the clip stops."""
+    cancel(main_only=True)
     for name in ("clip", "trim", "run", "signature", "error", "notice"):
         st.session_state.pop(name, None)
 
@@ -134,27 +129,36 @@ def _whole(clip: Clip) -> float:
 # ---- what is asked for, and its result -----------------------------------------------------------
 
 
-def choice() -> ModelChoice | None:
+def option() -> ModelOption | None:
     """The model that the sidebar selects; None when there is none at all."""
+    options = model_options()
+    return options.get(st.session_state.get("model", "")) or next(iter(options.values()), None)
+
+
+def choice(chosen: ModelOption | None = None) -> ModelChoice | None:
+    """A model, else the sidebar's, with the sidebar's device and dtype."""
     S = st.session_state
-    names = [m.name for m in model_options()]
-    if not names:
+    chosen = chosen or option()
+    if chosen is None:
         return None
-    name = S.get("model")
-    return ModelChoice(
-        name if name in names else names[0], S.get("dtype") or "auto", S.get("device") or "auto"
-    )
+    return ModelChoice(chosen.name, S.get("dtype") or "auto", S.get("device") or "auto")
+
+
+def longest_clip() -> float:
+    """Seconds that the model takes at most, infinite while that is not known."""
+    chosen = choice()
+    info = service().pool.info(chosen) if chosen else None
+    return float((info or {}).get("max_seconds") or math.inf)
 
 
 def request_of(clip: Clip, transcript: str, instruction: str, model: str | None = None) -> Request:
     """The analysis of a clip with the sidebar's model (or another of its list) and settings."""
-    chosen = choice()
-    if chosen is None:
+    chosen = model_options().get(model) if model else option()
+    held = choice(chosen)
+    if chosen is None or held is None:
         raise ModgapError("There is no model here. Start the app with `modgap app --model NAME`.")
-    if model is not None:
-        chosen = ModelChoice(model, chosen.dtype, chosen.device)
     markers = st.session_state.get("markers") or "keep"
-    return Request(chosen, clip, transcript, instruction, markers)
+    return Request(held, chosen.id, clip, transcript, instruction, markers)
 
 
 def current_request() -> Request | None:
@@ -183,12 +187,12 @@ def submit() -> None:
             S["notice"] = "Type what is said in the clip, then analyse it."
             return
         cancel(main_only=True)
-        job = ask(request, main=True)
+        key = ask(request, main=True)
     except ModgapError as problem:
         S["error"] = str(problem)
         return
-    if job is not None:
-        _show(job, request.signature, cached=True)
+    if key is not None:
+        _show(key, request.signature, cached=True)
 
 
 def ask(request: Request, *, main: bool = False) -> str | None:
@@ -211,7 +215,7 @@ def collect() -> None:
         if job is None:
             continue
         if job.state == "failed":
-            S.setdefault("failed", {})[job.key] = job.error
+            _remember(job.key, job.error)
             if main:
                 S["error"] = job.error
                 _back_to_usable_model()
@@ -228,7 +232,7 @@ def cancel(*, main_only: bool = False) -> None:
             service().jobs.cancel(job_id, session_id())
             del S["jobs"][job_id]
             if job is not None and not main:
-                S.setdefault("failed", {})[job.key] = "Cancelled."
+                _remember(job.key, "Cancelled.")
     if not main_only:
         S["notice"] = "Cancelled."
 
@@ -255,6 +259,14 @@ def _show(key: str, signature: str, *, cached: bool, seconds: float | None = Non
     S["usable"] = S.get("model")
 
 
+def _remember(signature: str, reason: str) -> None:
+    """Why a curve is missing, so that a page does not ask for it again by itself."""
+    failed: dict[str, str] = st.session_state.setdefault("failed", {})
+    failed[signature] = reason
+    while len(failed) > MAX_FAILED:
+        del failed[next(iter(failed))]
+
+
 def _back_to_usable_model() -> None:
     """A model that could not be loaded is not left selected when another one has worked."""
     S = st.session_state
@@ -279,86 +291,8 @@ def open_run(key: str) -> bool:
         S["error"] = str(problem)
     S["transcript"], S["instruction"] = analysis.transcript, analysis.settings.instruction
     S["markers"] = analysis.settings.markers
-    names = [m.name for m in model_options()]
-    if analysis.model.get("name") in names and "model" not in S.get("link", {}):
+    if analysis.model["name"] in model_options() and "model" not in S.get("link", {}):
         S["model"] = analysis.model["name"]
     request = current_request()
     _show(key, request.signature if request else "", cached=True)
     return True
-
-
-# ---- the address ---------------------------------------------------------------------------------
-
-
-def turn_page(page: str) -> None:
-    """Forget the last page's remarks when another one is opened."""
-    S = st.session_state
-    if S.get("page", page) != page:
-        S.pop("error", None)
-        S.pop("notice", None)
-    S["page"] = page
-
-
-def restore() -> None:
-    """Take over what the address says, when the session begins or the address was changed."""
-    S = st.session_state
-    query = {name: st.query_params.get_all(name) for name in st.query_params}
-    written, before, when = S.get("address", ({}, {}, 0.0))
-    if not query or query == written:
-        return
-    # A click may still be on its way with the address of a moment ago: no wish to go back.
-    if query == before and time.monotonic() - when < _RACE_SECONDS:
-        return
-    found = link.parse(query, [m.name for m in model_options()], [e.id for e in examples()])
-    S["link"] = found
-    for name in ("model", "device", "dtype", "markers"):
-        if name in found:
-            S[name] = found[name]
-    _restore_clip(found)
-
-
-def _restore_clip(found: Mapping[str, Any]) -> None:
-    S = st.session_state
-    chosen = example(found.get("example", ""))
-    if chosen is not None:
-        use_example(chosen)
-        if "trim" in S:
-            start, end = found.get("start", 0.0), min(found.get("end", math.inf), S["trim"][1])
-            S["trim"] = (start, end) if start < end else S["trim"]
-    if "run" in found:
-        if open_run(found["run"]):
-            return
-        if chosen is None:
-            S["notice"] = (
-                "The result of this link is not in this server's cache. "
-                "Load an example, or analyse the clip again."
-            )
-    if chosen is not None:
-        submit()
-
-
-def publish(view: Mapping[str, Any]) -> str:
-    """Write what is seen into the address; returns the query string.
-
-    `view` holds the page's own parameters.
-    """
-    S = st.session_state
-    ref: ClipRef | None = S.get("clip")
-    options = model_options()
-    values: dict[str, Any] = {"run": S.get("run")}
-    if ref is not None and ref.source == "example":
-        start, end = S["trim"]
-        values |= {"example": ref.id, "start": start or None}
-        values["end"] = None if end == clip_seconds() else end
-    values |= {name: S.get(name) for name in ("model", "device", "dtype", "markers")}
-    defaults = {"device": "auto", "dtype": "auto", "markers": "keep"}
-    if options:
-        defaults["model"] = options[0].name
-    query = link.build({**values, **view}, defaults)
-    present = {name: st.query_params.get_all(name) for name in st.query_params}
-    if query != present:
-        st.query_params.from_dict(query)
-    written, _, _ = S.get("address", ({}, {}, 0.0))
-    if query != written:
-        S["address"] = (query, written, time.monotonic())
-    return link.encode(query)

@@ -180,7 +180,7 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
 def downloads(files: Sequence[Download], *, key: str) -> None:
     """A row of download buttons."""
     with st.container(horizontal=True, key=f"downloads_{key}", vertical_alignment="center"):
-        st.caption("Download")
+        st.caption("Download", width="content")
         for n, file in enumerate(files):
             st.download_button(
                 file.label,

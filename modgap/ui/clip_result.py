@@ -1,0 +1,121 @@
+"""What the Clip page shows of a result: its origin, both answers, the sound and both sequences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from modgap.ui import state, widgets
+from modgap.ui.service import service
+from modgap.ui.tokens import token_row
+
+if TYPE_CHECKING:
+    from modgap.analysis import Analysis
+
+S = st.session_state
+
+
+def clip_result(analysis: Analysis) -> None:
+    """Sound, both token sequences, both answers."""
+    from modgap.figures.tokens import speech_tokens, text_tokens
+
+    origin(analysis)
+    answers(analysis)
+    picture = service().picture(analysis)
+    st.subheader("What the model hears")
+    widgets.chart(
+        picture.figure(dark=widgets.dark(), height=330),
+        key="sound",
+        name="sound",
+        alt="Waveform, mel spectrogram and the time that each speech token covers",
+    )
+    times = analysis.speech_times
+    each = 1000 * float((times[:, 1] - times[:, 0]).max())
+    st.caption(
+        f"{len(times)} speech tokens of {each:.0f} ms (the strip under the spectrogram) "
+        f"stand where the {len(analysis.pieces)} text tokens of the transcript stand:"
+    )
+    token_row(analysis.pieces, label="Text tokens of the transcript", key="pieces")
+    for note in analysis.notes:
+        st.caption(widgets.plain(note))
+    certainty(analysis)
+    name = widgets.file_stem(analysis)
+    widgets.downloads(
+        [
+            widgets.Download.figure("Figure", f"{name}-sound", picture.figure),
+            widgets.Download.table(
+                "Speech tokens", f"{name}-speech-tokens", lambda: speech_tokens(times)
+            ),
+            widgets.Download.table(
+                "Text tokens",
+                f"{name}-text-tokens",
+                lambda: text_tokens(analysis.pieces, analysis.spans),
+            ),
+            widgets.Download.settings(name, lambda: widgets.provenance(analysis)),
+        ],
+        key="clip",
+    )
+
+
+def origin(analysis: Analysis) -> None:
+    """Where the result came from, and whether it is still that of the inputs."""
+    how = S.get("origin", {})
+    if how.get("cached"):
+        text = f"From the cache: computed {analysis.created[:16].replace('T', ' ')} UTC"
+    else:
+        text = f"Computed in {how.get('seconds') or 0:.1f} s"
+    model = analysis.model
+    with st.container(horizontal=True, vertical_alignment="center", key="origin"):
+        st.badge(text, color="green" if how.get("cached") else "blue")
+        st.caption(
+            widgets.plain(
+                f"{model['name']}, {model['n_layers']} layers, {model['dtype']} "
+                f"on {model['device']}"
+            )
+        )
+        if not state.is_current():
+            st.badge("The inputs have changed since: analyse again", color="orange")
+
+
+def answers(analysis: Analysis) -> None:
+    """The answer to the words and the answer to the sound, beside each other."""
+    from modgap.answers import verdict
+
+    if analysis.answers is None:
+        return
+    known = state.reference()
+    left, right = st.columns(2, gap="small")
+    for place, kind, title in (
+        (left, "text", "Answer to the text"),
+        (right, "speech", "Answer to the speech"),
+    ):
+        given = analysis.answers[kind]
+        with place, st.container(border=True, height="stretch", key=f"answer_{kind}"):
+            with st.container(horizontal=True, horizontal_alignment="distribute"):
+                st.caption(title)
+                widgets.verdict(verdict(given.text, known), known)
+            st.text(given.text if given.text.strip() else "(an empty answer)")
+            if not given.finished:
+                st.caption("Cut at the longest answer allowed.")
+    if known is not None:
+        st.caption(f"Right would be: {widgets.plain(known)}")
+
+
+def certainty(analysis: Analysis) -> None:
+    """The probability of each token of both answers."""
+    from modgap.figures.tokens import AnswerTokens
+
+    if analysis.answers is None:
+        return
+    with st.expander("How sure the model was of each token"):
+        for n, kind in enumerate(("text", "speech")):
+            bars = AnswerTokens.of(analysis.answers[kind], kind)
+            if bars.tokens:
+                st.caption(f"Answer to the {kind}")
+                widgets.chart(
+                    bars.figure(dark=widgets.dark(), height=170, colour=n),
+                    key=f"sure_{kind}",
+                    name=f"answer-{kind}",
+                    alt=f"Probability of each token of the answer to the {kind}",
+                )

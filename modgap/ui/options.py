@@ -1,0 +1,85 @@
+"""The models that the sidebar offers; a browser chooses from these and can name no other."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+log = logging.getLogger("modgap.ui")
+
+VARIABLE = "MODGAP_MODELS"
+
+
+@dataclass(frozen=True)
+class ModelOption:
+    """A model to choose: `id` is what pages and addresses say, `name` what `load_model` takes.
+
+    A folder's id is its last part: where it lies on the server is no visitor's business.
+    """
+
+    id: str
+    name: str
+    description: str
+
+
+def model_options() -> dict[str, ModelOption]:
+    """The embedded family, then what the operator named in ``MODGAP_MODELS`` (a JSON list)."""
+    options = {option.id: option for option in _embedded()}
+    for name in _operators(os.environ.get(VARIABLE, "")):
+        short, number = _short(name), 2
+        id = short
+        while id in options:
+            id, number = f"{short} ({number})", number + 1
+        options[id] = ModelOption(id, name, "named by the operator")
+    return options
+
+
+@lru_cache(maxsize=1)
+def _embedded() -> tuple[ModelOption, ...]:
+    if importlib.util.find_spec("modgap.demo.family") is None:
+        return ()
+    family = importlib.import_module("modgap.demo.family")
+    try:
+        return tuple(ModelOption(n, n, _description(family.describe(n))) for n in family.names())
+    except (OSError, ValueError, KeyError) as problem:
+        log.warning("The embedded models cannot be listed: %s", problem)
+        return ()
+
+
+def _description(about: Mapping[str, Any]) -> str:
+    """One line about a member of the family: how it was tuned, how far, how well it does."""
+    how = {"lora": "LoRA", "full": "Full fine-tuning"}.get(about["strategy"], about["strategy"])
+    text = f"{how}, step {about['step']:,} of {about['steps']:,}"
+    shares = [f"{name} {100 * share:.0f} %" for name, share in _shares(about.get("accuracies"))]
+    return f"{text}. Accuracy: {', '.join(shares)}" if shares else text
+
+
+def _shares(accuracies: Any) -> list[tuple[str, float]]:
+    found = accuracies.items() if isinstance(accuracies, Mapping) else ()
+    return [(str(k), float(v)) for k, v in found if isinstance(v, int | float)][:3]
+
+
+@lru_cache(maxsize=4)
+def _operators(value: str) -> tuple[str, ...]:
+    if not value:
+        return ()
+    try:
+        names = json.loads(value)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
+        log.error('%s must be a JSON list of names, such as ["org/model"].', VARIABLE)
+        return ()
+    return tuple(dict.fromkeys(names))
+
+
+def _short(name: str) -> str:
+    """A folder by its last part, a hub id whole."""
+    is_path = name.startswith(("/", ".", "~")) or "\\" in name
+    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "model" if is_path else name

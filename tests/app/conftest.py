@@ -1,0 +1,104 @@
+"""The pages on a tiny model with examples of their own, each test with a fresh server state."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import modgap.ui.examples
+import modgap.ui.options
+from tests.tiny import make_clip, make_tiny_checkpoint
+
+ENTRY = str(Path(__file__).parents[2] / "modgap" / "ui" / "main.py")
+PAGES = {"clip": "pages/clip.py", "layers": "pages/layers.py", "alignment": "pages/alignment.py"}
+
+
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three clips with words that look like markup."""
+    folder = tmp_path_factory.mktemp("examples")
+    rows = []
+    words = ["What is two plus three?", "<b>bold</b> $x$ ![](http://h/x.png) :red[y]", "Paris."]
+    for n, transcript in enumerate(words):
+        clip = make_clip(1.2 + 0.3 * n, seed=n)
+        (folder / f"clip{n}.wav").write_bytes(clip.wav_bytes())
+        rows.append(
+            {
+                "id": f"ex{n}",
+                "file": f"clip{n}.wav",
+                "title": f"Example {n}",
+                "transcript": transcript,
+                "instruction": "Answer briefly." if n == 0 else "",
+                "reference": "five" if n == 0 else None,
+                "source": "synthetic",
+                "licence": "CC0",
+                "shows": "what an example shows",
+            }
+        )
+    (folder / "examples.json").write_text(json.dumps(rows))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another tiny checkpoint, with other weights."""
+    return make_tiny_checkpoint(tmp_path_factory.mktemp("second") / "other", seed=1)
+
+
+@pytest.fixture
+def shared(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tiny_folder: Path,
+    second_folder: Path,
+    example_folder: Path,
+) -> Iterator[None]:
+    """A server of its own: empty cache, two operator models and one that is missing."""
+    names = [str(tiny_folder), str(second_folder), str(tmp_path / "missing")]
+    monkeypatch.setenv("MODGAP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODGAP_MODELS", json.dumps(names))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(modgap.ui.options, "_embedded", tuple)
+    monkeypatch.setattr(modgap.ui.examples, "FOLDER", example_folder)
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def open_app(shared: None) -> Callable[..., AppTest]:
+    """`open_app(**query)`: a new browser session at `/`."""
+
+    def make(**query: str | list[str]) -> AppTest:
+        at = AppTest.from_file(ENTRY, default_timeout=60)
+        for name, value in query.items():
+            at.query_params[name] = value
+        at.run()
+        assert not at.exception
+        return at
+
+    return make
+
+
+def finish(at: AppTest, seconds: float = 60.0) -> AppTest:
+    """Run until the session waits for nothing, as its polling panel would."""
+    limit = time.monotonic() + seconds
+    while "jobs" in at.session_state and at.session_state["jobs"]:
+        assert time.monotonic() < limit, "the job did not end"
+        time.sleep(0.05)
+        at.run()
+        assert not at.exception
+    return at
+
+
+def go(at: AppTest, page: str) -> AppTest:
+    """Open another page."""
+    at.switch_page(f"../../{PAGES[page]}").run()
+    assert not at.exception, at.exception
+    return at

@@ -1,0 +1,289 @@
+"""The pages without a browser: what they show, what they refuse, and what an address restores."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+import soundfile as sf
+from streamlit.testing.v1 import AppTest
+
+from modgap.ui import state
+from modgap.ui.service import service
+from tests.app.conftest import finish, go
+from tests.hostile import HOSTILE
+
+Open = Callable[..., AppTest]
+NASTY = "<b>bold</b> </s> $x$ ![](http://h/x.png) :red[y] **z**"
+
+
+def press(at: AppTest, label: str, n: int = 0) -> AppTest:
+    [b for b in at.button if b.label == label][n].click().run()
+    assert not at.exception
+    return at
+
+
+def tone(seconds: float = 1.0) -> bytes:
+    out = io.BytesIO()
+    wave = (
+        0.3 * np.sin(np.arange(int(seconds * 8000)) / 4) * np.linspace(0.2, 1, int(seconds * 8000))
+    )
+    sf.write(out, wave, 8000, format="WAV")
+    return out.getvalue()
+
+
+def upload(at: AppTest, name: str, data: bytes) -> AppTest:
+    at.button_group(key="source").set_value(["Upload"]).run()
+    at.file_uploader(key="upload").set_value((name, data, "audio/wav")).run()
+    return at
+
+
+def texts(at: AppTest) -> list[str]:
+    return [t.value for t in at.text]
+
+
+def markdown_with(at: AppTest, piece: str) -> list[str]:
+    """Places where words would be taken for markup."""
+    shown = [*at.markdown, *at.caption, *at.error, *at.info, *at.warning]
+    return [m.value for m in shown if piece in m.value]
+
+
+def address(at: AppTest) -> dict[str, list[str]]:
+    return {name: list(at.query_params[name]) for name in at.query_params}
+
+
+def test_empty_pages_say_what_to_do(open_app: Open) -> None:
+    at = open_app()
+    assert [b.label for b in at.button].count("Analyse") == 3  # one per example
+    for page in ("layers", "alignment"):
+        go(at, page)
+        assert "Load an example" in [b.label for b in at.button]
+        assert not at.error
+
+
+def test_an_example_goes_through_all_pages(open_app: Open) -> None:
+    at = press(open_app(), "Analyse")
+    finish(at)
+    assert not at.error
+    assert at.text_area(key="transcript").value == "What is two plus three?"
+    assert "What is two plus three?" in texts(at)
+    analysis = service().result(at.session_state["run"])
+    assert analysis is not None
+    assert {analysis.answers[k].text or "(an empty answer)" for k in ("text", "speech")} <= set(
+        texts(at)
+    )
+    assert any("Right would be: five" in c.value for c in at.caption)
+    go(at, "layers")
+    assert len(at.get("plotly_chart")) == 4
+    assert len(at.dataframe[0].value) == len(analysis.layers)
+    go(at, "alignment")
+    values = {m.label: m.value for m in at.metric}
+    layer = int(values["Layer"])
+    row = analysis.layers.set_index("layer").loc[layer]
+    assert values["APS, cosine"] == f"{row['aps_cos']:.3f}"
+    assert at.dataframe[0].value["piece"].tolist() == list(analysis.pieces)
+    assert address(at)["run"] == [analysis.key]
+    assert address(at)["example"] == ["ex0"]
+    assert address(at)["layer"] == [str(layer)]
+
+
+def test_a_link_restores_a_cached_run_without_a_model(open_app: Open) -> None:
+    first = finish(press(open_app(), "Analyse", 1))
+    key = first.session_state["run"]
+    again = open_app(**{name: values for name, values in address(first).items()})
+    assert again.session_state["run"] == key
+    assert "jobs" not in again.session_state or not again.session_state["jobs"]
+    assert any("From the cache" in m.value for m in again.markdown)
+    alone = open_app(run=key)  # without the example: the sound comes from the result
+    assert alone.session_state["clip"].source == "run"
+    assert alone.text_area(key="transcript").value == service().result(key).transcript
+    assert not alone.error
+
+
+def test_a_second_run_is_from_the_cache(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    assert not any("From the cache" in m.value for m in at.markdown)
+    press(at, "Analyse", 3)  # the button beside the instruction: the same inputs again
+    assert not at.session_state["jobs"], "nothing is computed"
+    assert any("From the cache" in m.value for m in at.markdown)
+    other = open_app(example="ex0")
+    assert other.session_state["run"] == at.session_state["run"]
+
+
+def test_a_link_to_an_unknown_run_says_so(open_app: Open) -> None:
+    at = open_app(run="0" * 64)
+    assert len(at.info) == 1
+    assert "cache" in at.info[0].value
+    assert not at.error
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"run": "../../etc/passwd", "layer": "-5", "model": "/etc", "example": "x"},
+        {"clips": ["nope", "current"], "models": ["evil"], "measure": "<b>", "cell": "9-"},
+        {"start": "nan", "end": "-3", "dtype": "float1024", "device": "cuda:9", "markers": "x"},
+    ],
+)
+def test_bad_links_open_the_empty_page(open_app: Open, query: dict) -> None:
+    at = open_app(**query)
+    assert not at.error
+    for page in ("layers", "alignment"):
+        go(at, page)
+        assert not at.error
+
+
+def test_a_layer_beyond_the_model_opens_another(open_app: Open) -> None:
+    first = finish(press(open_app(), "Analyse", 1))
+    at = open_app(run=first.session_state["run"], layer="777", cell="99999-9")
+    go(at, "alignment")
+    assert int({m.label: m.value for m in at.metric}["Layer"]) <= 4
+    assert "cell" not in address(at)
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_hostile_files_give_one_error(quiet_app: AppTest, name: str) -> None:
+    at, bad = quiet_app, HOSTILE[name]
+    at.session_state["error"] = None
+    suffix = bad.suffix if bad.suffix.lstrip(".") in UPLOADS else ".wav"
+    at.file_uploader(key="upload").set_value((f"{NASTY}{suffix}", bad.data, "audio/wav")).run()
+    assert not at.exception
+    if bad.expect is not None or "clip" not in at.session_state:
+        assert len(at.error) == 1
+        assert not markdown_with(at, "<b>")
+
+
+UPLOADS = {"wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"}
+
+
+@pytest.fixture
+def quiet_app(open_app: Open) -> AppTest:
+    at = open_app()
+    return at.button_group(key="source").set_value(["Upload"]).run()
+
+
+def test_words_of_the_user_are_text(open_app: Open) -> None:
+    at = upload(open_app(), f"{NASTY}.wav".replace("/", "_"), tone())
+    assert not at.error
+    at.text_area(key="transcript").set_value(NASTY).run()
+    at.text_input(key="instruction").set_value(NASTY).run()
+    finish(press(at, "Analyse"))
+    assert not at.error
+    assert NASTY in texts(at)
+    for page in ("layers", "alignment", "clip"):
+        go(at, page)
+        for piece in ("<b>", "![](", ":red[", "**z**", "$x$"):
+            assert not markdown_with(at, piece), (page, piece)
+
+
+def test_an_upload_survives_a_page_switch(open_app: Open) -> None:
+    at = upload(open_app(), "mine.wav", tone())
+    at.text_area(key="transcript").set_value("hello").run()
+    go(at, "layers")
+    go(at, "clip")
+    assert at.session_state["clip"].name == "mine.wav"
+    assert at.text_area(key="transcript").value == "hello"
+    assert at.slider(key="trim").value == (0.0, 1.0)
+
+
+def test_trim_changes_what_is_analysed(open_app: Open) -> None:
+    at = upload(open_app(), "mine.wav", tone(2.0))
+    at.text_area(key="transcript").set_value("hello there").run()
+    at.slider(key="trim").set_range(0.5, 1.25).run()
+    finish(press(at, "Analyse"))
+    analysis = service().result(at.session_state["run"])
+    assert analysis.clip["seconds"] == pytest.approx(0.75)
+    at.slider(key="trim").set_range(0.5, 0.55).run()
+    assert len(at.error) == 1
+    assert not at.exception
+
+
+def test_without_words_nothing_is_computed(open_app: Open) -> None:
+    at = press(upload(open_app(), "mine.wav", tone()), "Analyse")
+    assert len(at.info) == 1
+    assert not at.session_state.filtered_state.get("jobs")
+
+
+def test_changed_inputs_are_noticed(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    assert not any("changed since" in m.value for m in at.markdown)
+    at.text_area(key="transcript").set_value("something else").run()
+    assert any("changed since" in m.value for m in at.markdown)
+
+
+def test_a_model_that_fails_leaves_the_last_one(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    run, usable = at.session_state["run"], at.selectbox(key="model").value
+    at.selectbox(key="model").select("missing").run()
+    finish(at)
+    assert len(at.error) == 1
+    assert at.selectbox(key="model").value == usable
+    assert at.session_state["run"] == run
+    assert "/" not in at.error[0].value.replace("org/", ""), "no path of the server"
+
+
+def test_layers_lays_models_and_clips_over_each_other(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    go(at, "layers")
+    at.multiselect(key="compare_models").set_value(at.multiselect(key="compare_models").options[:2])
+    at.multiselect(key="compare_clips").set_value(["current", "ex1"]).run()
+    finish(at)
+    assert not at.error
+    assert at.dataframe[0].value["run"].nunique() == 4
+    query = address(at)
+    assert query["clips"] == ["current", "ex1"]
+    assert len(query["models"]) == 2
+    again = open_app(**query)
+    go(again, "layers")
+    assert again.dataframe[0].value["run"].nunique() == 4
+
+
+def test_cancel_stops_and_says_so(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = open_app()
+    import threading
+
+    began = threading.Event()
+
+    def slow(request: object, progress: Callable) -> None:
+        began.set()
+        while True:
+            threading.Event().wait(0.01)
+            progress(0.3, "working")
+
+    monkeypatch.setattr(service(), "_run", slow)
+    press(at, "Analyse")
+    assert began.wait(10)
+    job = service().jobs.get(next(iter(at.session_state["jobs"])), "x")
+    press(at, "Cancel")
+    assert at.info[0].value.startswith("Cancelled")
+    assert not at.session_state["jobs"]
+    for _ in range(200):
+        if service().jobs.get(job.id, "x").state == "cancelled":
+            break
+        threading.Event().wait(0.02)
+    assert service().jobs.get(job.id, "x").state == "cancelled"
+
+
+def test_two_sessions_get_their_own_results(open_app: Open) -> None:
+    one, two = press(open_app(), "Analyse", 0), press(open_app(), "Analyse", 1)
+    finish(one), finish(two)
+    assert one.session_state["run"] != two.session_state["run"]
+    for at, words in ((one, "What is two plus three?"), (two, "<b>bold</b>")):
+        assert service().result(at.session_state["run"]).transcript.startswith(words)
+
+
+def test_sessions_hold_no_arrays(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    go(at, "alignment")
+    held = at.session_state.filtered_state
+    assert not [k for k, v in held.items() if isinstance(v, np.ndarray) or hasattr(v, "alignment")]
+    assert isinstance(held["clip"], state.ClipRef)
+
+
+def test_the_link_to_copy_is_the_address(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    code = at.code[0].value
+    assert parse_qs(code.split("?", 1)[1]) == address(at)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modgap.ui.widgets import NO_VALUE, number, plain, seconds
+
+MARKUP = [
+    "<b>", "</s>", "$x$", "![](http://h/x.png)", ":red[x]", ":material/home:", "**x**", "`x`",
+    "[a](http://b)", "http://a.b", "www.a.b", "a@b.c", "->", "--", ">=", "# x", "- x", "1. x",
+    "a_b_c", "~~x~~", "&lt;", "\\", ":smile:",
+]  # fmt: skip
+
+
+def shown(text: str) -> str:
+    """What Markdown leaves of an escaped text: backslash escapes undone, joiners invisible."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "")
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markup_is_escaped_everywhere(text: str) -> None:
+    escaped = plain(text)
+    assert shown(escaped) == text
+    assert not re.search(r"(?<!\\)[<>*_`$\[\]()#~&:|!-]", escaped)
+    assert ":material" not in escaped.replace("\\", "")
+    assert "http://" not in escaped.replace("\\", "")
+    assert not re.search(r"www\.", escaped.replace("\\", ""))
+
+
+@given(st.text())
+def test_words_survive(text: str) -> None:
+    assert shown(plain(text)) == " ".join(text.split()).replace("\u2060", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "expected"),
+    [
+        (0.12345, 3, "0.123"),
+        (-0.5, 3, "-0.500"),
+        (123.456, 3, "123.5"),
+        (12345.6, 3, "12,346"),
+        (float("nan"), 3, NO_VALUE),
+        (None, 3, NO_VALUE),
+        (float("inf"), 3, NO_VALUE),
+    ],
+)
+def test_numbers(value: float | None, digits: int, expected: str) -> None:
+    assert number(value, digits) == expected
+
+
+def test_seconds() -> None:
+    assert seconds(1.2345) == "1.23 s"
