@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.hostile import HOSTILE
 from tests.recompute import strict_json
 from tests.tiny import make_clip
 
+PATIENCE = 600  # seconds; only a busy machine comes near
 ROOT = Path(modgap.__file__).parent.parent
 TEXT = "What is [bold]the[/bold] <s> $capital$ of France?"
 
@@ -162,7 +164,8 @@ def test_markup_and_control_characters_are_shown_literally(run, place):
     (place / name).write_bytes((place / "clip.wav").read_bytes())
     result = analyze(run, clip=name)
     assert result.exit_code == 0, result.output
-    assert "[red]x[b] \\x1b[2J:smile:.wav" in result.stdout
+    assert result.stdout.startswith("[red]x[b]")
+    assert "[2J:smile:.wav, 1.50 s" in result.stdout
     assert "\x1b" not in result.stdout
     assert "\x1b" not in refused(analyze(run, clip="no\x1b[2J\nsuch"), "no")
     assert literal("a\x1b[1m\u202eb\n") == "a\\x1b[1m\\u202eb\\n"
@@ -386,24 +389,29 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command(*words: str, **options: Any) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
-    return subprocess.Popen(
+@contextmanager
+def command(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """The real command in a process group of its own, which ends with the block."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "modgap.cli", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         start_new_session=True,
-        **options,
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def test_app_serves_and_stops():
     port = free_port()
-    process = command("app", "--port", str(port), "--no-open")
-    try:
-        url, end = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    url, end = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
+    with command("app", "--port", str(port), "--no-open") as process:
         while True:
             try:
                 with urllib.request.urlopen(url + "/_stcore/health", timeout=5) as answer:
@@ -413,17 +421,17 @@ def test_app_serves_and_stops():
                 assert time.monotonic() < end, "the server did not come up"
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.3)
-        with urllib.request.urlopen(url, timeout=20) as page:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as page:
             assert "content-security-policy" in page.headers
+        lines = [process.stderr.readline()]
+        while "the explorer is at" not in lines[-1]:
+            assert lines[-1], lines
+            lines.append(process.stderr.readline())
         # What Ctrl+C in a terminal does: the whole group is interrupted.
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-    assert f"the explorer is at {url}" in err
-    assert "Traceback" not in err
+        _, err = process.communicate(timeout=PATIENCE)
+    assert f"the explorer is at {url}" in lines[-1]
+    assert "Traceback" not in "".join(lines) + err
 
 
 # ---- the real command, in a process of its own -------------------------------------------------
@@ -431,9 +439,9 @@ def test_app_serves_and_stops():
 
 def test_the_real_command(tiny_folder, place):
     words = ("analyze", "clip.wav", "--transcript", TEXT, "--model", str(tiny_folder), "--json")
-    # A locale that cannot print what the model says must not matter.
-    process = command(*words, env={"PYTHONIOENCODING": "ascii"})
-    out, err = process.communicate(timeout=120)
+    # An encoding that cannot print what the model says must not matter.
+    with command(*words, PYTHONIOENCODING="ascii") as process:
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert err == ""
     summary = json.loads(out, parse_constant=pytest.fail)
