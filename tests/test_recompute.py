@@ -78,9 +78,11 @@ def test_examples_are_enough():
 
 
 @pytest.mark.parametrize("example", SHIPPED, ids=[str(e["id"]) for e in SHIPPED])
-def test_every_example_in_the_embedded_model(demo, tmp_path, example):
+@pytest.mark.parametrize("which", ["tiny_model", "demo"])
+def test_every_shipped_example(request, tmp_path, which, example):
+    model = request.getfixturevalue(which)
     result = modgap.analyze(
-        demo,
+        model,
         modgap.load_clip(EXAMPLES / example["file"]),
         example["transcript"],
         instruction=example["instruction"] or "",
@@ -89,4 +91,5 @@ def test_every_example_in_the_embedded_model(demo, tmp_path, example):
     )
     result.save(tmp_path, states=True)
     summary = check_folder(tmp_path)
-    assert len(summary["layers"]) == demo.n_layers + 1 >= 9
+    assert len(summary["layers"]) == model.n_layers + 1
+    assert summary["transcript"] == example["transcript"]
