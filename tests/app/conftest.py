@@ -76,7 +76,7 @@ def open_app(shared: None) -> Callable[..., AppTest]:
     """`open_app(**query)`: a new browser session at `/`."""
 
     def make(**query: str | list[str]) -> AppTest:
-        at = AppTest.from_file(ENTRY, default_timeout=60)
+        at = AppTest.from_file(ENTRY, default_timeout=300)
         for name, value in query.items():
             at.query_params[name] = value
         at.run()
@@ -86,10 +86,10 @@ def open_app(shared: None) -> Callable[..., AppTest]:
     return make
 
 
-def finish(at: AppTest, seconds: float = 60.0) -> AppTest:
+def finish(at: AppTest, seconds: float = 300.0) -> AppTest:
     """Run until the session waits for nothing, as its polling panel would."""
     limit = time.monotonic() + seconds
-    while "jobs" in at.session_state and at.session_state["jobs"]:
+    while at.session_state.get("jobs"):
         assert time.monotonic() < limit, "the job did not end"
         time.sleep(0.05)
         at.run()

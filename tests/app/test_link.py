@@ -70,10 +70,9 @@ def test_the_last_of_repeated_values_counts() -> None:
     assert parse(layer=[]) == {}
 
 
-names = st.sampled_from(
-    "run example model device dtype markers measure layer start end cell clips models paths "
-    "other".split()
-)
+NAMES = ["run", "example", "model", "device", "dtype", "markers", "measure", "layer"]
+NAMES += ["start", "end", "cell", "clips", "models", "paths", "other"]
+names = st.sampled_from(NAMES)
 values = st.text(max_size=70) | st.sampled_from(["3", "0.5", "demo", "read", KEY, "1-2", "cpu"])
 
 
