@@ -21,7 +21,9 @@ def settle(page: Page) -> None:
     """Wait until the script has run and the charts are drawn."""
     page.wait_for_timeout(600)
     page.wait_for_selector(SETTLED, timeout=60_000)
-    page.wait_for_function("!document.querySelector('[data-stale=true],[data-testid=stSkeleton]')")
+    # Not wait_for_function: it evaluates a string in the page, which the page's policy forbids.
+    while page.locator("[data-stale=true], [data-testid=stSkeleton]").count():
+        page.wait_for_timeout(100)
     page.wait_for_timeout(1_200)
 
 
