@@ -136,11 +136,14 @@ def pick_instruction(rng: np.random.Generator) -> str:
 class SpeechMix:
     """How many clips of each form a step has, and what is done with them."""
 
-    open: int = 20
-    choice: int = 2
-    digit: int = 8
+    open: int = 22
+    choice: int = 1
+    digit: int = 6
     transcribe: float = 0.5
     short_until: float = 0.15  #: share of the steps in which only short open clips are drawn
+    quiet_until: float = 0.75  #: share of the steps in which clips with little noise are preferred
+    quiet_share: float = 0.75
+    masked: float = 0.25  #: share of the clips with SpecAugment: a small model has little to spare
     frames_per_group: int = 3000
 
 
@@ -176,6 +179,9 @@ class SpeechSampler:
         opens = self.pools["open"]
         length = np.array([features.frames(int(i)) for i in opens])
         self.short = opens[length <= np.median(length)] if len(opens) else opens
+        # A clip with little noise has bands and moments with next to nothing in them.
+        floor = np.array([np.quantile(features.mel(int(i))[::4], 0.1) for i in opens])
+        self.quiet = opens[floor <= np.median(floor)] if len(opens) else opens
         digit_types = {t.name for t in DIGIT_TYPES}
         self.digit_facts: dict[str, list[Fact]] = {}
         for f in facts():
@@ -192,6 +198,10 @@ class SpeechSampler:
         out: list[int] = []
         for form, n in counts.items():
             pool = self.short if form == "open" and early else self.pools[form]
+            if form == "open" and not early and progress < m.quiet_until:
+                quiet = round(n * m.quiet_share) if len(self.quiet) else 0
+                out += [int(i) for i in self.quiet[rng.integers(len(self.quiet), size=quiet)]]
+                n -= quiet
             if len(pool):
                 out += [int(i) for i in pool[rng.integers(len(pool), size=n)]]
         return out
@@ -210,7 +220,7 @@ class SpeechSampler:
             while self.features.frames(clips[size - 1]) < longest * 0.6:
                 size -= 1
             part, clips = clips[:size], clips[size:]
-            mel, frames = collate(self.features, part, rng)
+            mel, frames = collate(self.features, part, rng, self.mix.masked)
             group = SpeechGroup(part, mel, frames)
             group.sequences = [self._sequence(i, tasks) for i in part]
             out.append(group)
@@ -238,7 +248,10 @@ class SpeechSampler:
 
 
 def collate(
-    features: FeatureSet, clips: list[int], rng: np.random.Generator | None = None
+    features: FeatureSet,
+    clips: list[int],
+    rng: np.random.Generator | None = None,
+    masked: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Stack clips padded to the longest.
 
@@ -248,6 +261,8 @@ def collate(
     clips : list of int
     rng : numpy.random.Generator, optional
         When given, SpecAugment and a little feature noise are applied.
+    masked : float
+        To this share of the clips.
 
     Returns
     -------
@@ -260,7 +275,7 @@ def collate(
     out = np.full((len(clips), width, features.mel(clips[0]).shape[1]), -1.0, dtype=np.float32)
     for b, i in enumerate(clips):
         mel = features.mel(i).astype(np.float32)
-        if rng is not None:
+        if rng is not None and rng.random() < masked:
             mel = spec_augment(mel, frames[b], rng)
         out[b, : mel.shape[0]] = mel
     return torch.from_numpy(out), torch.tensor(frames)

@@ -57,8 +57,8 @@ class TrainSettings:
     seed: int = 1
     text_steps: int = 1800
     encoder_steps: int = 1750
-    full_steps: int = 1750
-    lora_steps: int = 1400
+    full_steps: int = 2350
+    lora_steps: int = 1850
     text_lr: float = 2e-3
     encoder_lr: float = 1.5e-3
     full_lr: float = 1e-3
@@ -66,7 +66,7 @@ class TrainSettings:
     text_batch: int = 48
     replay: int = 24
     replay_weight: float = 0.4
-    ctc_weight: float = 0.3
+    ctc_weight: float = 0.6
     rank: int = 32
     lora_scale: float = 2.0
     snapshots: int = 12
