@@ -263,8 +263,11 @@ def evaluate(names: list[str], s: EvalSettings,
         if progress:
             progress(name)
         if name == "demo:base":
-            folder = family.weights_root(s.weights) / "base"
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            root = family.weights_root(s.weights)
+            model: Any = AutoModelForCausalLM.from_pretrained(root / "base", dtype=torch.float32)
+            # For this model type AutoTokenizer puts Qwen2's own splitting rule (digits apart) in
+            # place of the saved one, and " 1" would be tokens that the model never saw.
+            folder = root / "full"
         else:
             folder = family.resolve(name, s.work / "checkpoints", s.weights)
             model = Qwen2AudioForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)

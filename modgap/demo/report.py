@@ -21,7 +21,7 @@ def _cell(part: pd.DataFrame) -> str:
         return "-"
     row = summary(part.assign(all=1), ["all"]).iloc[0]
     return (f"{100 * row.accuracy:.1f} ({100 * row.low:.1f}-{100 * row.high:.1f}), "
-            f"n={row.n}")  # fmt: skip
+            f"n={int(row.n)}")  # fmt: skip
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
