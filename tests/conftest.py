@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from modgap.audio import Clip
 from modgap.models import SpeechLM, load_model
 from tests.tiny import make_clip, make_tiny_checkpoint
+
+# A busy machine is no fault of the code: no test is judged by the clock.
+settings.register_profile("modgap", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("modgap")
 
 
 @pytest.fixture(scope="session")
