@@ -69,7 +69,7 @@ def scores(analysis: Analysis, event: AlignEvent) -> None:
             help="Mean over text tokens of the best value in each one's row.",
         )
         st.metric(
-            "The same on the DTW path",
+            "On the DTW path",
             widgets.number(row[f"aps_dtw_{kind}"]),
             border=True,
             height="stretch",
@@ -88,7 +88,7 @@ def scores(analysis: Analysis, event: AlignEvent) -> None:
             border=True,
             height="stretch",
         )
-        st.metric("Speech × text tokens", shape, border=True, height="stretch")
+        st.metric("Speech × text", shape, border=True, height="stretch")
 
 
 def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:

@@ -87,9 +87,9 @@ def gallery() -> None:
 def card(item: Example) -> None:
     """One example."""
     with st.container(border=True, height="stretch", key=f"card_{item.id}"):
-        st.markdown(f"**{widgets.plain(item.title)}**")
+        about = f"{item.source}. Licence: {item.licence}"
+        st.markdown(f"**{widgets.plain(item.title)}**", help=widgets.plain(about))
         st.caption(widgets.plain(item.shows))
-        st.caption(widgets.plain(item.source), help=f"Licence: {widgets.plain(item.licence)}")
         st.space("stretch")
         st.button(
             "Analyse",

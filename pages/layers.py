@@ -184,7 +184,7 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
         figures["euclidean"] = one("euclidean", "euclidean")
     left, right = st.columns(2, gap="medium")
     with left:
-        norm = heading("Length: norm of the mean state", list(NORMS), "norm")
+        norm = heading("Length: norms", list(NORMS), "norm")
         figures["norm"] = one(norm, "norm")
     with right:
         others = [k for k in MEASURES if k not in ("cosine", "euclidean", *NORMS)]

@@ -39,7 +39,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' ws: wss:",
+        # The client fetches a recording from the blob that the microphone filled.
+        "connect-src 'self' blob: ws: wss:",
         "worker-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'self'",

@@ -7,6 +7,7 @@ the same result while the worker makes the next one.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import threading
@@ -225,9 +226,15 @@ def _import_heavy() -> None:
     """Import what the first job needs while the first page is being read."""
     try:
         import librosa.feature.spectral  # noqa: F401, the package loads its parts when touched
+        import transformers
 
-        import modgap.analysis
-        import modgap.models  # noqa: F401
+        import modgap.analysis  # noqa: F401
+        from modgap.models.loading import known_types
+
+        for model_type in known_types():
+            adapter = importlib.import_module(f"modgap.models.{model_type}").ADAPTER
+            getattr(transformers, adapter.model_class)
+            getattr(transformers, adapter.processor_class)
     except Exception:  # the job will say it again, to a user
         log.exception("The models cannot be imported")
 

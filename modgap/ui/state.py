@@ -122,8 +122,8 @@ def reference() -> str | None:
 
 
 def _whole(clip: Clip) -> float:
-    """Length in hundredths of a second, rounded up to lie past the last sample."""
-    return math.ceil(round(clip.seconds * 100, 6)) / 100
+    """Length in hundredths of a second: the steps of the slider."""
+    return round(clip.seconds, 2)
 
 
 # ---- what is asked for, and its result -----------------------------------------------------------
