@@ -11,7 +11,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 ADVICE = "No Chromium found: install it (Debian: apt install chromium), or set MODGAP_CHROMIUM."
 
 
-def chromium() -> str:
+def find_chromium() -> str:
     """Path of Chromium or Chrome; without one the test is skipped, or fails where it must run."""
     named = os.environ.get("MODGAP_CHROMIUM")
     path = named or next(filter(None, map(shutil.which, NAMES)), None)
