@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,11 +15,10 @@ from typing import Any
 import pytest
 
 from tests.app.align_sample import sample_view
+from tests.app.chromium import find_chromium
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, CHROMIUMS)), None)
 SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", HERE.parents[1] / "artifacts")) / "align"
 
 
@@ -48,13 +46,12 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("No Chromium found: install it (Debian: apt install chromium) for these tests.")
+    path = find_chromium()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as pw:
         chrome = pw.chromium.launch(
-            executable_path=CHROMIUM,
+            executable_path=path,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         yield chrome

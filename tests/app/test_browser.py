@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.app.chromium import find_chromium
+
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts")) / "pages"
@@ -28,20 +29,6 @@ IDLE = (
     "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 )
 NASTY = "<b>a</b> $x$ ![](http://127.0.0.2/x.png) :red[y].flac".replace("/", "_")
-
-
-def find_chromium() -> str:
-    """The browser, or a skip that says how to get one (a failure where CI asks for it)."""
-    names = (os.environ.get("MODGAP_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    for name in filter(None, names):
-        if path := shutil.which(name):
-            return path
-    message = (
-        "No Chromium found: install it (Debian: apt install chromium), or set MODGAP_CHROMIUM."
-    )
-    if os.environ.get("MODGAP_REQUIRE_BROWSER"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
