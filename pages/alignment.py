@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 S = st.session_state
 COLUMNS = {
     "cosine": {
-        "j": "text token", "piece": "piece", "i_cos": "speech token", "start": "start (s)",
-        "end": "end (s)", "cos": "cosine", "i_dtw_cos": "speech token, DTW",
-        "dtw_cos": "cosine, DTW",
+        "j": "text", "piece": "piece", "i_cos": "speech", "start": "start (s)", "end": "end (s)",
+        "cos": "cosine", "i_dtw_cos": "speech, DTW", "dtw_cos": "cosine, DTW",
     },
     "euclidean": {
-        "j": "text token", "piece": "piece", "i_euc": "speech token", "euc": "distance",
-        "i_dtw_euc": "speech token, DTW", "dtw_euc": "distance, DTW",
+        "j": "text", "piece": "piece", "i_euc": "speech", "euc": "distance",
+        "i_dtw_euc": "speech, DTW", "dtw_euc": "distance, DTW",
     },
 }  # fmt: skip
 
@@ -95,8 +94,7 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
     """The pair that was clicked, in words and numbers."""
     run, i, j = S.get("cell") or (None, 0, 0)
     if run != analysis.key:
-        st.caption("Click a cell to hear that moment and read the pair.")
-        return
+        return  # the component says what to do
     k = [int(layer) for layer in analysis.layer_ids].index(event.layer)
     start, end = analysis.speech_times[i]
     similarity = float(analysis.alignment.similarity[k, i, j])
@@ -157,9 +155,9 @@ def page() -> None:
         "is; the **DTW path** is the best path that never goes back in time. The Alignment Path "
         "Score (APS) is the mean along the argmax path; **monotonicity** says whether that path "
         "follows the order of speech, though nothing makes it.",
-        r"S_{ij} = \cos(H_s[l]_i, H_t[l]_j), \qquad i^*(j) = \arg\max_i S_{ij}, \qquad "
+        r"\begin{gathered} S_{ij} = \cos(H_s[l]_i, H_t[l]_j), \qquad i^*(j) = \arg\max_i S_{ij} \\"
         r"\mathrm{APS}_{\cos} = \frac{1}{T_t}\sum_j S_{i^*(j),\,j}, \qquad "
-        r"\rho = \mathrm{Spearman}\bigl(j,\, i^*(j)\bigr)",
+        r"\rho = \mathrm{Spearman}\bigl(j,\, i^*(j)\bigr) \end{gathered}",
         "For Euclidean distance the smallest value counts: "
         r"$D_{ij} = \lVert H_s[l]_i - H_t[l]_j\rVert$, $i^*(j) = \arg\min_i D_{ij}$. The colour "
         "scale is the same in all layers.",

@@ -217,8 +217,8 @@ def page() -> None:
         clip = state.current_clip()
     except ModgapError:
         return
-    if clip is not None:
-        preview(clip)
+    if clip is not None and (not S.get("jobs") or service().has_sound(clip)):
+        preview(clip)  # not while a job begins: its progress bar would wait for the picture
         if not (S.get("transcript") or "").strip():
             st.caption("Next: type the transcript above, then press Analyse.")
 

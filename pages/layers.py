@@ -35,7 +35,10 @@ class Run:
 def pick() -> tuple[list[str], list[str]]:
     """Which clips and which models to lay over each other."""
     models = list(model_options())
-    clips = {e.id: e.title for e in examples()}
+    titles = [e.title for e in examples()]
+    clips = {  # a list of choices tells its entries apart by what it shows
+        e.id: e.title if titles.count(e.title) == 1 else f"{e.title}: {e.id}" for e in examples()
+    }
     ref: state.ClipRef | None = S.get("clip")
     if ref is not None:
         if ref.source == "example":
@@ -242,10 +245,12 @@ def page() -> None:
         "The mean of the states over the speech tokens and the mean over the text tokens give one "
         "vector each per layer. **Cosine similarity** compares their directions, **Euclidean "
         "distance** their places, the **norms** their lengths. The shaded band holds the middle "
-        "half of the speech tokens: each token's own state against the text mean.",
-        r"\cos(s_l, t_l) = \frac{s_l \cdot t_l}{\lVert s_l\rVert\,\lVert t_l\rVert}, \qquad "
-        r"\lVert s_l - t_l\rVert, \qquad s_l = \frac{1}{T_s}\sum_i H_s[l]_i,\quad "
-        r"t_l = \frac{1}{T_t}\sum_j H_t[l]_j",
+        "half of the tokens: each speech token's own state against the text mean, each token's own "
+        "length.",
+        r"\begin{gathered} \cos(s_l, t_l) ="
+        r"\frac{s_l \cdot t_l}{\lVert s_l\rVert\,\lVert t_l\rVert}, \quad \lVert s_l - t_l\rVert \\"
+        r"s_l = \frac{1}{T_s}\sum_i H_s[l]_i,\quad "
+        r"t_l = \frac{1}{T_t}\sum_j H_t[l]_j \end{gathered}",
         "Layer 0 is what enters the first decoder layer; the last one is taken after the final "
         "norm. The published finding (arXiv 2510.12116): cosine rises with depth while the "
         "distance rises too, so direction converges and magnitude diverges.",

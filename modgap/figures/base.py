@@ -56,6 +56,11 @@ def template(dark: bool = False) -> go.layout.Template:
                 "namelength": 48,
             },
             "hovermode": "closest",
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": p.muted,
+                "activecolor": p.text,
+            },
         }
     )
 

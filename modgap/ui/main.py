@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from modgap.ui import address, jobs_panel, sidebar, state
+from modgap.ui.service import service
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).parent / "static" / "page.css"
@@ -33,5 +34,6 @@ sidebar.sidebar()
 panel = st.container(key="job_panel")
 page.run()
 sidebar.permalink(address.publish(st.session_state["view"]))
+service()  # begins to import what the first analysis needs, now that the page has been sent
 with panel:
     jobs_panel.jobs_panel()

@@ -55,14 +55,19 @@ def _embedded() -> tuple[ModelOption, ...]:
 def _description(about: Mapping[str, Any]) -> str:
     """One line about a member of the family: how it was tuned, how far, how well it does."""
     how = {"lora": "LoRA", "full": "Full fine-tuning"}.get(about["strategy"], about["strategy"])
-    text = f"{how}, step {about['step']:,} of {about['steps']:,}"
-    shares = [f"{name} {100 * share:.0f} %" for name, share in _shares(about.get("accuracies"))]
-    return f"{text}. Accuracy: {', '.join(shares)}" if shares else text
+    text = f"{how}, step {about['step']:,} of {about['steps']:,}."
+    typed, spoken = (
+        _share(about["accuracies"], c) for c in ("text/keep/open", "speech/clean/open")
+    )
+    if typed is None or spoken is None:
+        return text
+    return f"{text} Right answers to open questions: {typed:.0%} typed, {spoken:.0%} spoken."
 
 
-def _shares(accuracies: Any) -> list[tuple[str, float]]:
-    found = accuracies.items() if isinstance(accuracies, Mapping) else ()
-    return [(str(k), float(v)) for k, v in found if isinstance(v, int | float)][:3]
+def _share(accuracies: Mapping[str, Any], condition: str) -> float | None:
+    """The accuracy measured under one condition, in [0, 1]."""
+    found = accuracies.get(condition)
+    return float(found["accuracy"]) if found else None
 
 
 @lru_cache(maxsize=4)

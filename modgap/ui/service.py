@@ -113,6 +113,10 @@ class Service:
         """Waveform and spectrogram of a clip, made once."""
         return self._picture(clip.sha256, lambda: clip, None)
 
+    def has_sound(self, clip: Clip) -> bool:
+        """Whether `sound` has it ready."""
+        return self._pictures.get(clip.sha256) is not None
+
     def picture(self, analysis: Analysis) -> SoundPicture:
         """The same of what the model heard in a result, with the ruler of its speech tokens."""
         return self._picture(
@@ -190,6 +194,7 @@ class Service:
             raise type(problem)(said) from problem
 
     def _analyze(self, request: Request, progress: Progress) -> Outcome:
+        progress(0.01, "Loading the libraries")
         from modgap.analysis import AnalysisSettings, analyze
         from modgap.store import default_store
 

@@ -149,11 +149,18 @@ class Download:
 def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
     """A table with the same decimals in a column; text in it is shown as it is."""
     config = {
-        str(name): st.column_config.NumberColumn(format="%.4f")
+        str(name): st.column_config.NumberColumn(format="%.2f" if "(s)" in str(name) else "%.4f")
         for name in frame.columns
         if frame[name].dtype.kind == "f"
     }
-    st.dataframe(frame, key=key, hide_index=True, column_config=config, height=height or "auto")
+    shown: Any = "auto" if height is None or 36 * (len(frame) + 1) < height else height
+    st.dataframe(
+        frame,
+        key=key,
+        hide_index=True,
+        column_config=config,
+        height=shown,
+    )
 
 
 def file_stem(analysis: Analysis) -> str:
