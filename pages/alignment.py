@@ -57,7 +57,6 @@ def scores(analysis: Analysis, event: AlignEvent) -> None:
     kind = "cos" if cosine else "euc"
     rho = row["monotonicity" if cosine else "monotonicity_euc"]
     reason = row["monotonicity_reason" if cosine else "monotonicity_euc_reason"]
-    shape = f"{len(analysis.speech_times)} × {len(analysis.pieces)}"
     with st.container(horizontal=True, key="scores"):
         st.metric("Layer", str(event.layer), border=True, height="stretch", width=90)
         st.metric(
@@ -87,7 +86,6 @@ def scores(analysis: Analysis, event: AlignEvent) -> None:
             border=True,
             height="stretch",
         )
-        st.metric("Speech × text", shape, border=True, height="stretch")
 
 
 def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
@@ -130,6 +128,9 @@ def below(analysis: Analysis, event: AlignEvent) -> None:
         st.subheader(f"Text tokens in layer {event.layer}", anchor=False)
         names = COLUMNS[event.measure]
         widgets.table(rows[list(names)].rename(columns=names), key="token_table", height=400)
+        st.caption(
+            f"{len(analysis.pieces)} text tokens and {len(analysis.speech_times)} speech tokens"
+        )
     name = widgets.file_stem(analysis)
     at = f"{name}-layer{event.layer}-{event.measure}"
     drawn = AlignmentMap.of(analysis, event.layer, event.measure)

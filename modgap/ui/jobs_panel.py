@@ -19,15 +19,15 @@ def jobs_panel() -> None:
         error(S["error"])
     elif S.get("notice"):
         notice(S["notice"])
-    active = bool(_active())
+    before = len(_active())
 
-    @st.fragment(run_every=POLL_SECONDS if active else None)
+    @st.fragment(run_every=POLL_SECONDS if before else None)
     def panel() -> None:
         waiting = _active()
         if waiting:
             _progress(waiting)
-        if len(waiting) < len(st.session_state.get("jobs", {})):
-            st.rerun()  # one has finished: a whole run takes it over and draws its result
+        if len(waiting) != before:
+            st.rerun()  # one has ended: a whole run takes it over and draws what became of it
 
     panel()
 

@@ -187,6 +187,7 @@ def submit() -> None:
             S["notice"] = "Type what is said in the clip, then analyse it."
             return
         cancel(main_only=True)
+        S.get("failed", {}).pop(request.signature, None)
         key = ask(request, main=True)
     except ModgapError as problem:
         S["error"] = str(problem)
@@ -200,7 +201,8 @@ def ask(request: Request, *, main: bool = False) -> str | None:
     outcome = service().submit(request, session_id())
     if isinstance(outcome, str):
         return outcome
-    st.session_state.setdefault("jobs", {})[outcome.id] = main
+    jobs: dict[str, bool] = st.session_state.setdefault("jobs", {})
+    jobs[outcome.id] = main or jobs.get(outcome.id, False)
     return None
 
 
@@ -231,7 +233,7 @@ def cancel(*, main_only: bool = False) -> None:
             job = service().jobs.get(job_id, session_id())
             service().jobs.cancel(job_id, session_id())
             del S["jobs"][job_id]
-            if job is not None and not main:
+            if job is not None:
                 _remember(job.key, "Cancelled.")
     if not main_only:
         S["notice"] = "Cancelled."

@@ -46,7 +46,7 @@ def number(value: float | None, digits: int = 3) -> str:
         digits = 0
     elif abs(value) >= 100:
         digits = min(digits, 1)
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{digits}f}".replace("-", "−")
 
 
 def seconds(value: float) -> str:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -13,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
 import modgap.ui.options
+from tests.app.chromium import find_chromium
+from tests.app.visitor import Visitor
 from tests.tiny import make_clip, make_tiny_checkpoint
 
 ENTRY = str(Path(__file__).parents[2] / "modgap" / "ui" / "main.py")
@@ -102,3 +105,30 @@ def go(at: AppTest, page: str) -> AppTest:
     at.switch_page(f"../../{PAGES[page]}").run()
     assert not at.exception, at.exception
     return at
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    path = find_chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        arguments += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, server: str) -> Iterator[Callable[..., Visitor]]:
+    """`visit(**context)`: another browser, for a module with a `server`."""
+    visitors: list[Visitor] = []
+
+    def make(**context: Any) -> Visitor:
+        visitors.append(Visitor(chromium, server, **context))
+        return visitors[-1]
+
+    yield make
+    for visitor in visitors:
+        visitor.context.close()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,149 +13,25 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import find_chromium
+from tests.app.visitor import ROOT, serving
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
-SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts")) / "pages"
 EXAMPLES = ROOT / "modgap" / "demo" / "examples"
 REAL = EXAMPLES / "ls-3005-163389-0007.flac"
-PATIENCE = 240_000  # ms; of a machine that is busy with other work
-IDLE = (
-    "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
-)
 NASTY = "<b>a</b> $x$ ![](http://127.0.0.2/x.png) :red[y].flac".replace("/", "_")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[str]:
-    """`streamlit run app.py` on a free port, with an empty cache."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    environment = os.environ | {
-        "MODGAP_CACHE": str(tmp_path_factory.mktemp("cache")),
+    """The explorer with an empty cache."""
+    folder = tmp_path_factory.mktemp("server")
+    environment = {
+        "MODGAP_CACHE": str(folder / "cache"),
         "MODGAP_MODELS": json.dumps([str(tiny_folder)]),
         "HF_HUB_OFFLINE": "1",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(url + "/_stcore/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.2)
+    with serving("app.py", environment, folder / "log.txt") as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = find_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        arguments += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """A browser of its own: its page, and what went wrong in it or left it."""
-
-    def __init__(self, browser: Any, server: str, **context: Any) -> None:
-        context.setdefault("viewport", {"width": 1440, "height": 900})
-        self.context = browser.new_context(
-            accept_downloads=True, permissions=["microphone"], **context
-        )
-        self.context.set_default_timeout(PATIENCE)
-        self.server, self.page = server, self.context.new_page()
-        self.errors: list[str] = []
-        self.foreign: list[str] = []
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
-        self.page.on("request", self._request)
-        self.page.on("response", self._response)
-
-    def _console(self, message: Any) -> None:
-        # A failed load is judged by its response, which names it.
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
-            self.errors.append(message.text)
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith((self.server, "blob:", "data:")):
-            self.foreign.append(request.url)
-
-    def _response(self, response: Any) -> None:
-        # Opened at /layers, Streamlit's client looks for its server under that path first.
-        probe = re.search(r"/(layers|alignment)/_stcore/(health|host-config)$", response.url)
-        if response.status >= 400 and not probe:
-            self.errors.append(f"{response.status} {response.url}")
-
-    def open(self, path: str = "/", **query: str) -> Any:
-        """Open a page of the explorer."""
-        text = "&".join(f"{k}={v}" for k, v in query.items())
-        self.page.goto(f"{self.server}{path}?{text}")
-        self.settle()
-        return self.page
-
-    def go(self, name: str) -> None:
-        """Open another page by its link."""
-        self.page.get_by_role("link", name=name, exact=True).click()
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until the script has run, its elements are drawn and no job is left."""
-        for _ in range(PATIENCE // 500):
-            self.page.wait_for_timeout(400)
-            self.page.wait_for_selector(IDLE)
-            busy = "[data-stale=true], [data-testid=stSkeleton], .st-key-progress"
-            if not self.page.locator(busy).count():
-                return
-        raise AssertionError("the page did not come to rest")
-
-    def shot(self, name: str) -> None:
-        """Keep a picture."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
-
-    def check(self) -> None:
-        """Nothing went wrong, nothing left the machine, nothing is wider than the window."""
-        assert self.errors == []
-        assert self.foreign == []
-        width = self.page.viewport_size["width"]
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert self.page.evaluate(WIDER) == []
-
-
-WIDER = """() => {
-  const main = document.querySelector('[data-testid=stMainBlockContainer]')
-  const edge = main.getBoundingClientRect().right + 1
-  return [...main.querySelectorAll('[data-testid]')]
-    .filter(e => e.getBoundingClientRect().right > edge && e.offsetParent)
-    .map(e => e.dataset.testid)
-}"""
-
-
-@pytest.fixture
-def visit(chromium: Any, server: str) -> Iterator[Any]:
-    """`visit(**context)`: another browser."""
-    visitors: list[Visitor] = []
-
-    def make(**context: Any) -> Visitor:
-        visitors.append(Visitor(chromium, server, **context))
-        return visitors[-1]
-
-    yield make
-    for visitor in visitors:
-        visitor.context.close()
 
 
 def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folder: Path) -> None:

@@ -20,6 +20,7 @@ from modgap.analysis import Analysis
 from modgap.audio import Clip
 from modgap.ui import state
 from modgap.ui.service import service
+from modgap.ui.widgets import number
 from tests.app.conftest import finish, go
 from tests.hostile import HOSTILE
 
@@ -98,7 +99,7 @@ def test_an_example_goes_through_all_pages(open_app: Open) -> None:
     values = {m.label: m.value for m in at.metric}
     layer = int(values["Layer"])
     row = analysis.layers.set_index("layer").loc[layer]
-    assert values["APS, cosine"] == f"{row['aps_cos']:.3f}"
+    assert values["APS, cosine"] == number(row["aps_cos"])
     assert at.dataframe[0].value["piece"].tolist() == list(analysis.pieces)
     assert address(at)["run"] == [analysis.key]
     assert address(at)["example"] == ["ex0"]
@@ -253,6 +254,25 @@ def test_layers_lays_models_and_clips_over_each_other(open_app: Open) -> None:
     again = open_app(**query)
     go(again, "layers")
     assert again.dataframe[0].value["run"].nunique() == 4
+
+
+def test_a_run_begun_on_one_page_is_shown_on_another(open_app: Open) -> None:
+    at = open_app()
+    held_back, run = threading.Event(), service()._run
+
+    def later(request: Any, progress: Callable) -> Any:
+        held_back.wait(60)
+        return run(request, progress)
+
+    service()._run = later  # type: ignore[method-assign]
+    press(at, "Analyse")
+    go(at, "layers")  # asks for the same run: one job, and still the one to be shown
+    assert len(at.session_state["jobs"]) == 1
+    held_back.set()
+    finish(at)
+    assert at.session_state["run"]
+    go(at, "alignment")
+    assert at.metric
 
 
 def test_cancel_stops_and_says_so(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_words_survive(text: str) -> None:
     ("value", "digits", "expected"),
     [
         (0.12345, 3, "0.123"),
-        (-0.5, 3, "-0.500"),
+        (-0.5, 3, "−0.500"),
         (123.456, 3, "123.5"),
         (12345.6, 3, "12,346"),
         (float("nan"), 3, NO_VALUE),

@@ -1,0 +1,124 @@
+"""A visitor of the explorer in Chromium, and the server that is visited."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts")) / "pages"
+PATIENCE = 240_000  # ms; of a machine that is busy with other work
+IDLE = (
+    "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+)
+
+
+@contextmanager
+def serving(script: str, environment: dict[str, str], log: Path) -> Iterator[str]:
+    """`streamlit run script` on a free port; gives its address, writes what it says to `log`."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=out, stderr=out
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(url + "/_stcore/health", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+class Visitor:
+    """A browser of its own: its page, and what went wrong in it or left it."""
+
+    def __init__(self, browser: Any, server: str, **context: Any) -> None:
+        context.setdefault("viewport", {"width": 1440, "height": 900})
+        self.context = browser.new_context(
+            accept_downloads=True, permissions=["microphone"], **context
+        )
+        self.context.set_default_timeout(PATIENCE)
+        self.server, self.page = server, self.context.new_page()
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+
+    def _console(self, message: Any) -> None:
+        # A failed load is judged by its response, which names it.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.errors.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.server, "blob:", "data:")):
+            self.foreign.append(request.url)
+
+    def _response(self, response: Any) -> None:
+        # Opened at /layers, Streamlit's client looks for its server under that path first.
+        probe = re.search(r"/(layers|alignment)/_stcore/(health|host-config)$", response.url)
+        if response.status >= 400 and not probe:
+            self.errors.append(f"{response.status} {response.url}")
+
+    def open(self, path: str = "/", **query: str) -> Any:
+        """Open a page of the explorer."""
+        text = "&".join(f"{k}={v}" for k, v in query.items())
+        self.page.goto(f"{self.server}{path}?{text}")
+        self.settle()
+        return self.page
+
+    def go(self, name: str) -> None:
+        """Open another page by its link."""
+        self.page.get_by_role("link", name=name, exact=True).click()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the script has run, its elements are drawn and no job is left."""
+        for _ in range(PATIENCE // 500):
+            self.page.wait_for_timeout(400)
+            self.page.wait_for_selector(IDLE)
+            busy = "[data-stale=true], [data-testid=stSkeleton], .st-key-progress"
+            if not self.page.locator(busy).count():
+                return
+        raise AssertionError("the page did not come to rest")
+
+    def shot(self, name: str) -> None:
+        """Keep a picture."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def check(self) -> None:
+        """Nothing went wrong, nothing left the machine, nothing is wider than the window."""
+        assert self.errors == []
+        assert self.foreign == []
+        width = self.page.viewport_size["width"]
+        assert self.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert self.page.evaluate(WIDER) == []
+
+
+WIDER = """() => {
+  const main = document.querySelector('[data-testid=stMainBlockContainer]')
+  const edge = main.getBoundingClientRect().right + 1
+  return [...main.querySelectorAll('[data-testid]')]
+    .filter(e => e.getBoundingClientRect().right > edge && e.offsetParent)
+    .map(e => e.dataset.testid)
+}"""
