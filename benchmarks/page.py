@@ -12,23 +12,11 @@ A layer change is timed in the page, from the slider's input event to the change
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-READY = ".mg[data-ready=yes]"
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+from benchmarks.browser import READY, chromium, serving
 
 _CHANGE = """async (slider) => {
   const canvas = slider.closest('.mg').querySelector('canvas.base');
@@ -81,43 +69,6 @@ class PageTimes:
         )
 
 
-def find_chromium() -> str:
-    """Path of the installed Chromium or Chrome, or of what ``MODGAP_CHROMIUM`` names."""
-    named = os.environ.get("MODGAP_CHROMIUM")
-    path = named or next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if path is None:
-        raise SystemExit("No Chromium found: install it (Debian: apt install chromium).")
-    return path
-
-
-@contextmanager
-def serving(cache: Path) -> Iterator[str]:
-    """The explorer on a free port, with its cache in `cache`; yields its address."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-    process = subprocess.Popen(
-        [*command, f"--server.port={port}", "--server.address=127.0.0.1"],
-        cwd=ROOT,
-        env={**os.environ, "MODGAP_CACHE": str(cache)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(url + "/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def measure(example: str, repeats: int = 7) -> PageTimes:
     """Measure one shipped example.
 
@@ -128,17 +79,11 @@ def measure(example: str, repeats: int = 7) -> PageTimes:
     repeats : int
         Fresh browser contexts.
     """
-    from playwright.sync_api import sync_playwright
-
     with (
         tempfile.TemporaryDirectory() as cache,
-        serving(Path(cache)) as url,
-        sync_playwright() as p,
+        serving(environment={"MODGAP_CACHE": cache}) as url,
+        chromium() as browser,
     ):
-        browser = p.chromium.launch(
-            executable_path=find_chromium(),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
         size = {"width": 1440, "height": 900}
         page = browser.new_page(viewport=size)  # type: ignore[arg-type]
         page.goto(f"{url}/?example={example}")
@@ -157,7 +102,6 @@ def measure(example: str, repeats: int = 7) -> PageTimes:
                 page.wait_for_timeout(2_000)
                 changes = page.locator(".mg .slider").evaluate(_CHANGE)
             context.close()
-        browser.close()
     return PageTimes(
         example, tuple(first), tuple(c[0] for c in changes), tuple(int(c[1]) for c in changes)
     )

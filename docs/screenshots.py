@@ -9,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Page  # noqa: E402
 
-from benchmarks.page import READY, find_chromium, serving  # noqa: E402
+from benchmarks.browser import READY, chromium, serving  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -34,12 +34,9 @@ def main() -> None:
     example = examples()[0].id
     with (
         tempfile.TemporaryDirectory() as cache,
-        serving(Path(cache)) as url,
-        sync_playwright() as p,
+        serving(environment={"MODGAP_CACHE": cache}) as url,
+        chromium() as browser,
     ):
-        browser = p.chromium.launch(
-            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]
-        )
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
             page.goto(f"{url}/?example={example}")
@@ -57,7 +54,6 @@ def main() -> None:
                 page.screenshot(path=IMAGES / f"{stem}.png")
                 print(f"docs/images/{stem}.png")
             page.close()
-        browser.close()
 
 
 if __name__ == "__main__":

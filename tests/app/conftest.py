@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
 import modgap.ui.options
-from tests.app.chromium import find_chromium
+from benchmarks import browser
 from tests.app.visitor import Visitor
 from tests.tiny import make_clip, make_tiny_checkpoint
 
@@ -109,15 +110,14 @@ def go(at: AppTest, page: str) -> AppTest:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    path = find_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        arguments += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
+    """Chromium; without one the test is skipped, or fails where it must run."""
+    if browser.find_chromium() is None:
+        if os.environ.get("MODGAP_REQUIRE_BROWSER"):
+            pytest.fail(browser.ADVICE)
+        pytest.skip(browser.ADVICE)
+    microphone = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    with browser.chromium(*microphone) as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.browser import ROOT, serving
 from tests.app.align_sample import sample_view
-from tests.app.chromium import find_chromium
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
-SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", HERE.parents[1] / "artifacts")) / "align"
+SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts")) / "align"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(HERE / "align_app.py")]
-    options = [f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"]
-    process = subprocess.Popen(
-        command + options, cwd=HERE.parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(150):
-        try:
-            urllib.request.urlopen(url + "/_stcore/health", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.2)
-    yield url
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = find_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as pw:
-        chrome = pw.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chrome
-        chrome.close()
+    with serving(HERE / "align_app.py") as url:
+        yield url
 
 
 class Watched:
@@ -99,8 +64,8 @@ def pixels(page: Any) -> int:
 
 
 @pytest.fixture
-def watched(browser, server) -> Iterator[Watched]:
-    w = Watched(browser, viewport={"width": 1440, "height": 900}, color_scheme="light")
+def watched(chromium, server) -> Iterator[Watched]:
+    w = Watched(chromium, viewport={"width": 1440, "height": 900}, color_scheme="light")
     yield w
     w.context.close()
 
@@ -210,8 +175,8 @@ OVERFLOW = """m => [...m.querySelectorAll('*')].filter(e => e.getBoundingClientR
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_at_any_width(browser, server, scheme):
-    w = Watched(browser, viewport={"width": 1800, "height": 900}, color_scheme=scheme)
+def test_nothing_overflows_at_any_width(chromium, server, scheme):
+    w = Watched(chromium, viewport={"width": 1800, "height": 900}, color_scheme=scheme)
     page = w.open(server + "/?layer=6")
     SHOTS.mkdir(parents=True, exist_ok=True)
     for width in (1800, 1440, 1024, 700):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.visitor import ROOT, serving
+from benchmarks.browser import ROOT, serving
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ROOT / "modgap" / "demo" / "examples"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.app.visitor import ROOT, Visitor, serving
+from benchmarks.browser import ROOT, serving
+from tests.app.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
