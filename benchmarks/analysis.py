@@ -36,11 +36,11 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 from torch.profiler import ProfilerActivity, profile
 
-from modgap.alignment import PairMetrics
 from modgap.audio import Clip, load_clip
 from modgap.capture import stream_pair
 from modgap.errors import ModelError
 from modgap.models import PromptPair, SpeechLM, load_model
+from modgap.pair_metrics import PairMetrics
 
 _TEXT = "what is the capital of the country where people said that two and three make five"
 

@@ -13,12 +13,10 @@ from torch import Tensor
 
 from modgap.dtw import Traced, best_on_paths, best_rows, trace
 from modgap.errors import ModgapError
-from modgap.pairwise import LayerStack, similarity_matrices
-from modgap.similarity import Coarse, coarse_of
+from modgap.pairwise import similarity_matrices
 
 __all__ = [
     "Alignment",
-    "PairMetrics",
     "align",
     "argmax_path",
     "dtw_paths",
@@ -93,10 +91,10 @@ def align(S: Array, D: Array) -> Alignment:
     S, D = _matrices(S, np.float32), _matrices(D, np.float32)
     if S.shape != D.shape:
         raise ModgapError(f"S and D must have one shape; got {S.shape} and {D.shape}.")
-    return _align(S, D)
+    return align_checked(S, D)
 
 
-def _align(S: np.ndarray, D: np.ndarray) -> Alignment:
+def align_checked(S: np.ndarray, D: np.ndarray) -> Alignment:
     """``align`` for C-contiguous float32 matrices that are known to be finite."""
     cos, euc = trace((S, True), (D, False))
     rho_cos, reason_cos = monotonicity(cos.best)
@@ -232,66 +230,6 @@ def monotonicity(i_star: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]
     rho = np.full(n_layers, np.nan)
     np.divide((ranks * j).sum(1), np.sqrt(spread * (j * j).sum()), out=rho, where=spread > 0)
     return np.clip(rho, -1, 1), tuple(None if s > 0 else ALL_EQUAL for s in spread)
-
-
-class PairMetrics:
-    """Measures of one clip, taken layer by layer while the states are there.
-
-    ``add`` does what needs the states, on their device, and keeps only the two matrices and a few
-    vectors; ``finish`` takes them off the device at once and does the rest for all layers together.
-    """
-
-    def __init__(self, n_layers: int | None = None) -> None:
-        """``n_layers``: how many layers will come, where that is known (saves memory)."""
-        self.layers: list[int] = []
-        self._stack = LayerStack() if n_layers is None else LayerStack(n_layers)
-
-    def add(self, layer: int, H_s: Tensor, H_t: Tensor) -> None:
-        """Take one layer's states; they are not kept.
-
-        Parameters
-        ----------
-        layer : int
-        H_s : Tensor, shape (T_s, d)
-        H_t : Tensor, shape (T_t, d)
-            Hidden states of any floating dtype.
-
-        Raises
-        ------
-        ModgapError
-            Shapes that do not fit each other or the layers before, a layer given twice.
-        """
-        if layer in self.layers:
-            raise ModgapError(f"Layer {layer} was already measured.")
-        self._stack.add(H_s, H_t)
-        self.layers.append(layer)
-
-    def finish(self) -> tuple[Coarse, Alignment, np.ndarray, np.ndarray]:
-        """All measures of the layers added, in the order they were added.
-
-        Returns
-        -------
-        coarse : Coarse
-        alignment : Alignment
-        pooled_speech, pooled_text : ndarray float32, shape (K, d)
-            s[l] and t[l].
-
-        Raises
-        ------
-        ModgapError
-            No layer was added; NaN or infinite states.
-        """
-        products = self._stack.products()
-        S, D, s, t = (
-            x.float().cpu().numpy()
-            for x in (
-                products.similarity,
-                products.distance,
-                products.speech_mean,
-                products.text_mean,
-            )
-        )
-        return coarse_of(products), _align(S, D), s, t
 
 
 def _matrices(x: Array, dtype: type | None = None) -> np.ndarray:

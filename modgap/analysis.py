@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import analysis_io
-from .alignment import PairMetrics
+from .analysis_record import states_from_record, states_record
 from .analysis_result import Analysis
 from .analysis_tables import layer_table, token_table
 from .answers import answer
@@ -24,6 +23,8 @@ from .audio import Clip
 from .capture import PairedStates, capture_pair, stream_pair
 from .errors import SettingsError, StoreError
 from .models.base import PromptPair, SpeechLM
+from .pair_metrics import PairMetrics
+from .progress import Progress, Steps
 from .settings import METHOD_VERSION, AnalysisSettings, analysis_key, check_text, digest
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[float, str], Any]
 _MODEL = ("name", "identity", "dtype", "revision", "model_type", "n_layers", "hidden_size")
 
 
@@ -114,7 +114,7 @@ def analyze(
         settings,
         device=model.device.type,
     )
-    steps = _Steps(progress)
+    steps = Steps(progress)
     steps(0.0, "looking in the cache" if store is not None else "preparing")
     found = None if store is None else cached_analysis(key, store)
     states = _cached_states(key, store) if store is not None and settings.states else None
@@ -140,7 +140,7 @@ def analyze(
             progress=steps.part(steps.done, 1.0, "states"),
         )
         states = replace(captured, speech=captured.speech.cpu(), text=captured.text.cpu())
-        _keep(store, _states_key(key), lambda: analysis_io.states_record(states))
+        _keep(store, _states_key(key), lambda: states_record(states))
     steps(1.0, "done")
     # What does not enter the key is this call's, not that of the call that filled the cache.
     return replace(found, model=about, clip=_clip_info(clip), settings=settings, states=states)
@@ -175,9 +175,10 @@ def _compute(
     pair: PromptPair,
     key: str,
     about: dict[str, Any],
-    steps: _Steps,
+    steps: Steps,
 ) -> Analysis:
-    metrics = PairMetrics()
+    chosen = settings.layers
+    metrics = PairMetrics(model.n_layers + 1 if chosen is None else len(chosen))
     share = (0.4 if settings.answers else 0.9) * (0.7 if settings.states else 1.0)
     stream_pair(
         model,
@@ -237,25 +238,6 @@ def _compute(
     )
 
 
-class _Steps:
-    """Fractions of the parts as one fraction of the whole that never falls."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-        self.done = 0.0
-
-    def __call__(self, fraction: float, note: str) -> None:
-        self.done = min(1.0, max(self.done, float(fraction)))
-        if self.progress is not None:
-            self.progress(self.done, note)
-
-    def part(self, start: float, end: float, note: str) -> Progress:
-        def step(fraction: float, detail: str) -> None:
-            self(start + (end - start) * fraction, f"{note}: {detail}")
-
-        return step
-
-
 def _keep(store: Store | None, key: str, make: Callable[[], Record]) -> None:
     if store is None:
         return
@@ -274,7 +256,7 @@ def _cached_states(key: str, store: Store) -> PairedStates | None:
     if record is None:
         return None
     try:
-        return analysis_io.states_from_record(record)
+        return states_from_record(record)
     except StoreError as problem:
         store.reject(_states_key(key), str(problem))
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from . import analysis_io
+from . import analysis_io, analysis_record
 from .alignment import Alignment
 from .answers import Answer
 from .capture import PairedStates
@@ -117,7 +117,7 @@ class Analysis:
 
     def record(self) -> Record:
         """The analysis, without hidden states, as an entry of the cache."""
-        return analysis_io.record(self)
+        return analysis_record.record(self)
 
     @classmethod
     def from_record(cls, record: Record) -> Analysis:
@@ -128,4 +128,4 @@ class Analysis:
         StoreError
             The record is not one of an analysis.
         """
-        return analysis_io.from_record(record)
+        return analysis_record.from_record(record)

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from .errors import Cancelled, ModgapError
 
 FAILED, INTERRUPTED = 2, 130
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 
 class Commands(TyperGroup):

@@ -19,7 +19,6 @@ from modgap.alignment import (
     ALL_EQUAL,
     TOO_SHORT,
     Alignment,
-    PairMetrics,
     align,
     argmax_path,
     dtw_paths,
@@ -28,6 +27,7 @@ from modgap.alignment import (
     similarity_matrices,
 )
 from modgap.errors import ModgapError
+from modgap.pair_metrics import PairMetrics
 from modgap.similarity import coarse
 
 

@@ -22,7 +22,8 @@ from safetensors.numpy import load_file
 import modgap
 from modgap import AnalysisSettings, Cancelled, SettingsError, Store, StoreError, load_model
 from modgap.analysis import Analysis, analysis_key, analyze, cached_analysis
-from modgap.analysis_io import FILES, states_from_record, states_record
+from modgap.analysis_io import FILES
+from modgap.analysis_record import states_from_record, states_record
 from modgap.capture import PairedStates
 from modgap.record import Record
 from tests.recompute import strict_json

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -14,10 +13,9 @@ from modgap.models.decoding import decode
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
 from modgap.models.template import ChatTokenizer
+from modgap.progress import Progress
 
 __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechLM"]
-
-Progress = Callable[[float, str], Any]
 
 
 class SpeechLM(PromptMaker):
