@@ -127,12 +127,13 @@ class Download:
 
     @classmethod
     def table(cls, label: str, file: str, make: Callable[[], pd.DataFrame]) -> Download:
-        """A table as comma-separated values."""
+        """A table as comma-separated values (RFC 4180), words exactly as they are."""
         return cls(
             f"{label} (CSV)",
             f"{file}.csv",
             "text/csv",
-            lambda: make().to_csv(index=False).encode(),
+            # With this line end, cells that hold a carriage return are quoted, too.
+            lambda: make().to_csv(index=False, lineterminator="\r\n").encode(),
         )
 
     @classmethod

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
 import re
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.ui.widgets import NO_VALUE, number, plain, seconds
+from modgap.ui.widgets import NO_VALUE, Download, number, plain, seconds
 
 MARKUP = [
     "<b>", "</s>", "$x$", "![](http://h/x.png)", ":red[x]", ":material/home:", "**x**", "`x`",
@@ -53,3 +55,15 @@ def test_numbers(value: float | None, digits: int, expected: str) -> None:
 
 def test_seconds() -> None:
     assert seconds(1.2345) == "1.23 s"
+
+
+def test_a_csv_gives_the_data_back() -> None:
+    words = ["=1+1", "+1", "-1", "@a", "\tb", "\rc", 'a "b", c', "d\ne", "</s>", "é"]
+    frame = pd.DataFrame({"piece": words, "value": [n / 3 for n in range(len(words))]})
+    file = Download.table("Tokens", "tokens", lambda: frame)
+    assert (file.label, file.file) == ("Tokens (CSV)", "tokens.csv")
+    again = pd.read_csv(
+        io.BytesIO(file.make()), keep_default_na=False, float_precision="round_trip"
+    )
+    assert again["piece"].tolist() == words
+    assert again["value"].tolist() == frame["value"].tolist()
