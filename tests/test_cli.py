@@ -320,6 +320,36 @@ def test_the_family_is_there(run):
         assert "modgap demo" in shown.stdout, "its help has an example"
 
 
+BAD_DEMO = [
+    (("speak", "Hello.", "--out", "said.txt"), ".wav or .flac"),
+    (("speak", " ", "--out", "said.wav"), "no text"),
+    (("speak", "Hello.", "--voice", "en-us+nobody", "--out", "said.wav"), "voice"),
+    (("speak", "Hello.", "--rate", "10", "--out", "said.wav"), "rate"),
+    (("speak", "Hello.", "--out", "missing/said.wav"), "another folder"),
+    (("speak", "Hello."), "demo speak --help"),
+    (("eval", "--weights", "nowhere"), "modgap demo train"),
+    (("train", "--work", "work", "--fsdd", "nowhere"), "recordings"),
+]
+
+
+@pytest.mark.parametrize(("args", "say"), BAD_DEMO)
+def test_the_family_refuses_in_one_line(run, args, say):
+    refused(run("demo", *args), say)
+
+
+def test_the_family_shows_where_an_error_comes_from(run):
+    result = run("demo", "speak", "Hello.", "--out", "said.txt", "--debug")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Traceback")
+    assert "SettingsError" in result.stderr
+
+
+def test_the_family_speaks(run, place):
+    result = run("demo", "speak", "What is two plus two?", "--out", "said.wav")
+    assert result.exit_code == 0, result.output
+    assert 0.5 < modgap.load_clip(place / "said.wav").seconds < 4
+
+
 def test_models(run):
     result = run("models")
     assert result.exit_code == 0, result.output

@@ -7,17 +7,15 @@ from typing import Annotated
 
 import typer
 
+from modgap.cli_errors import Debug
+from modgap.errors import SettingsError
+
 demo_app = typer.Typer(
     no_args_is_help=True,
     help="The embedded model family: train it, evaluate it, make it speak.",
 )
 
 _FSDD = "Folder of the Free Spoken Digit Dataset (holds 'recordings/'); fetched when not given."
-
-
-def _fail(error: Exception) -> typer.Exit:
-    typer.echo(f"modgap demo: {error}", err=True)
-    return typer.Exit(2)
 
 
 @demo_app.command(epilog="Example: modgap demo train --work ~/modgap-training --fsdd ~/fsdd")
@@ -30,11 +28,11 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 1,
     full_steps: Annotated[int | None, typer.Option(help="Steps of full tuning.")] = None,
     lora_steps: Annotated[int | None, typer.Option(help="Steps of LoRA tuning.")] = None,
+    debug: Debug = False,
 ) -> None:
     """Train the whole family from nothing (about two hours on two CPU cores; resumable)."""
     from dataclasses import replace
 
-    from modgap.demo.recipe import TrainingError
     from modgap.demo.recipe import train as run
     from modgap.demo.settings import TrainSettings, default_work
 
@@ -48,10 +46,7 @@ def train(
         full_steps=full_steps or settings.full_steps,
         lora_steps=lora_steps or settings.lora_steps,
     )
-    try:
-        out = run(settings)
-    except (TrainingError, OSError, ValueError) as error:
-        raise _fail(error) from error
+    out = run(settings)
     typer.echo(f"The family is in {out}. To use it: MODGAP_DEMO_WEIGHTS={out} modgap app")
 
 
@@ -78,6 +73,7 @@ def evaluate(
     write_back: Annotated[
         bool, typer.Option(help="Also note the accuracies in the weights folder's family.json.")
     ] = False,
+    debug: Debug = False,
 ) -> None:
     """Measure accuracies on held-out phrasings and voices, with 95 % intervals."""
     from modgap.demo import family, report
@@ -89,19 +85,16 @@ def evaluate(
         work=(work or default_work()).expanduser(), fsdd=fsdd, weights=weights, n_open=questions,
         n_choice=max(1, round(questions * 0.35)), n_snapshot=min(240, questions),
     )  # fmt: skip
-    try:
-        names = model or ["demo:base", *[n for n in family.names(weights) if n != "demo"]]
-        table = run(names, settings, lambda name: typer.echo(f"evaluating {name} ..."))
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(out / "answers.parquet")
-        text = report.markdown(table, weights)
-        (out / "tables.md").write_text(text)
-        if card is not None:
-            report.update_card(card, text)
-        if write_back:
-            report.write_back(table, weights)
-    except (OSError, ValueError) as error:
-        raise _fail(error) from error
+    names = model or ["demo:base", *[n for n in family.names(weights) if n != "demo"]]
+    table = run(names, settings, lambda name: typer.echo(f"evaluating {name} ..."))
+    out.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(out / "answers.parquet")
+    text = report.markdown(table, weights)
+    (out / "tables.md").write_text(text)
+    if card is not None:
+        report.update_card(card, text)
+    if write_back:
+        report.write_back(table, weights)
     typer.echo(text)
 
 
@@ -114,22 +107,27 @@ def speak(
     ] = "en-us+m4",
     rate: Annotated[int, typer.Option(help="Words a minute, 80 to 450.")] = 170,
     pitch: Annotated[int, typer.Option(help="0 (low) to 99 (high).")] = 50,
+    debug: Debug = False,
 ) -> None:
     """Synthesize a clip with espeak-ng."""
     import soundfile
 
     from modgap.demo import speech
 
+    if out.suffix.lower() not in (".wav", ".flac"):
+        raise SettingsError(f"{out} names no WAV or FLAC file: let it end in .wav or .flac.")
+    samples, sampling_rate = speech.speak(text, voice, rate, pitch)
     try:
-        samples, sampling_rate = speech.speak(text, voice, rate, pitch)
         soundfile.write(out, samples, sampling_rate)
-    except (speech.SpeechError, OSError, soundfile.SoundFileError, ValueError, TypeError) as error:
-        raise _fail(error) from error
+    except soundfile.SoundFileError as problem:
+        raise SettingsError(
+            f"{out} cannot be written: choose another folder, or free some disk space."
+        ) from problem
     typer.echo(f"{out}: {samples.size / sampling_rate:.2f} s at {sampling_rate} Hz")
 
 
 @demo_app.command("voices", epilog="Example: modgap demo voices")
-def list_voices() -> None:
+def list_voices(debug: Debug = False) -> None:
     """List the voices of the family: the training ones and the held-out ones."""
     from modgap.demo.voices import HELDOUT_VOICES, TRAIN_VOICES
 

@@ -13,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from modgap.errors import ModelError
+
 WEIGHTS = Path(__file__).parent / "weights"
 ENVIRONMENT = "MODGAP_DEMO_WEIGHTS"
 
@@ -53,7 +55,7 @@ def _member(name: str, root: Path | str | None) -> tuple[Path, dict[str, Any], s
     full_name = family["default"] if name == "demo" else name
     member = family["members"].get(full_name)
     if member is None:
-        raise ValueError(
+        raise ModelError(
             f"There is no embedded model {name!r}. Use one of: {', '.join(names(root))}."
         )
     return folder, family, full_name, member
@@ -70,7 +72,7 @@ def describe(name: str, root: Path | str | None = None) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    ModelError
         Unknown name; the message lists the names.
     """
     _, _, full_name, member = _member(name, root)
@@ -93,7 +95,7 @@ def resolve(name: str, cache_dir: Path | str, root: Path | str | None = None) ->
 
     Raises
     ------
-    ValueError
+    ModelError
         Unknown name; the message lists the names.
     FileNotFoundError
         The weights are not there; the message says how to get them.

@@ -20,6 +20,7 @@ import numpy as np
 from modgap.demo.augment import RATE, condition, pad, training_augment
 from modgap.demo.clips import ClipSpec
 from modgap.demo.corpus import stable_rng
+from modgap.errors import SettingsError
 
 MAX_SECONDS = 10.0
 HOP = 160
@@ -48,7 +49,7 @@ def waveform(spec: ClipSpec, fsdd: Path | None = None) -> np.ndarray:
 
     if spec.file:
         if fsdd is None:
-            raise ValueError("Recorded digits need the folder of the digit recordings.")
+            raise SettingsError("Recorded digits need the folder of the digit recordings: --fsdd.")
         x, rate = soundfile.read(fsdd / spec.file, dtype="float32")
     else:
         x, rate = _synthesizer().speak(spec.transcript, spec.voice, spec.rate, spec.pitch)

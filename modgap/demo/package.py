@@ -26,6 +26,7 @@ from modgap.demo.loop import read_tensors, write_tensors
 from modgap.demo.model import Shape, build_speech, build_text
 from modgap.demo.settings import TrainSettings
 from modgap.demo.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
+from modgap.errors import ModelError
 
 STRATEGIES = ("full", "lora")
 #: Intermediate snapshots shipped per strategy, beside the final checkpoint.
@@ -85,7 +86,7 @@ def load_named(model: Any, tensors: dict[str, Tensor]) -> Any:
     parameters = dict(model.named_parameters())
     unknown = set(tensors) - set(parameters) - {"lm_head.weight"}
     if unknown:
-        raise ValueError(f"These weights do not belong to the model: {sorted(unknown)[:3]}")
+        raise ModelError(f"These weights do not belong to the model: {sorted(unknown)[:3]}")
     with torch.no_grad():
         for name, value in tensors.items():
             if name in parameters:

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 from safetensors import safe_open
 
 from modgap.demo.settings import FSDD_ADDRESS, TrainSettings
+from modgap.errors import ModgapError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ROUNDS: tuple[tuple[str, ...], ...] = (("text", "encoder"), ("full", "lora"))
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ModgapError):
     """A stage failed; the message names its log."""
 
 
@@ -155,6 +156,8 @@ def train(s: TrainSettings, quiet: bool = False) -> Path:
 
     Raises
     ------
+    FileNotFoundError
+        ``s.fsdd`` holds no recordings.
     TrainingError
         The digits could not be fetched or a stage failed. Whatever was finished is kept.
     """
@@ -168,11 +171,14 @@ def train(s: TrainSettings, quiet: bool = False) -> Path:
         TimeRemainingColumn,
     )
 
+    from modgap.demo.clips import read_fsdd
     from modgap.demo.package import package
     from modgap.demo.stages import training_features
 
     if s.fsdd is None:
         s = replace(s, fsdd=fetch_fsdd(s.work))
+    assert s.fsdd is not None
+    read_fsdd(s.fsdd)  # a wrong folder is named before anything is written
     s.save()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip

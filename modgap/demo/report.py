@@ -11,6 +11,7 @@ import pandas as pd
 
 from modgap.demo import family
 from modgap.demo.evaluate import summary
+from modgap.errors import SettingsError
 
 BEGIN = "<!-- tables: written by modgap demo eval -->"
 END = "<!-- end of tables -->"
@@ -98,12 +99,12 @@ def update_card(card: Path, text: str) -> None:
 
     Raises
     ------
-    ValueError
+    SettingsError
         The card has no markers.
     """
     old = card.read_text()
     if BEGIN not in old or END not in old:
-        raise ValueError(f"{card} has no place for tables; add the lines {BEGIN} and {END}.")
+        raise SettingsError(f"{card} has no place for tables; add the lines {BEGIN} and {END}.")
     before, rest = old.split(BEGIN, 1)
     _, after = rest.split(END, 1)
     card.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")

@@ -22,13 +22,14 @@ from typing import IO
 import numpy as np
 
 from modgap.demo.voices import voices
+from modgap.errors import ModgapError
 
 __all__ = ["SpeechError", "Synthesizer", "speak", "voices"]
 
 MAX_CHARACTERS = 1000
 
 
-class SpeechError(RuntimeError):
+class SpeechError(ModgapError):
     """The text could not be spoken; the message says what to do."""
 
 

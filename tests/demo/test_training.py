@@ -20,6 +20,7 @@ from modgap.demo.model import Shape
 from modgap.demo.package import package
 from modgap.demo.settings import TrainSettings
 from modgap.demo.stages import run_stage
+from modgap.errors import ModelError
 
 MICRO = Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=48, encoder_layers=1,
               encoder_feed_forward=48)  # fmt: skip
@@ -99,7 +100,7 @@ def test_package_and_resolve(settings, tmp_path):
     assert family.resolve("demo:lora@1", tmp_path / "cache", root) == family.resolve(
         "demo:lora@1", tmp_path / "cache", root
     )
-    with pytest.raises(ValueError, match="demo:full@1"):
+    with pytest.raises(ModelError, match="demo:full@1"):
         family.resolve("demo:nothing", tmp_path / "cache", root)
     with pytest.raises(FileNotFoundError, match="modgap demo train"):
         family.names(tmp_path / "nowhere")
