@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import state, widgets
+from modgap.ui import later, state, widgets
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
+    from modgap.figures.heatmap import AlignmentMap
+    from modgap.figures.scores import Panels
     from modgap.ui.align import AlignEvent
 
 S = st.session_state
+HEIGHT = 400  # of the chart and of the table, in pixels
 COLUMNS = {
     "cosine": {
         "j": "text", "piece": "piece", "i_cos": "speech", "start": "start (s)", "end": "end (s)",
@@ -109,39 +112,63 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
 
 
 def below(analysis: Analysis, event: AlignEvent) -> None:
-    """Scores over layers, the layer's tokens, downloads."""
-    from modgap.figures.heatmap import AlignmentMap
-    from modgap.figures.scores import path_scores
-
+    """Scores over layers, the layer's tokens, downloads; the first two once the map is painted."""
+    drawn = later.may_draw(event.painted)
     left, right = st.columns([1, 1], gap="medium")
-    panels = path_scores(analysis, event.measure)
     with left:
         st.subheader("Over layers", anchor=False)
-        widgets.chart(
-            panels.figure(current=event.layer, dark=widgets.dark(), height=400),
-            key="path_scores",
-            name=f"scores-{event.measure}",
-            alt="Alignment Path Score and monotonicity over layers",
-        )
-    rows = analysis.tokens[analysis.tokens["layer"] == event.layer]
+        if drawn:
+            widgets.chart(
+                score_panels(analysis, event).figure(
+                    current=event.layer, dark=widgets.dark(), height=HEIGHT
+                ),
+                key="path_scores",
+                name=f"scores-{event.measure}",
+                alt="Alignment Path Score and monotonicity over layers",
+            )
+        else:
+            later.place(HEIGHT)
     with right:
         st.subheader(f"Text tokens in layer {event.layer}", anchor=False)
-        names = COLUMNS[event.measure]
-        widgets.table(rows[list(names)].rename(columns=names), key="token_table", height=400)
+        if drawn:
+            rows = analysis.tokens[analysis.tokens["layer"] == event.layer]
+            names = COLUMNS[event.measure]
+            widgets.table(rows[list(names)].rename(columns=names), key="token_table", height=HEIGHT)
+        else:
+            later.place(widgets.table_height(len(analysis.pieces), HEIGHT))
         st.caption(
             f"{len(analysis.pieces)} text tokens and {len(analysis.speech_times)} speech tokens"
         )
+    files(analysis, event)
+
+
+def score_panels(analysis: Analysis, event: AlignEvent) -> Panels:
+    """The path scores over layers."""
+    from modgap.figures.scores import path_scores
+
+    return path_scores(analysis, event.measure)
+
+
+def matrix(analysis: Analysis, event: AlignEvent) -> AlignmentMap:
+    """The layer's matrix as a figure to keep."""
+    from modgap.figures.heatmap import AlignmentMap
+
+    return AlignmentMap.of(analysis, event.layer, event.measure)
+
+
+def files(analysis: Analysis, event: AlignEvent) -> None:
+    """What can be downloaded; each file is made when it is asked for."""
     name = widgets.file_stem(analysis)
     at = f"{name}-layer{event.layer}-{event.measure}"
-    drawn = AlignmentMap.of(analysis, event.layer, event.measure)
+    file = widgets.Download
     widgets.downloads(
         [
-            widgets.Download.figure("Matrix", f"{at}-matrix", drawn.figure),
-            widgets.Download.figure("Scores", f"{name}-scores", panels.figure),
-            widgets.Download.table("Matrix", f"{at}-matrix", drawn.table),
-            widgets.Download.table("Tokens, all layers", f"{name}-tokens", lambda: analysis.tokens),
-            widgets.Download.table("Layers", f"{name}-layers", lambda: analysis.layers),
-            widgets.Download.settings(name, lambda: widgets.provenance(analysis)),
+            file.figure("Matrix", f"{at}-matrix", lambda: matrix(analysis, event).figure()),
+            file.figure("Scores", f"{name}-scores", lambda: score_panels(analysis, event).figure()),
+            file.table("Matrix", f"{at}-matrix", lambda: matrix(analysis, event).table()),
+            file.table("Tokens, all layers", f"{name}-tokens", lambda: analysis.tokens),
+            file.table("Layers", f"{name}-layers", lambda: analysis.layers),
+            file.settings(name, lambda: widgets.provenance(analysis)),
         ],
         key="alignment",
     )

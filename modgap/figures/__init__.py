@@ -6,14 +6,18 @@ labels, units and range; ``.figure(dark=...)`` draws it, ``.table()`` gives the 
 
 from __future__ import annotations
 
-from modgap.figures.base import file_name, plot_config, standalone_html
-from modgap.figures.curves import LayerCurve, LayerCurves
-from modgap.figures.heatmap import AlignmentMap
-from modgap.figures.measures import MEASURES, Measure, measure
-from modgap.figures.scores import Panels, norms, path_scores
-from modgap.figures.sound import SoundPicture
-from modgap.figures.text import plain, shorten, visible
-from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modgap.figures.base import plot_config, standalone_html
+    from modgap.figures.curves import LayerCurve, LayerCurves
+    from modgap.figures.heatmap import AlignmentMap
+    from modgap.figures.measures import MEASURES, Measure, measure
+    from modgap.figures.scores import Panels, norms, path_scores
+    from modgap.figures.sound import SoundPicture
+    from modgap.figures.text import file_name, plain, shorten, visible
+    from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
 
 __all__ = [
     "MEASURES",
@@ -36,3 +40,55 @@ __all__ = [
     "text_tokens",
     "visible",
 ]
+
+# Resolved at first use (PEP 562): a page that needs only the names of tokens must not wait for
+# Plotly.
+_WHERE = {
+    name: module
+    for module, names in {
+        "base": (
+            "plot_config",
+            "standalone_html",
+        ),
+        "curves": (
+            "LayerCurve",
+            "LayerCurves",
+        ),
+        "heatmap": ("AlignmentMap",),
+        "measures": (
+            "MEASURES",
+            "Measure",
+            "measure",
+        ),
+        "scores": (
+            "Panels",
+            "norms",
+            "path_scores",
+        ),
+        "sound": ("SoundPicture",),
+        "text": (
+            "file_name",
+            "plain",
+            "shorten",
+            "visible",
+        ),
+        "tokens": (
+            "AnswerTokens",
+            "speech_tokens",
+            "text_tokens",
+        ),
+    }.items()
+    for name in names
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
-from modgap.figures.text import plain
+from modgap.figures.text import file_name, plain
 from modgap.ui.theme import palette
 
 FONT = '"Source Sans", "Source Sans Pro", "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -129,11 +128,6 @@ def plot_config(name: str = "modgap") -> dict[str, Any]:
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
         "responsive": True,
     }
-
-
-def file_name(name: str) -> str:
-    """A name fit for a download: letters, digits, dot, dash and underscore."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "modgap"
 
 
 def standalone_html(fig: go.Figure, *, title: str | None = None, dark: bool = False) -> bytes:

@@ -1,8 +1,9 @@
-"""Tokens as people read them, in axes, labels and hover boxes."""
+"""Tokens as people read them, in axes, labels and hover boxes; names as files bear them."""
 
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 
 _SYMBOLS = {"\n": "⏎", "\r": "␍", "\t": "⇥", " ": "␣", "\x00": "␀"}
@@ -44,3 +45,8 @@ def plain(text: str) -> str:
     the formula renderer.
     """
     return html.escape(text, quote=True).replace("$", "&#36;")
+
+
+def file_name(name: str) -> str:
+    """A name fit for a download: letters, digits, dot, dash and underscore."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "modgap"

@@ -46,12 +46,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class AlignEvent:
-    """What the component shows now, and the cell of the click that caused this run, if one did."""
+    """What the component shows now, and the cell of the click that caused this run, if one did.
+
+    `painted` once the browser has said that the first map is on screen.
+    """
 
     layer: int
     measure: str
     paths: tuple[str, ...]
     cell: Cell | None
+    painted: bool = False
 
 
 def pack(
@@ -147,6 +151,7 @@ def align_view(
         on_cell_change=lambda: None,
         on_layer_change=on_layer_change or (lambda: None),
         on_measure_change=lambda: None,
+        on_painted_change=lambda: None,
         on_paths_change=lambda: None,
     )
     return _event(view, result, start)
@@ -166,6 +171,7 @@ def _event(view: AlignmentView, state: Any, start: tuple[Any, ...]) -> AlignEven
         measure=measure,
         paths=tuple(p for p in PATHS if p in chosen),
         cell=_cell(view, state.get("cell")),
+        painted=state.get("painted") is True,
     )
 
 

@@ -1,7 +1,7 @@
 """The entry script of every run: settings, address, sidebar, page, and the running job.
 
 The order matters. What has finished or come by the address is taken over before any widget is made;
-the panel that polls is called last, since Streamlit may lose elements that come after it.
+what polls is called last, since Streamlit may lose elements that come after it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from modgap.ui import address, jobs_panel, sidebar, state
+from modgap.ui import address, jobs_panel, later, sidebar, state
 from modgap.ui.service import service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,3 +37,4 @@ sidebar.permalink(address.publish(st.session_state["view"]))
 service()  # begins to import what the first analysis needs, now that the page has been sent
 with panel:
     jobs_panel.jobs_panel()
+later.watch()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from plotly.colors import sequential
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
@@ -23,6 +22,12 @@ _RD_BU = (
 _RD_BU_DARK = (
     "#b4dcff", "#79b5ef", "#4a8fd3", "#2f6aa8", "#224a76", "#1b2531",
     "#6b3325", "#a04a30", "#d0683f", "#f0946a", "#ffccab",
+)  # fmt: skip
+
+# Plotly's own, written down: the alignment component has no need to wait for Plotly.
+_CIVIDIS = (
+    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173",
+    "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
 )  # fmt: skip
 
 
@@ -39,7 +44,7 @@ class Palette:
     primary: str
     series: tuple[str, ...]
     diverging: tuple[str, ...]
-    sequential: tuple[str, ...] = tuple(sequential.Cividis)
+    sequential: tuple[str, ...] = _CIVIDIS
 
 
 LIGHT = Palette(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modgap.analysis import Analysis
 
 NO_VALUE = "–"
+ROW_HEIGHT = 35  # of Streamlit's tables, in pixels
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Links, emoji codes, arrows and dashes are found in the text after Markdown has been parsed, so a
 # backslash does not stop them; an invisible word joiner in their middle does.
@@ -121,9 +122,13 @@ class Download:
     @classmethod
     def figure(cls, label: str, file: str, make: Callable[[], go.Figure]) -> Download:
         """A figure as a web page of its own, which needs no network."""
-        from modgap.figures.base import standalone_html
 
-        return cls(f"{label} (HTML)", f"{file}.html", "text/html", lambda: standalone_html(make()))
+        def page() -> bytes:
+            from modgap.figures.base import standalone_html
+
+            return standalone_html(make())
+
+        return cls(f"{label} (HTML)", f"{file}.html", "text/html", page)
 
     @classmethod
     def table(cls, label: str, file: str, make: Callable[[], pd.DataFrame]) -> Download:
@@ -154,7 +159,7 @@ def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
         for name in frame.columns
         if frame[name].dtype.kind == "f"
     }
-    shown: Any = "auto" if height is None or 36 * (len(frame) + 1) < height else height
+    shown: Any = "auto" if height is None or table_height(len(frame), height) < height else height
     st.dataframe(
         frame,
         key=key,
@@ -164,9 +169,14 @@ def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
     )
 
 
+def table_height(rows: int, most: int) -> int:
+    """Pixels that a table of so many rows has: as many as it needs, but not more than `most`."""
+    return min(most, ROW_HEIGHT * (rows + 1) + 2)
+
+
 def file_stem(analysis: Analysis) -> str:
     """The beginning of the names of files saved from a result."""
-    from modgap.figures.base import file_name
+    from modgap.figures.text import file_name
 
     clip, model = str(analysis.clip["name"]).rsplit(".", 1)[0], str(analysis.model["name"])
     return f"modgap-{file_name(clip)}-{file_name(model)}"

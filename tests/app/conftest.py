@@ -105,6 +105,16 @@ def go(at: AppTest, page: str) -> AppTest:
     """Open another page."""
     at.switch_page(f"../../{PAGES[page]}").run()
     assert not at.exception, at.exception
+    return paint(at) if at.get("bidi_component") else at
+
+
+def paint(at: AppTest) -> AppTest:
+    """The run that the alignment component asks for once its map is on the screen."""
+    (component,) = at.get("bidi_component")
+    states = at._tree.get_widget_states()
+    states.widgets.add(id=component.proto.id, json_value=json.dumps({"painted": True}))
+    at._run(states)
+    assert not at.exception, at.exception
     return at
 
 

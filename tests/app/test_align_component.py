@@ -6,6 +6,8 @@ import dataclasses
 import io
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +177,19 @@ def test_equal_openings_pack_to_equal_bytes(view):
         ({"cell": {"layer": 1, "i": -1, "j": 0}}, {}),
         ({"cell": {"layer": float("inf"), "i": 1, "j": 1}}, {}),
         ({"cell": "boom", "paths": []}, {"paths": ()}),
+        ({"painted": True}, {"painted": True}),
+        ({"painted": 1}, {}),
     ],
 )
 def test_what_the_browser_sends_is_checked(view, state, changed):
     opening = AlignEvent(2, "cosine", ("argmax", "dtw"), None)
     got = align._event(view, state, (2, "cosine", ("argmax", "dtw"), None))
     assert got == dataclasses.replace(opening, **changed)
+
+
+def test_the_component_does_not_wait_for_plotly():
+    code = "import sys, modgap.ui.align, modgap.ui.widgets; sys.exit('plotly' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_script_never_writes_markup():

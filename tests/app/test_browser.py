@@ -95,6 +95,52 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     again.check()
 
 
+MOVES = """() => {
+  const places = window.places = [];
+  const look = () => {
+    const e = document.querySelector('.st-key-downloads_alignment');
+    const map = [...document.querySelectorAll('*')].some(
+      h => h.shadowRoot && h.shadowRoot.querySelector('.mg[data-ready=yes]'));
+    const y = map && e ? Math.round(e.getBoundingClientRect().top) : null;
+    if (y !== null && y !== places.at(-1)) places.push(y);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_the_map_comes_first_and_nothing_moves_then(visit: Any, tiny_folder: Path) -> None:
+    rows = json.loads((EXAMPLES / "examples.json").read_text("utf-8"))
+    first = visit()
+    first.open(model=tiny_folder.name, example=rows[0]["id"])
+    first.page.wait_for_url(re.compile(r"run=[0-9a-f]{64}"))
+    v = visit()
+    v.page.add_init_script(f"({MOVES})()")
+    v.page.goto(first.page.url.replace("/?", "/alignment?"))
+    v.page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    v.settle()
+    files = v.page.evaluate(
+        "performance.getEntriesByType('resource').map(e => [e.name, e.startTime, e.responseEnd])"
+    )
+    (here,) = [end for name, _, end in files if "/BidiComponent." in name]
+    asked = [at for name, at, _ in files if re.search(r"/(PlotlyChart|DataFrame)\.", name)]
+    assert len(asked) == 2
+    assert here < min(asked)
+    assert len(v.page.evaluate("places")) == 1
+    v.check()
+
+
+def test_charts_come_without_the_component(visit: Any, tiny_folder: Path) -> None:
+    rows = json.loads((EXAMPLES / "examples.json").read_text("utf-8"))
+    v = visit()
+    v.page.route("**/BidiComponent.*", lambda route: route.abort())
+    v.open(model=tiny_folder.name, example=rows[0]["id"])
+    v.page.wait_for_url(re.compile(r"run=[0-9a-f]{64}"))
+    v.go("Alignment")
+    v.page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    assert not v.page.locator(".mg").count()
+
+
 def test_two_browsers_get_their_own_results(visit: Any, tiny_folder: Path) -> None:
     one, two = visit(), visit()
     for v, example in ((one, 0), (two, 1)):

@@ -18,10 +18,10 @@ from streamlit.testing.v1 import AppTest
 
 from modgap.analysis import Analysis
 from modgap.audio import Clip
-from modgap.ui import state
+from modgap.ui import later, state
 from modgap.ui.service import service
 from modgap.ui.widgets import number
-from tests.app.conftest import finish, go
+from tests.app.conftest import PAGES, finish, go, paint
 from tests.hostile import HOSTILE
 
 Open = Callable[..., AppTest]
@@ -104,6 +104,37 @@ def test_an_example_goes_through_all_pages(open_app: Open) -> None:
     assert address(at)["run"] == [analysis.key]
     assert address(at)["example"] == ["ex0"]
     assert address(at)["layer"] == [str(layer)]
+
+
+def charts(at: AppTest) -> tuple[int, int]:
+    return len(at.get("plotly_chart")), len(at.dataframe)
+
+
+def test_charts_wait_until_the_map_is_painted(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    for _ in range(2):  # the component is new each time the page is opened
+        at.switch_page(f"../../{PAGES['alignment']}").run()
+        assert charts(at) == (0, 0)
+        values, seen = [m.value for m in at.metric], address(at)
+        assert values
+        assert len(at.get("download_button")) == 6
+        paint(at)
+        assert charts(at) == (1, 1)
+        at.run()
+        assert charts(at) == (1, 1)
+        assert [m.value for m in at.metric] == values
+        assert address(at) == seen
+        go(at, "clip")
+
+
+def test_charts_come_to_a_browser_that_says_nothing(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    monkeypatch.setattr(later, "PATIENCE", 1e-9)  # it has run out when the wait begins
+    at.switch_page(f"../../{PAGES['alignment']}").run()
+    assert not at.exception
+    assert charts(at) == (1, 1)
 
 
 def test_a_link_restores_a_cached_run_without_a_model(open_app: Open) -> None:
