@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._lazy import attach
 
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
@@ -41,10 +42,10 @@ __all__ = [
     "load_model",
 ]
 
-# Resolved at first use (PEP 562): `import modgap` must not wait for torch.
-_WHERE = {
-    name: module
-    for module, names in {
+# `import modgap` must not wait for torch.
+__getattr__, __dir__ = attach(
+    __name__,
+    {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "audio": ("Clip", "load_clip"),
         "errors": (
@@ -58,18 +59,5 @@ _WHERE = {
         "models": ("list_models", "load_model"),
         "settings": ("AnalysisSettings",),
         "store": ("Store", "default_store"),
-    }.items()
-    for name in names
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    },
+)

@@ -20,7 +20,7 @@ from .analysis_result import Analysis
 from .analysis_tables import layer_table, token_table
 from .answers import answer
 from .audio import Clip
-from .capture import PairedStates, capture_pair, stream_pair
+from .capture import PairedStates, capture_pair, check_layers, stream_pair
 from .errors import SettingsError, StoreError
 from .models.base import PromptPair, SpeechLM
 from .pair_metrics import PairMetrics
@@ -177,8 +177,7 @@ def _compute(
     about: dict[str, Any],
     steps: Steps,
 ) -> Analysis:
-    chosen = settings.layers
-    metrics = PairMetrics(model.n_layers + 1 if chosen is None else len(chosen))
+    metrics = PairMetrics(len(check_layers(model, settings.layers)))
     share = (0.4 if settings.answers else 0.9) * (0.7 if settings.states else 1.0)
     stream_pair(
         model,

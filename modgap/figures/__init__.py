@@ -6,8 +6,9 @@ labels, units and range; ``.figure(dark=...)`` draws it, ``.table()`` gives the 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from modgap._lazy import attach
 
 if TYPE_CHECKING:
     from modgap.figures.base import plot_config, standalone_html
@@ -41,11 +42,10 @@ __all__ = [
     "visible",
 ]
 
-# Resolved at first use (PEP 562): a page that needs only the names of tokens must not wait for
-# Plotly.
-_WHERE = {
-    name: module
-    for module, names in {
+# A page that needs only the names of tokens must not wait for Plotly.
+__getattr__, __dir__ = attach(
+    __name__,
+    {
         "base": (
             "plot_config",
             "standalone_html",
@@ -77,18 +77,5 @@ _WHERE = {
             "speech_tokens",
             "text_tokens",
         ),
-    }.items()
-    for name in names
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    },
+)

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modgap.errors import Cancelled, ModgapError
+from modgap.progress import Progress
 
 log = logging.getLogger("modgap.ui")
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Progress = Callable[[float, str], None]
-"""`progress(fraction, note)`: fraction in [0, 1]; raises `Cancelled` when the job should stop."""
 Work = Callable[[Progress], Any]
+"""Its `progress(fraction, note)` raises `Cancelled` when the job should stop."""
 
 ACTIVE: tuple[State, ...] = ("queued", "running")
 

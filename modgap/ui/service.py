@@ -19,7 +19,8 @@ import streamlit as st
 
 from modgap.audio import Clip, load_clip
 from modgap.errors import ModgapError
-from modgap.ui.jobs import Jobs, JobView, Progress
+from modgap.progress import Progress
+from modgap.ui.jobs import Jobs, JobView
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.shelf import Shelf
 

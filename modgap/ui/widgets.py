@@ -159,14 +159,8 @@ def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
         for name in frame.columns
         if frame[name].dtype.kind == "f"
     }
-    shown: Any = "auto" if height is None or table_height(len(frame), height) < height else height
-    st.dataframe(
-        frame,
-        key=key,
-        hide_index=True,
-        column_config=config,
-        height=shown,
-    )
+    shown: Any = "auto" if height is None else table_height(len(frame), height)
+    st.dataframe(frame, key=key, hide_index=True, column_config=config, height=shown)
 
 
 def table_height(rows: int, most: int) -> int:

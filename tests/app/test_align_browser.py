@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.browser import ROOT, serving
+from benchmarks.browser import READY, serving
 from tests.app.align_sample import sample_view
+from tests.app.visitor import ARTEFACTS
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
-SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts")) / "align"
+SHOTS = ARTEFACTS / "align"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ class Watched:
 
     def open(self, url: str) -> Any:
         self.page.goto(url)
-        self.page.wait_for_selector(".mg[data-ready=yes]")
+        self.page.wait_for_selector(READY)
         self.page.wait_for_timeout(600)
         return self.page
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.browser import ROOT, serving
+from benchmarks.browser import READY, ROOT, serving
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ROOT / "modgap" / "demo" / "examples"
@@ -66,7 +66,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     v.check()
 
     v.go("Alignment")
-    page.wait_for_selector(".mg[data-ready=yes]")
+    page.wait_for_selector(READY)
     before = page.locator(".lv").inner_text()
     page.locator(".mg .slider").press("ArrowRight")
     v.settle()
@@ -88,7 +88,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     assert saved["transcript"] == words
     again = visit()
     again.page.goto(page.url)
-    again.page.wait_for_selector(".mg[data-ready=yes]")
+    again.page.wait_for_selector(READY)
     again.settle()
     assert again.page.locator(".lv").inner_text() == page.locator(".lv").inner_text()
     assert "speech token" in again.page.locator(".st-key-cell").inner_text()

@@ -277,7 +277,6 @@ def test_layers_lays_models_and_clips_over_each_other(open_app: Open) -> None:
     at.multiselect(key="compare_clips").set_value(["current", "ex1"]).run()
     finish(at)
     assert not at.error
-    print(at.multiselect, held(at, "compare_clips"), address(at))
     assert at.dataframe[0].value["run"].nunique() == 4
     query = address(at)
     assert query["clips"] == ["current", "ex1"]
@@ -291,11 +290,11 @@ def test_a_run_begun_on_one_page_is_shown_on_another(open_app: Open) -> None:
     at = open_app()
     held_back, run = threading.Event(), service()._run
 
-    def later(request: Any, progress: Callable) -> Any:
+    def slow(request: Any, progress: Callable) -> Any:
         held_back.wait(60)
         return run(request, progress)
 
-    service()._run = later  # type: ignore[method-assign]
+    service()._run = slow  # type: ignore[method-assign]
     press(at, "Analyse")
     go(at, "layers")  # asks for the same run: one job, and still the one to be shown
     assert len(at.session_state["jobs"]) == 1

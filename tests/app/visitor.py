@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmarks.browser import ROOT
 
-SHOTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts")) / "pages"
+ARTEFACTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts"))
+SHOTS = ARTEFACTS / "pages"
 PATIENCE = 240_000  # ms; of a machine that is busy with other work
 IDLE = (
     "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
