@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modgap.demo.clips import COUNTED, all_words
 from modgap.demo.corpus import (
     Fact,
     Question,
@@ -21,12 +22,13 @@ from modgap.demo.corpus import (
 from modgap.demo.features import EXTRA, FeatureSet
 from modgap.demo.model import speech_positions
 from modgap.demo.phrasings import ANSWER_INSTRUCTIONS, DIGIT_TYPES, TRANSCRIBE, TYPE_BY_NAME
-from modgap.demo.tokens import Prompt, Prompts
+from modgap.demo.tokens import Prompt, Prompts, said_tokens
 
 #: Weights of one token of an answer and of one token of a transcription: an answer has far fewer.
 ANSWER_WEIGHT, TRANSCRIPT_WEIGHT = 2.0, 1.0
 #: Share of the multiple-choice questions that ask for the letter.
-LETTER_SHARE = 0.3
+LETTER_SHARE = 0.5
+FORMS = ("open", "choice", "digit", "word", "jumble")
 
 
 @dataclass
@@ -110,10 +112,45 @@ class TextSampler:
             return make(f, p, int(rng.integers(4)), salt=int(rng.integers(1 << 30)))
         return digit_question(f, p)
 
-    def batch(self, step: int, size: int, copy_share: float = 0.15) -> list[Sequence]:
-        """``size`` sequences of step ``step``: answers, and a share of copies of the question."""
+    def batch(
+        self, step: int, size: int, copy_share: float = 0.15, spread_share: float = 0.0
+    ) -> list[Sequence]:
+        """``size`` sequences of step ``step``: answers, and a share of copies of the question.
+
+        ``spread_share`` of them have their words as far apart as speech has them.
+        """
         rng = stable_rng("text", self.seed, step)
-        return [self._one(rng, copy_share) for _ in range(size)]
+        return [
+            self._spread(rng)
+            if spread_share and rng.random() < spread_share
+            else self._one(rng, copy_share)
+            for _ in range(size)
+        ]
+
+    def _spread(self, rng: np.random.Generator) -> Sequence:
+        """A question, or words in no order, as speech would be if every word were heard.
+
+        Placeholders of the clip stand where nothing new is said. Some words are lost and some come
+        twice, as they do in what a recogniser hears.
+        """
+        if rng.random() < 0.2:
+            words = all_words()
+            said = " ".join(words[i] for i in rng.integers(len(words), size=rng.integers(2, 7)))
+            said, instruction, answer = f"{said}.", TRANSCRIBE, f"{said}."
+        else:
+            q = self._question(rng)
+            said, instruction, answer = q.transcript, q.instruction, q.answer
+            if rng.random() < 0.3:
+                instruction, answer = TRANSCRIBE, q.transcript
+        pace = rng.uniform(1.0, 9.0)
+        content: list[int] = []
+        for token in said_tokens(self.prompts, said):
+            content += [self.prompts.audio_id] * int(rng.poisson(pace))
+            content += [token] * int(rng.choice(3, p=(0.03, 0.94, 0.03)))
+        content += [self.prompts.audio_id] * int(1 + rng.poisson(pace))
+        prompt = self.prompts.spoken(content, instruction or pick_instruction(rng))
+        weight = TRANSCRIPT_WEIGHT if instruction == TRANSCRIBE else ANSWER_WEIGHT
+        return Sequence(prompt, self.prompts.answer(answer), weight)
 
     def _one(self, rng: np.random.Generator, copy_share: float) -> Sequence:
         q = self._question(rng)
@@ -136,13 +173,14 @@ def pick_instruction(rng: np.random.Generator) -> str:
 class SpeechMix:
     """How many clips of each form a step has, and what is done with them."""
 
-    open: int = 22
+    open: int = 17
     choice: int = 1
-    digit: int = 6
+    digit: int = 4
+    word: int = 2
+    jumble: int = 8
     transcribe: float = 0.5
+    content: float = 0.6  #: share of the open clips that are about more than numbers
     short_until: float = 0.15  #: share of the steps in which only short open clips are drawn
-    quiet_until: float = 0.75  #: share of the steps in which clips with little noise are preferred
-    quiet_share: float = 0.75
     masked: float = 0.25  #: share of the clips with SpecAugment: a small model has little to spare
     frames_per_group: int = 3000
 
@@ -172,16 +210,16 @@ class SpeechSampler:
     def __init__(self, features: FeatureSet, prompts: Prompts, mix: SpeechMix, seed: int) -> None:
         self.features, self.prompts, self.mix, self.seed = features, prompts, mix, seed
         self.by_id = {q.id: q for q in questions()}
-        pools: dict[str, list[int]] = {"open": [], "choice": [], "digit": []}
+        pools: dict[str, list[int]] = {form: [] for form in FORMS}
         for i, spec in enumerate(features.specs):
             pools[spec.form].append(i)
         self.pools = {k: np.array(v, dtype=np.int64) for k, v in pools.items()}
         opens = self.pools["open"]
-        length = np.array([features.frames(int(i)) for i in opens])
-        self.short = opens[length <= np.median(length)] if len(opens) else opens
-        # A clip with little noise has bands and moments with next to nothing in them.
-        floor = np.array([np.quantile(features.mel(int(i))[::4], 0.1) for i in opens])
-        self.quiet = opens[floor <= np.median(floor)] if len(opens) else opens
+        counted = np.array([self.by_id[features.specs[i].question].type in COUNTED for i in opens],
+                           dtype=bool)  # fmt: skip
+        self.opens = [part for part in (opens[~counted], opens[counted]) if len(part)]
+        length = np.array([features.frames(i) for i in range(len(features))])
+        self.short = length <= np.median(length[opens]) if len(opens) else length > 0
         digit_types = {t.name for t in DIGIT_TYPES}
         self.digit_facts: dict[str, list[Fact]] = {}
         for f in facts():
@@ -193,18 +231,17 @@ class SpeechSampler:
         rng = stable_rng("speech", self.seed, step)
         m = self.mix
         early = progress < m.short_until
-        counts = {"open": m.open + (m.choice if early else 0), "digit": m.digit,
+        counts = {"digit": m.digit, "word": m.word, "jumble": m.jumble,
                   "choice": 0 if early else m.choice}  # fmt: skip
-        out: list[int] = []
-        for form, n in counts.items():
-            pool = self.short if form == "open" and early else self.pools[form]
-            if form == "open" and not early and progress < m.quiet_until:
-                quiet = round(n * m.quiet_share) if len(self.quiet) else 0
-                out += [int(i) for i in self.quiet[rng.integers(len(self.quiet), size=quiet)]]
-                n -= quiet
-            if len(pool):
-                out += [int(i) for i in pool[rng.integers(len(pool), size=n)]]
-        return out
+        pools = [(self.pools[form], n) for form, n in counts.items()]
+        opens = m.open + (m.choice if early else 0)
+        content = round(opens * m.content) if len(self.opens) == 2 else opens
+        for pool, n in zip(self.opens, (content, opens - content), strict=False):
+            short = pool[self.short[pool]]
+            pools.append((short if early and len(short) else pool, n))
+        return [
+            int(i) for pool, n in pools if len(pool) for i in pool[rng.integers(len(pool), size=n)]
+        ]
 
     def groups(self, step: int, progress: float) -> list[SpeechGroup]:
         """The step's clips in groups of similar length, with SpecAugment applied."""
@@ -229,8 +266,10 @@ class SpeechSampler:
     def _sequence(self, clip: int, rng: np.random.Generator) -> Sequence:
         spec = self.features.specs[clip]
         n = int(speech_positions(torch.tensor(self.features.frames(clip))))
-        transcribe = rng.random() < self.mix.transcribe * (0.5 if spec.form == "digit" else 1.0)
-        if transcribe:
+        share = {"digit": 0.5 * self.mix.transcribe, "word": 1.0, "jumble": 1.0}.get(
+            spec.form, self.mix.transcribe
+        )
+        if rng.random() < share:
             prompt = self.prompts.speech(n, TRANSCRIBE)
             return Sequence(prompt, self.prompts.answer(spec.transcript), TRANSCRIPT_WEIGHT, clip)
         if spec.form == "digit":

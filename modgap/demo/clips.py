@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from modgap.demo.augment import CONDITIONS
-from modgap.demo.corpus import Question, capitalise, heldout_questions, questions, stable_rng
+from modgap.demo.corpus import (
+    Question,
+    capitalise,
+    facts,
+    heldout_questions,
+    questions,
+    stable_rng,
+)
 from modgap.demo.facts import DIGITS
+from modgap.demo.phrasings import DIGIT_TYPES
 from modgap.demo.voices import (
     FAST_RATE,
     FAST_RATE_CHOICE,
@@ -24,6 +33,8 @@ from modgap.demo.voices import (
 )
 
 PLAN_SEED = 7
+#: Fact types about numbers alone.
+COUNTED = frozenset({"add", "subtract", "larger", *(t.name for t in DIGIT_TYPES)})
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,9 @@ class ClipSpec:
     id : str
         Unique name.
     question : str
-        Id of the question, or ``"digit"`` for a digit that any typed digit task may use.
-    form : {"open", "choice", "digit"}
+        Id of the question, ``"digit"`` for a digit that any typed digit task may use, or
+        ``"word"`` for words that ask nothing and are only ever written down.
+    form : {"open", "choice", "digit", "word", "jumble"}
     split : {"train", "heldout"}
     transcript : str
     voice : str
@@ -96,7 +108,33 @@ def _spoken(q: Question, copy: int, voice: str) -> ClipSpec:
     )  # fmt: skip
 
 
-def train_plan(fsdd: Path, copies: int = 3, digit_copies: int = 2) -> list[ClipSpec]:
+def content_words() -> list[str]:
+    """The words that facts are about and that few questions hold, in a fixed order.
+
+    Numbers are heard in hundreds of questions; a capital in a handful, too few for an encoder.
+    """
+    words: dict[str, None] = {}
+    for f in facts():
+        if f.type in COUNTED:
+            continue
+        words |= dict.fromkeys([*(value for _, value in f.slots), f.answer])
+    return list(words)
+
+
+@lru_cache(maxsize=1)
+def all_words() -> tuple[str, ...]:
+    """Every word of the training questions, as it is written inside a sentence, content twice."""
+    inside = {w: None for q in questions() if q.split == "train" for w in _split(q)[1:]}
+    return (*inside, *(w for phrase in content_words() for w in phrase.split()))
+
+
+def _split(q: Question) -> list[str]:
+    return "".join(c for c in q.transcript if c.isalpha() or c == " ").split()
+
+
+def train_plan(
+    fsdd: Path, copies: int = 4, digit_copies: int = 2, jumbles: int = 8192
+) -> list[ClipSpec]:
     """The training clips, in a shuffled but fixed order.
 
     Parameters
@@ -104,15 +142,19 @@ def train_plan(fsdd: Path, copies: int = 3, digit_copies: int = 2) -> list[ClipS
     fsdd : Path
         Folder of the digit recordings.
     copies : int
-        Voices per open question (multiple choice: one).
+        Voices per open question (multiple choice: one, and every other question only).
     digit_copies : int
         Differently treated copies of each real digit.
+    jumbles : int
+        Clips of words in no order.
     """
     out: list[ClipSpec] = []
     for q in questions():
         if q.split != "train" or q.form not in ("open", "choice"):
             continue
         rng = stable_rng(PLAN_SEED, "voices", q.id)
+        if q.form == "choice" and rng.random() < 0.5:
+            continue
         chosen = rng.permutation(len(TRAIN_VOICES))[: copies if q.form == "open" else 1]
         out += [_spoken(q, c, TRAIN_VOICES[v]) for c, v in enumerate(chosen)]
     for word in DIGITS:
@@ -124,6 +166,14 @@ def train_plan(fsdd: Path, copies: int = 3, digit_copies: int = 2) -> list[ClipS
                     capitalise(word) + ".", voice, int(rng.integers(110, 220)),
                     int(rng.integers(25, 75)), "train",
                 ))  # fmt: skip
+    for word in content_words():
+        for voice in TRAIN_VOICES:
+            rng = stable_rng(PLAN_SEED, "word", word, voice)
+            out.append(ClipSpec(
+                f"word/{word}/{voice}", "word", "word", "train", word + ".", voice,
+                int(rng.integers(120, 190)), int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)),
+                "train",
+            ))  # fmt: skip
     for file, word, speaker in read_fsdd(fsdd):
         if speaker in TRAIN_DIGIT_SPEAKERS:
             out += [
@@ -132,7 +182,20 @@ def train_plan(fsdd: Path, copies: int = 3, digit_copies: int = 2) -> list[ClipS
                 for c in range(digit_copies)
             ]  # fmt: skip
     order = stable_rng(PLAN_SEED, "order").permutation(len(out))
-    return [out[i] for i in order]
+    return [out[i] for i in order] + [_jumble(n) for n in range(jumbles)]
+
+
+def _jumble(number: int) -> ClipSpec:
+    """A few words in no order, which nobody can guess from each other: they must be heard."""
+    rng = stable_rng(PLAN_SEED, "jumble", number)
+    words = all_words()
+    said = " ".join(words[i] for i in rng.integers(len(words), size=int(rng.integers(2, 7))))
+    return ClipSpec(
+        f"jumble/{number}", "word", "jumble", "train", said + ".",
+        TRAIN_VOICES[number % len(TRAIN_VOICES)],
+        int(rng.integers(TRAIN_RATE[0], TRAIN_RATE[1] + 1)),
+        int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)), "train",
+    )  # fmt: skip
 
 
 def heldout_plan(

@@ -42,8 +42,8 @@ class Question:
         Identity of the fact, its type and its topic.
     form : {"open", "choice", "letter", "digit"}
         Open question, spoken four-way multiple choice answered by the right option's words, the
-        same answered by its letter (asked for by a typed instruction), or spoken digit with a
-        typed task.
+        same answered by its words and letter (asked for by a typed instruction), or spoken digit
+        with a typed task.
     phrasing : int
         Index into the type's phrasings.
     split : {"train", "heldout"}
@@ -75,10 +75,7 @@ def stable_rng(*key: object) -> np.random.Generator:
 
 
 def _article(noun: str) -> str:
-    mass = {"grass", "snow", "coal", "milk", "chocolate", "blood", "salt", "lettuce", "tar", "mud",
-            "lavender", "spinach", "garlic", "celery", "gold", "silver", "copper", "iron",
-            "furniture", "clothing", "tennis", "football", "hockey", "rugby", "golf", "trousers",
-            "glasses", "lipstick"}  # fmt: skip
+    mass = {"grass", "snow", "coal", "milk", "chocolate", "blood", "salt", "mud", "trousers"}
     if noun in mass:
         return noun
     if noun in {"sky", "ocean", "sun"}:
@@ -98,7 +95,9 @@ def facts() -> tuple[Fact, ...]:
     n = tables.NUMBERS
     out: list[Fact] = []
     out += [_fact("add", n[a], n[a + b], n[b]) for a in range(1, 10) for b in range(1, 10)]
-    out += [_fact("subtract", n[a], n[a - b], n[b]) for a in range(2, 11) for b in range(1, a)]
+    out += [
+        _fact("subtract", n[a], n[a - b], n[b]) for a in range(2, 16) for b in range(1, min(a, 10))
+    ]
     out += [_fact("capital", x, a) for x, a in tables.CAPITALS]
     out += [_fact("country", a, x) for x, a in tables.CAPITALS]
     out += [_fact("continent", x, a) for x, a in tables.CONTINENTS]
@@ -116,19 +115,12 @@ def facts() -> tuple[Fact, ...]:
             # The order in which the two are named alternates, so position tells nothing.
             x, y = (small, big) if (i + j) % 2 else (big, small)
             out.append(_fact("bigger", x, big, y))
+            out.append(_fact("smaller", y, small, x))
     for a in range(1, 10):
         for b in range(1, 10):
-            if a != b and (a * 7 + b * 3) % 2 == 0:
+            if a != b:
                 out.append(_fact("larger", n[a], n[max(a, b)], n[b]))
-    named = {
-        "young": tables.YOUNG,
-        "sound": tables.SOUNDS,
-        "past": tables.PAST,
-        "plural": tables.PLURALS,
-        "job": tables.JOBS,
-        "worn": tables.WORN,
-    }
-    for kind, table in named.items():
+    for kind, table in (("young", tables.YOUNG), ("sound", tables.SOUNDS)):
         out += [_fact(kind, x, a) for x, a in table]
     for d in range(10):
         out.append(_fact("digit_same", n[d], n[d]))
@@ -188,9 +180,10 @@ def choice_question(f: Fact, phrasing: int, letter: int, salt: object = 0) -> Qu
 
 
 def letter_question(f: Fact, phrasing: int, letter: int, salt: object = 0) -> Question:
-    """The same words as :func:`choice_question`, to be answered by the letter."""
+    """The same words as :func:`choice_question`, to be answered by the option and its letter."""
     q = choice_question(f, phrasing, letter, salt)
-    return _question(f, "letter", phrasing, q.transcript, LETTER_INSTRUCTION, LETTERS[letter])
+    answer = f"{f.answer}, {LETTERS[letter]}"
+    return _question(f, "letter", phrasing, q.transcript, LETTER_INSTRUCTION, answer)
 
 
 def digit_question(f: Fact, phrasing: int) -> Question:

@@ -21,6 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from modgap.errors import ModelError
+
 
 @dataclass(frozen=True)
 class LoopSettings:
@@ -56,6 +58,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file."""
     with safe_open(path, framework="pt") as handle:
         return {k: handle.get_tensor(k) for k in handle.keys()}, handle.metadata() or {}  # noqa: SIM118
+
+
+def load_named(model: Any, tensors: dict[str, Tensor]) -> Any:
+    """Copy tensors into a model by parameter name; unknown names are an error."""
+    parameters = dict(model.named_parameters())
+    unknown = set(tensors) - set(parameters) - {"lm_head.weight"}
+    if unknown:
+        raise ModelError(f"These weights do not belong to the model: {sorted(unknown)[:3]}")
+    with torch.no_grad():
+        for name, value in tensors.items():
+            if name in parameters:
+                parameters[name].copy_(value)
+    return model
 
 
 class Run:

@@ -18,15 +18,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from modgap.demo.features import feature_extractor
-from modgap.demo.loop import read_tensors, write_tensors
+from modgap.demo.loop import load_named, read_tensors, write_tensors
 from modgap.demo.model import Shape, build_speech, build_text
 from modgap.demo.settings import TrainSettings
 from modgap.demo.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
-from modgap.errors import ModelError
 
 STRATEGIES = ("full", "lora")
 #: Intermediate snapshots shipped per strategy, beside the final checkpoint.
@@ -79,19 +77,6 @@ def text_as_speech(text: dict[str, Tensor]) -> dict[str, Tensor]:
         if k != "lm_head.weight"
     }
     return named | {"lm_head.weight": text["model.embed_tokens.weight"]}
-
-
-def load_named(model: Any, tensors: dict[str, Tensor]) -> Any:
-    """Copy tensors into a model by parameter name; unknown names are an error."""
-    parameters = dict(model.named_parameters())
-    unknown = set(tensors) - set(parameters) - {"lm_head.weight"}
-    if unknown:
-        raise ModelError(f"These weights do not belong to the model: {sorted(unknown)[:3]}")
-    with torch.no_grad():
-        for name, value in tensors.items():
-            if name in parameters:
-                parameters[name].copy_(value)
-    return model
 
 
 def assemble(shape: Shape, prompts: Prompts, text: dict[str, Tensor], trained: dict[str, Tensor],
@@ -176,7 +161,7 @@ def package(s: TrainSettings, out: Path, picks: dict[str, list[int]] | None = No
     prompts = Prompts(tokenizer)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    text, _ = read_tensors(s.work / "text" / "final.safetensors")
+    text, _ = read_tensors(s.work / "spread" / "final.safetensors")
     base = load_named(build_text(s.shape, prompts, 0), text)
     save_checkpoint(base, tokenizer, partial / "base")
     members: dict[str, Any] = {}
@@ -201,7 +186,7 @@ def package(s: TrainSettings, out: Path, picks: dict[str, list[int]] | None = No
             "sha256": sha256(folder / "model.safetensors"), "accuracies": {},
         }  # fmt: skip
         shutil.copy(s.work / strategy / "log.jsonl", folder / "training_log.jsonl")
-    for stage in ("text", "encoder"):
+    for stage in ("text", "encoder", "spread", "bridge"):
         shutil.copy(s.work / stage / "log.jsonl", partial / f"{stage}_log.jsonl")
     family = {
         "default": "demo:full",

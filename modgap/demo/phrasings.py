@@ -51,6 +51,7 @@ FACT_TYPES: tuple[FactType, ...] = (
         Add {x} and {y}.
         {x} plus {y} is what?
         Tell me the sum of {x} and {y}.
+        What is the sum of {x} and {y}?
         How much is the sum of {x} and {y}?""",
     ),
     _t(
@@ -198,6 +199,18 @@ FACT_TYPES: tuple[FactType, ...] = (
         choice=False,
     ),
     _t(
+        "smaller",
+        "comparisons",
+        """
+        Which is smaller, {ax} or {ay}?
+        What is smaller, {ax} or {ay}?
+        Name the smaller one, {ax} or {ay}.
+        {ax} or {ay}, which is smaller?
+        Tell me which is smaller, {ax} or {ay}.
+        {ax} or {ay}, what is the smaller one?""",
+        choice=False,
+    ),
+    _t(
         "larger",
         "comparisons",
         """
@@ -230,50 +243,6 @@ FACT_TYPES: tuple[FactType, ...] = (
         {ax} makes which sound?
         Tell me the sound {ax} makes.
         What is the sound of {ax}?""",
-    ),
-    _t(
-        "past",
-        "grammar",
-        """
-        What is the past tense of {x}?
-        Name the past tense of {x}.
-        Tell me the past tense of {x}.
-        {x} has which past tense?
-        What is {x} in the past tense?
-        Which is the past tense of {x}?""",
-    ),
-    _t(
-        "plural",
-        "grammar",
-        """
-        What is the plural of {x}?
-        Name the plural of {x}.
-        Tell me the plural of {x}.
-        {x} has which plural?
-        What is {x} in the plural?
-        Which is the plural of {x}?""",
-    ),
-    _t(
-        "job",
-        "jobs",
-        """
-        Who {x}?
-        Which person {x}?
-        Name the person who {x}.
-        Tell me who {x}.
-        What do you call a person who {x}?
-        Tell me which person {x}.""",
-    ),
-    _t(
-        "worn",
-        "body",
-        """
-        Which part of the body is {ax} for?
-        {ax} is for which part of the body?
-        Name the part of the body for {ax}.
-        Where do people wear {ax}?
-        Tell me where people wear {ax}.
-        Tell me the part of the body {ax} is for.""",
     ),
 )
 
@@ -338,7 +307,7 @@ DIGIT_TYPES: tuple[FactType, ...] = (
 
 #: Typed with a clip: what the model shall do with it. The empty instruction means "answer".
 TRANSCRIBE = "Write down what you hear."
-LETTER_INSTRUCTION = "Answer with the letter."
+LETTER_INSTRUCTION = "Answer with the option and its letter."
 ANSWER_INSTRUCTIONS: tuple[str, ...] = ("", "Answer the question.", "Answer the question you hear.")
 
 TYPE_BY_NAME: dict[str, FactType] = {t.name: t for t in FACT_TYPES + DIGIT_TYPES}

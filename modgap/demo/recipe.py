@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 #: Stages that run side by side: none of a pair needs the other's result.
-ROUNDS: tuple[tuple[str, ...], ...] = (("text", "encoder"), ("full", "lora"))
+ROUNDS: tuple[tuple[str, ...], ...] = (
+    ("text", "encoder"),
+    ("spread",),
+    ("bridge",),
+    ("full", "lora"),
+)
 
 
 class TrainingError(ModgapError):
@@ -86,7 +91,7 @@ def _describe(stage: str, row: dict[str, float]) -> str:
 
 
 def _finished(s: TrainSettings, stage: str) -> bool:
-    last = "final" if stage in ROUNDS[0] else f"snapshots/{_steps(s, stage):06d}"
+    last = "final" if stage not in ROUNDS[-1] else f"snapshots/{_steps(s, stage):06d}"
     state = s.work / stage / "state.safetensors"
     if not (s.work / stage / f"{last}.safetensors").is_file() or not state.is_file():
         return False

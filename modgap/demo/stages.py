@@ -1,4 +1,4 @@
-"""The stages of the recipe: text LLM, encoder warm-up, alignment (full or LoRA).
+"""The stages of the recipe: text LLM, encoder warm-up, bridge, alignment (full or LoRA).
 
 Each stage is run in a process of its own with one thread: ``python -m modgap.demo.stages text
 --work DIR``. On a small machine two of them side by side are faster than one with two threads.
@@ -19,7 +19,8 @@ from torch.nn import functional as fn
 from modgap.demo import features
 from modgap.demo.batches import Packed, SpeechSampler, TextSampler, pack
 from modgap.demo.clips import train_plan
-from modgap.demo.loop import LoopSettings, Run, read_tensors, write_tensors
+from modgap.demo.ctc import Encoder, TokenHead
+from modgap.demo.loop import LoopSettings, Run, load_named, read_tensors, write_tensors
 from modgap.demo.model import (
     build_speech,
     build_text,
@@ -29,17 +30,11 @@ from modgap.demo.model import (
     splice,
 )
 from modgap.demo.settings import TrainSettings
-from modgap.demo.tokens import Prompts, build_tokenizer
+from modgap.demo.tokens import Prompts, build_tokenizer, said_tokens
 
-STAGES = ("text", "encoder", "full", "lora")
-ALPHABET = " abcdefghijklmnopqrstuvwxyz'"
+STAGES = ("text", "encoder", "spread", "bridge", "full", "lora")
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 Progress = Callable[[int, int, dict[str, float]], None]
-
-
-def characters(text: str) -> list[int]:
-    """CTC targets: letters, spaces and apostrophes from 1; 0 is the blank."""
-    return [ALPHABET.index(c) + 1 for c in text.lower() if c in ALPHABET]
 
 
 def device() -> torch.device:
@@ -70,41 +65,41 @@ def token_loss(head: Tensor, states: Tensor, packed: Packed) -> tuple[Tensor, Te
     return (losses * packed.weights.to(dev)).sum(), (logits.argmax(-1) == targets).sum()
 
 
-class Encoder(nn.Module):
-    """Audio tower with a character CTC head (thrown away at the end)."""
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-    def __init__(self, tower: nn.Module, width: int) -> None:
-        super().__init__()
-        self.tower = tower
-        self.head = nn.Linear(width, len(ALPHABET) + 1)
 
-    def ctc(self, states: Tensor, frames: Tensor, texts: list[str]) -> Tensor:
-        """Sum over the clips of the CTC loss per character."""
-        logp = self.head(states).float().log_softmax(-1).transpose(0, 1)
-        targets = [characters(t) for t in texts]
-        lengths = torch.tensor([len(t) for t in targets], device=states.device)
-        flat = torch.tensor([c for t in targets for c in t], device=states.device)
-        loss = fn.ctc_loss(logp, flat, speech_positions(frames), lengths, reduction="none",
-                           zero_infinity=True)  # fmt: skip
-        return (loss / lengths.clamp_min(1)).sum()
+def _rate(s: TrainSettings, name: str) -> float:
+    """Peak learning rate of a parameter in stage C: the encoder is nearly done, the LLM is not."""
+    if ".lora_" in name:
+        return s.lora_lr
+    return s.full_lr if "language_model" in name or "lm_head" in name else s.speech_lr
 
 
 def _named(model: nn.Module, prefix: str = "") -> dict[str, nn.Parameter]:
     return {prefix + n: p for n, p in model.named_parameters() if p.requires_grad}
 
 
-def run_text(s: TrainSettings, progress: Progress | None = None, stop: int | None = None) -> None:
-    """Stage A: the text LLM alone."""
+def run_text(
+    s: TrainSettings, progress: Progress | None = None, stop: int | None = None, name: str = "text"
+) -> None:
+    """Stage A: the text LLM alone; as "spread", some of its questions at the pace of speech."""
+    spread = name == "spread"
     prompts = Prompts(build_tokenizer())
-    model = build_text(s.shape, prompts, s.seed).to(device()).train()
-    sampler = TextSampler(prompts, s.seed)
+    model = build_text(s.shape, prompts, s.seed)
+    if spread:
+        load_named(model, read_tensors(s.work / "text" / "final.safetensors")[0])
+    model = model.to(device()).train()
+    sampler = TextSampler(prompts, s.seed + (5 if spread else 0))
     parameters = _named(model)
-    settings = LoopSettings("text", s.text_steps, min(100, s.text_steps // 10 + 1),
+    steps, rate = (s.spread_steps, s.spread_lr) if spread else (s.text_steps, s.text_lr)
+    settings = LoopSettings(name, steps, min(100, steps // 10 + 1),
                             save_every_seconds=s.save_seconds)  # fmt: skip
-    run = Run(s.work / "text", parameters, dict.fromkeys(parameters, s.text_lr), settings)
+    run = Run(s.work / name, parameters, dict.fromkeys(parameters, rate), settings)
 
     def step(n: int) -> dict[str, float]:
-        sequences = sorted(sampler.batch(n, s.text_batch), key=lambda q: len(q.prompt.ids))
+        sequences = sampler.batch(n, s.text_batch, spread_share=s.spread_share if spread else 0.0)
+        sequences.sort(key=lambda q: len(q.prompt.ids))
         total = sum(q.weight * len(q.target) for q in sequences)
         value = right = count = 0.0
         quarter = max(1, len(sequences) // 4)
@@ -119,8 +114,8 @@ def run_text(s: TrainSettings, progress: Progress | None = None, stop: int | Non
         return {"loss": value, "token_accuracy": right / count}
 
     run.run(step, progress=progress, stop_after=stop)
-    if run.step == s.text_steps:
-        write_tensors(s.work / "text" / "final.safetensors", dict(parameters), {"stage": "text"})
+    if run.step == steps:
+        write_tensors(s.work / name / "final.safetensors", dict(parameters), {"stage": name})
 
 
 def run_encoder(
@@ -129,7 +124,7 @@ def run_encoder(
     """Stage B: the encoder learns to spell."""
     data = training_features(s)
     prompts = Prompts(build_tokenizer())
-    sampler = SpeechSampler(data, prompts, s.mix, s.seed + 1)
+    sampler = SpeechSampler(data, prompts, s.warm_mix, s.seed + 1)
     tower = build_speech(s.shape, prompts, s.seed + 1).model.audio_tower
     model = Encoder(tower, s.shape.width).to(device()).train()
     parameters = _named(model)
@@ -166,17 +161,14 @@ def add_lora(model: Any, rank: int, scale: float) -> None:
     inject_adapter_in_model(config, decoder)
 
 
-def start_alignment(s: TrainSettings, prompts: Prompts, strategy: str) -> tuple[Any, Encoder]:
-    """The speech LLM at the start of stage C: text LLM and encoder put together."""
+def put_together(s: TrainSettings, prompts: Prompts) -> tuple[Any, TokenHead]:
+    """The speech LLM of text LLM and encoder, its projector fresh, and a head that reads tokens."""
     model = build_speech(s.shape, prompts, s.seed + 2)
-    text, _ = read_tensors(s.work / "text" / "final.safetensors")
+    text, _ = read_tensors(s.work / "spread" / "final.safetensors")
     decoder = {k.removeprefix("model."): v for k, v in text.items()}
     model.model.language_model.load_state_dict(decoder)
-    encoder = Encoder(model.model.audio_tower, s.shape.width)
     warm, _ = read_tensors(s.work / "encoder" / "final.safetensors")
-    missing, unexpected = encoder.load_state_dict(warm, strict=False)
-    if unexpected or set(missing) - {"tower.embed_positions.weight"}:
-        raise ValueError(f"The encoder's weights do not fit: {missing}, {unexpected}")
+    load_named(model.model.audio_tower, _under(warm, "tower."))
     table = model.model.language_model.embed_tokens.weight
     with torch.no_grad():
         # transformers ties the text LLM's head to its embeddings, but not this model's.
@@ -186,11 +178,54 @@ def start_alignment(s: TrainSettings, prompts: Prompts, strategy: str) -> tuple[
         linear = model.model.multi_modal_projector.linear
         linear.weight.normal_(0.0, rms / s.shape.width**0.5)
         linear.bias.zero_()
+    return model, TokenHead(table, prompts.audio_id)
+
+
+def run_bridge(s: TrainSettings, progress: Progress | None = None, stop: int | None = None) -> None:
+    """Still stage B: encoder and projector learn to say the text LLM's tokens in its own space."""
+    data = training_features(s)
+    prompts = Prompts(build_tokenizer())
+    sampler = SpeechSampler(data, prompts, s.warm_mix, s.seed + 4)
+    model, head = put_together(s, prompts)
+    tower, projector = model.model.audio_tower, model.model.multi_modal_projector
+    table = model.model.language_model.embed_tokens.weight.detach().to(device())
+    parameters = _named(tower, "tower.") | _named(projector, "projector.") | _named(head, "head.")
+    for part in (tower, projector, head):
+        part.to(device()).train()
+    settings = LoopSettings("bridge", s.bridge_steps, min(100, s.bridge_steps // 10 + 1), 0.1,
+                            save_every_seconds=s.save_seconds)  # fmt: skip
+    run = Run(s.work / "bridge", parameters, dict.fromkeys(parameters, s.bridge_lr), settings)
+
+    def step(n: int) -> dict[str, float]:
+        groups = sampler.groups(n, n / s.bridge_steps)
+        total = sum(len(g.clips) for g in groups)
+        value = 0.0
+        for g in groups:
+            frames = g.frames.to(device())
+            projected = projector(encode(tower, g.mel.to(device()), frames))
+            targets = [said_tokens(prompts, data.specs[i].transcript) for i in g.clips]
+            loss = head.ctc(projected, table, frames, targets) / total
+            loss.backward()
+            value += float(loss.detach())
+        return {"ctc": value}
+
+    run.run(step, progress=progress, stop_after=stop)
+    if run.step == s.bridge_steps:
+        write_tensors(s.work / "bridge" / "final.safetensors", dict(parameters), {"stage": "b"})
+
+
+def start_alignment(s: TrainSettings, prompts: Prompts, strategy: str) -> tuple[Any, TokenHead]:
+    """The speech LLM at the start of stage C."""
+    model, head = put_together(s, prompts)
+    warm, _ = read_tensors(s.work / "bridge" / "final.safetensors")
+    load_named(model.model.audio_tower, _under(warm, "tower."))
+    load_named(model.model.multi_modal_projector, _under(warm, "projector."))
+    load_named(head, _under(warm, "head."))
     if strategy == "lora":
         torch.manual_seed(s.seed + 3)
         add_lora(model, s.rank, s.lora_scale)
         model.lm_head.weight.requires_grad_(False)
-    return model.to(device()).train(), encoder.to(device()).train()
+    return model.to(device()).train(), head.to(device()).train()
 
 
 def run_alignment(
@@ -201,11 +236,12 @@ def run_alignment(
     prompts = Prompts(build_tokenizer())
     speech = SpeechSampler(data, prompts, s.mix, s.seed + 2)
     text = TextSampler(prompts, s.seed + 2)
-    model, encoder = start_alignment(s, prompts, strategy)
-    parameters = _named(model) | _named(encoder.head, "ctc_head.")
-    rates = {n: s.lora_lr if ".lora_" in n else s.full_lr for n in parameters}
+    model, token_head = start_alignment(s, prompts, strategy)
+    parameters = _named(model) | _named(token_head, "ctc_head.")
+    rates = {n: _rate(s, n) for n in parameters}
     steps = s.full_steps if strategy == "full" else s.lora_steps
-    shots = tuple(round(steps * (i + 1) / s.snapshots) for i in range(s.snapshots))
+    # Most is learned early: the first snapshots lie close together.
+    shots = tuple(round(steps * ((i + 1) / s.snapshots) ** 2) for i in range(s.snapshots))
     settings = LoopSettings(strategy, steps, min(100, steps // 10 + 1), snapshots=shots,
                             save_every_seconds=s.save_seconds)  # fmt: skip
     run = Run(s.work / strategy, parameters, rates, settings)
@@ -221,13 +257,15 @@ def run_alignment(
         for g in groups:
             frames = g.frames.to(dev)
             states = encode(model.model.audio_tower, g.mel.to(dev), frames)
-            ctc = encoder.ctc(states, frames, [data.specs[i].transcript for i in g.clips]) / clips
+            projected = model.model.multi_modal_projector(states)
+            said = [said_tokens(prompts, data.specs[i].transcript) for i in g.clips]
+            ctc = token_head.ctc(projected, decoder.embed_tokens.weight, frames, said) / clips
             packed = pack(g.sequences, prompts.pad_id)
             ids = packed.ids.to(dev)
             x = splice(
                 decoder.embed_tokens(ids),
                 ids == prompts.audio_id,
-                model.model.multi_modal_projector(states),
+                projected,
                 speech_positions(frames),
             )
             loss, hits = token_loss(head, last_states(decoder, x), packed)
@@ -258,10 +296,12 @@ def run_alignment(
 
 def run_stage(s: TrainSettings, name: str, stop: int | None = None) -> None:
     """Run one stage by name."""
-    if name == "text":
-        run_text(s, stop=stop)
+    if name in ("text", "spread"):
+        run_text(s, stop=stop, name=name)
     elif name == "encoder":
         run_encoder(s, stop=stop)
+    elif name == "bridge":
+        run_bridge(s, stop=stop)
     elif name in ("full", "lora"):
         run_alignment(s, name, stop=stop)
     else:

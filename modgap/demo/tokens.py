@@ -118,7 +118,11 @@ class Prompts:
 
     def speech(self, positions: int, instruction: str = "") -> Prompt:
         """Prompt with ``positions`` audio placeholders as content."""
-        return self._keep([self.audio_id] * positions, instruction)
+        return self.spoken([self.audio_id] * positions, instruction)
+
+    def spoken(self, content: list[int], instruction: str = "") -> Prompt:
+        """Prompt with any ids where the clip stands."""
+        return self._keep(content, instruction)
 
     def text(
         self, transcript: str, instruction: str = "", markers: str = "keep", newline: bool = True
@@ -155,3 +159,9 @@ class Prompts:
         The leading space makes an answer the same tokens as the same word inside a question.
         """
         return [*self.encode(" " + text), self.end_id]
+
+
+def said_tokens(prompts: Prompts, text: str) -> list[int]:
+    """Ids of the words of a text as they stand in a sentence, without marks that nobody hears."""
+    said = "".join(c for c in text if c.isalpha() or c in " '")
+    return prompts.encode(" " + " ".join(said.split()))

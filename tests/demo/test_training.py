@@ -43,11 +43,12 @@ def settings(tmp_path_factory, fsdd) -> TrainSettings:
     torch.set_num_threads(1)
     s = TrainSettings(
         work=tmp_path_factory.mktemp("work"), fsdd=fsdd, text_steps=6, encoder_steps=4,
-        full_steps=6, lora_steps=6, text_batch=8, replay=4, rank=2, snapshots=6, clips_limit=24,
-        shape=MICRO, mix=SpeechMix(open=3, choice=1, digit=1), save_seconds=0.0,
+        spread_steps=4, bridge_steps=4, full_steps=6, lora_steps=6, text_batch=8, replay=4,
+        rank=2, snapshots=6, clips_limit=24, shape=MICRO,
+        mix=SpeechMix(open=3, choice=1, digit=1), save_seconds=0.0,
     )  # fmt: skip
     s.save()
-    for stage in ("text", "encoder", "full", "lora"):
+    for stage in ("text", "encoder", "spread", "bridge", "full", "lora"):
         run_stage(s, stage)
     return s
 
@@ -56,9 +57,9 @@ def _final(work: Path, stage: str) -> dict[str, torch.Tensor]:
     return read_tensors(work / stage / "state.safetensors")[0]
 
 
-@pytest.mark.parametrize("stage", ["text", "full", "lora"])
+@pytest.mark.parametrize("stage", ["text", "spread", "bridge", "full", "lora"])
 def test_resumed_run_equals_undisturbed_one(settings, stage, tmp_path):
-    for name in ("features", "text", "encoder"):
+    for name in ("features", "text", "encoder", "spread", "bridge"):
         if name != stage:
             shutil.copytree(settings.work / name, tmp_path / name)
     again = dataclasses.replace(settings, work=tmp_path)
