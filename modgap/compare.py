@@ -159,11 +159,12 @@ def compare_variants(
     chosen = settings or AnalysisSettings()
     check_decoding(chosen.max_new_tokens, chosen.temperature)
     steps = Steps(progress)
-    plain = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
-    before, text = plain
+    before, text = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
     p_text = prefill.text_logits[0]
     kl_before = kl_divergence(p_text, prefill.logits[0])
-    base = _curves(prefill, prefill.speech, "before")
+    if "curves" not in prefill.memo:
+        prefill.memo["curves"] = _curves(prefill, prefill.speech, "before")
+    base = prefill.memo["curves"]
     found: list[Comparison] = []
     total = max(1, len(variants))
     for start in range(0, len(variants), BATCH):
@@ -218,6 +219,9 @@ def _decoding(s: AnalysisSettings) -> dict[str, Any]:
 def _plain_answers(
     prefill: Prefill, s: AnalysisSettings, progress: Progress | None
 ) -> tuple[Answer, Answer]:
+    known = ("answers", *_decoding(s).items())
+    if known in prefill.memo:
+        return prefill.memo[known]
     out = []
     for kind, kept, logits in (
         ("speech", prefill.kept, prefill.logits),
@@ -236,6 +240,7 @@ def _plain_answers(
             out.append(
                 Answer.of(prefill.model, made, kind, _options(prefill, kept, logits[0], length))
             )
+    prefill.memo[known] = out[0], out[1]
     return out[0], out[1]
 
 

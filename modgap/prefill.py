@@ -81,6 +81,7 @@ class Prefill:
     kept: tuple[KeysValues, ...]
     text_kept: tuple[KeysValues, ...]
     _levels: tuple[Tensor, ...]  # (S - first, d): all positions from the first speech position on
+    memo: dict[Any, Any] = field(default_factory=dict)  # what others derive of the plain runs
     _paths: dict[tuple[int, str, str], SourcePath] = field(default_factory=dict)
 
     @classmethod

@@ -174,6 +174,6 @@ def test_the_path_is_that_of_the_alignment(path: str, measure: str) -> None:
     S, D = similarity_matrices(H_s[None], H_t[None])
     known = align(S, D)
     name = {"argmax": {"cosine": "argmax_cos", "euclidean": "argmin_euc"},
-            "dtw": {"cosine": "dtw_pair_cos", "euclidean": "dtw_pair_euc"}}[path][measure]  # fmt: skip
+            "dtw": {"cosine": "dtw_pair_cos", "euclidean": "dtw_pair_euc"}}  # fmt: skip
     got = source_path(H_s, H_t, path, measure)
-    assert got.i.tolist() == getattr(known, name)[0].tolist()
+    assert got.i.tolist() == getattr(known, name[path][measure])[0].tolist()
