@@ -235,6 +235,8 @@ def _read(name: str, text: str) -> Any:
             return float(text)
         if name in ("path_layer", "seed"):
             return int(text)
+    except SettingsError:
+        raise
     except ValueError:
         raise SettingsError(f"{name}={text} cannot be read.") from None
     return text
