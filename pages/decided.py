@@ -91,10 +91,10 @@ def where_next(analysis: Analysis, layers: tuple[int, ...]) -> tuple[int, int]:
         )  # fmt: skip
         if st.button("Show on the Alignment page", key="wd_align"):
             go_to(analysis, layer, j)
-            st.switch_page("pages/alignment.py")
+            st.switch_page("../../pages/alignment.py")
         if st.button("Patch it on the Interventions page", key="wd_edit"):
             go_to(analysis, layer, j, intervene=True)
-            st.switch_page("pages/interventions.py")
+            st.switch_page("../../pages/interventions.py")
     return j, layer
 
 
