@@ -129,8 +129,8 @@ def compare(
     >>> modgap.compare(model, clip, "what is two plus two",
     ...                modgap.Intervention(rule="angle", tokens="all")).after.text  # doctest: +SKIP
     """
-    single = isinstance(interventions, Intervention)
-    stack = (interventions,) if single else tuple(interventions)
+    if isinstance(interventions, Intervention):
+        interventions = (interventions,)
     chosen = replace(settings or AnalysisSettings(), **overrides)
     steps = Steps(progress)
     pair = model.prepare(
@@ -141,7 +141,9 @@ def compare(
         markers=chosen.markers,
     )
     prefill = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
-    (found,) = compare_variants(prefill, [stack], chosen, progress=steps.part(0.4, 1.0, "edited"))
+    (found,) = compare_variants(
+        prefill, [tuple(interventions)], chosen, progress=steps.part(0.4, 1.0, "edited")
+    )
     return found
 
 

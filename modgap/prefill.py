@@ -254,7 +254,7 @@ class Prefill:
 
 
 def _merge(cache: Any, kept: Sequence[KeysValues], busy: Sequence[int], rows: int) -> Any:
-    whole = repeated(kept, rows)
+    whole: Any = repeated(kept, rows)
     for layer, changed in zip(whole.layers, cache.layers, strict=True):
         layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
         layer.keys[busy], layer.values[busy] = changed.keys, changed.values

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 #: The rows of the source's Table 1.
 RULES_OF_THE_SOURCE: dict[str, Stack] = {
-    f"{rule}, {tokens}": (Intervention(rule=rule, tokens=tokens),)  # type: ignore[arg-type]
+    f"{rule}, {tokens}": (Intervention(rule=rule, tokens=tokens),)
     for rule in ("angle", "length")
     for tokens in ("bottom-3", "all")
 }

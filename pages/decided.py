@@ -119,7 +119,7 @@ def patching(request: Request, analysis: Analysis) -> None:
         where = st.segmented_control(
             "What is replaced", ("segment", "pair"), default="segment", key="wd_where",
             required=True,
-            format_func={"segment": "the word's stretch", "pair": "its best position"}.get,
+            format_func={"segment": "the word's stretch", "pair": "its best position"}.__getitem__,
         )  # fmt: skip
         target = target_box()
     made = ask(request, "patching", {"where": where, "target": target})
@@ -261,7 +261,7 @@ def page() -> None:
     opened = S.get("link", {}).get("show")
     S.setdefault("wd_view", opened if opened in VIEWS else "patching")
     view = st.segmented_control(
-        "View", list(VIEWS), key="wd_view", format_func=VIEWS.get, required=True,
+        "View", list(VIEWS), key="wd_view", format_func=VIEWS.__getitem__, required=True,
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     S["view"] = {"show": view if view != "patching" else None}

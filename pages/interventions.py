@@ -57,7 +57,7 @@ def controls(n_layers: int) -> None:
     keep: Any = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         st.segmented_control(
-            "Rule", list(RULES), key="iv_rule", format_func=RULES.get, required=True, **keep
+            "Rule", list(RULES), key="iv_rule", format_func=RULES.__getitem__, required=True, **keep
         )
         st.segmented_control(
             "Critical tokens", TOKENS, key="iv_tokens", required=True,
