@@ -15,10 +15,15 @@ from ._lazy import attach
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
     from .audio import Clip, load_clip
+    from .compare import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
+    from .interventions import Intervention
+    from .lens import logit_lens
     from .models import list_models, load_model
+    from .prefill import Prefill
     from .settings import AnalysisSettings
     from .store import Store, default_store
+    from .sweeps import patching, sweep, with_target
 
 __version__ = "0.1.0"
 
@@ -28,18 +33,27 @@ __all__ = [
     "AudioError",
     "Cancelled",
     "Clip",
+    "Comparison",
+    "Intervention",
     "ModelError",
     "ModgapError",
+    "Prefill",
     "SettingsError",
     "Store",
     "StoreError",
     "__version__",
     "analyze",
     "cached_analysis",
+    "compare",
+    "compare_variants",
     "default_store",
     "list_models",
     "load_clip",
     "load_model",
+    "logit_lens",
+    "patching",
+    "sweep",
+    "with_target",
 ]
 
 # `import modgap` must not wait for torch.
@@ -48,6 +62,7 @@ __getattr__, __dir__ = attach(
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "audio": ("Clip", "load_clip"),
+        "compare": ("Comparison", "compare", "compare_variants"),
         "errors": (
             "AudioError",
             "Cancelled",
@@ -56,8 +71,12 @@ __getattr__, __dir__ = attach(
             "SettingsError",
             "StoreError",
         ),
+        "interventions": ("Intervention",),
+        "lens": ("logit_lens",),
         "models": ("list_models", "load_model"),
+        "prefill": ("Prefill",),
         "settings": ("AnalysisSettings",),
         "store": ("Store", "default_store"),
+        "sweeps": ("patching", "sweep", "with_target"),
     },
 )

@@ -132,5 +132,8 @@ def states_from_record(record: Record) -> PairedStates:
 
 
 def _answer(values: dict[str, Any], logprobs: np.ndarray) -> Answer:
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return Answer(**values, logprobs=tuple(logprobs.tolist()))
+    return Answer(**{k: _frozen(v) for k, v in values.items()}, logprobs=tuple(logprobs.tolist()))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

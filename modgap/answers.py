@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from modgap.models.base import Progress, Prompt, SpeechLM
+from modgap.models.base import Generation, Progress, Prompt, SpeechLM
 
 Verdict = Literal["right", "wrong"]
 
@@ -42,6 +42,10 @@ class Answer:
     kind : "speech" or "text"
     finished : bool
         False when `max_new_tokens` cut the answer.
+    top : tuple of (str, float)
+        The likeliest first tokens with their log-probabilities.
+    options : tuple of (str, float)
+        Of a multiple choice: each option and its probability among the options.
     """
 
     text: str
@@ -50,6 +54,27 @@ class Answer:
     logprobs: tuple[float, ...]
     kind: str
     finished: bool = True
+    top: tuple[tuple[str, float], ...] = ()
+    options: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of(
+        cls, model: SpeechLM, made: Generation, kind: str, options: dict[str, float] | None = None
+    ) -> Answer:
+        """The answer that a generation is."""
+        return cls(
+            text=made.text,
+            tokens=made.tokens,
+            token_ids=made.token_ids,
+            logprobs=made.logprobs,
+            kind=kind,
+            finished=made.finished,
+            top=tuple(
+                (model.tokenizer.decode([i], clean_up_tokenization_spaces=False), p)
+                for i, p in made.first
+            ),
+            options=tuple((options or {}).items()),
+        )
 
 
 def answer(
@@ -69,14 +94,7 @@ def answer(
         seed=seed,
         progress=progress,
     )
-    return Answer(
-        text=made.text,
-        tokens=made.tokens,
-        token_ids=made.token_ids,
-        logprobs=made.logprobs,
-        kind=prompt.kind,
-        finished=made.finished,
-    )
+    return Answer.of(model, made, prompt.kind)
 
 
 def verdict(answer_text: str, reference: str | None) -> Verdict | None:

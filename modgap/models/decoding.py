@@ -24,47 +24,113 @@ def decode(
     progress: Progress | None,
 ) -> Generation:
     """See `SpeechLM.generate`, which is the way in."""
+    check_decoding(max_new_tokens, temperature)
+    report = progress or (lambda *_: None)
+    with model.lock:
+        report(0.0, "answer, token 1")
+        out = model.trunk(**prompt.inputs, use_cache=True)
+        scores = model.logits(out.last_hidden_state[:, -1])
+        (made,) = decode_rows(
+            model,
+            out.past_key_values,
+            scores.float(),
+            prompt.length,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+            progress=progress,
+        )
+    return made
+
+
+def check_decoding(max_new_tokens: int, temperature: float) -> None:
+    """Raise `SettingsError` for settings that no decoding can follow."""
     if max_new_tokens < 1:
         raise SettingsError(f"max_new_tokens must be at least 1, not {max_new_tokens}.")
     if not (math.isfinite(temperature) and temperature >= 0):
         raise SettingsError(f"temperature must be 0 or more, not {temperature}.")
+
+
+@torch.no_grad()
+def decode_rows(
+    model: SpeechLM,
+    cache: Any,
+    scores: torch.Tensor,
+    length: int,
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Generation]:
+    """Go on after a prefill, several sequences of one length side by side.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    cache : transformers cache
+        Of B rows and `length` positions; it grows.
+    scores : Tensor, shape (B, vocabulary)
+        float32 logits of the first token.
+    length : int
+    max_new_tokens, temperature, seed, progress
+        See `SpeechLM.generate`; every row has a generator of its own with this seed.
+
+    Returns
+    -------
+    list of B Generation
+    """
+    rows = len(scores)
     # On the CPU, so that a seed means the same on every device.
-    rng = torch.Generator().manual_seed(seed)
-    ids: list[int] = []
-    logprobs: list[float] = []
-    finished = False
-    with model.lock:
-        out: Any = None
-        for step in range(max_new_tokens):
-            if progress is not None:
-                progress(step / max_new_tokens, f"answer, token {step + 1}")
-            if out is None:
-                out = model.trunk(**prompt.inputs, use_cache=True)
-            else:
-                out = model.trunk(
-                    input_ids=torch.tensor([[ids[-1]]], device=model.device),
-                    position_ids=torch.tensor([[prompt.length + step - 1]], device=model.device),
-                    past_key_values=out.past_key_values,
-                    use_cache=True,
-                )
-            scores = model.logits(out.last_hidden_state[:, -1])[0].float()
-            token = _choose(scores, temperature, rng)
-            ids.append(token)
-            logprobs.append(float(scores[token] - scores.logsumexp(-1)))
-            if token in model.eos_ids:
-                finished = True
-                break
+    random = [torch.Generator().manual_seed(seed) for _ in range(rows)]
+    ids: list[list[int]] = [[] for _ in range(rows)]
+    logprobs: list[list[float]] = [[] for _ in range(rows)]
+    finished = [False] * rows
+    first = _likeliest(scores)
+    going = list(range(rows))
+    for step in range(max_new_tokens):
+        if progress is not None and step:
+            progress(step / max_new_tokens, f"answer, token {step + 1}")
+        normed = scores - scores.logsumexp(-1, keepdim=True)
+        for n, row in enumerate(going):
+            token = _choose(scores[n], temperature, random[row])
+            ids[row].append(token)
+            logprobs[row].append(float(normed[n, token]))
+            finished[row] = token in model.eos_ids
+        left = [n for n, row in enumerate(going) if not finished[row]]
+        if not left or step + 1 == max_new_tokens:
+            break
+        if len(left) < len(going):
+            cache.batch_select_indices(torch.tensor(left, device=model.device))
+            going = [going[n] for n in left]
+        out = model.trunk(
+            input_ids=torch.tensor([[ids[row][-1]] for row in going], device=model.device),
+            position_ids=torch.full((len(going), 1), length + step, device=model.device),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        scores = model.logits(out.last_hidden_state[:, -1]).float()
     if progress is not None:
         progress(1.0, "answer")
-    return Generation(
-        text=model.tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        ),
-        tokens=pieces(model.tokenizer, ids),
-        token_ids=tuple(ids),
-        logprobs=tuple(logprobs),
-        finished=finished,
-    )
+    return [
+        Generation(
+            text=model.tokenizer.decode(
+                ids[row], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            ),
+            tokens=pieces(model.tokenizer, ids[row]),
+            token_ids=tuple(ids[row]),
+            logprobs=tuple(logprobs[row]),
+            finished=finished[row],
+            first=first[row],
+        )
+        for row in range(rows)
+    ]
+
+
+def _likeliest(scores: torch.Tensor, count: int = 8) -> list[tuple[tuple[int, float], ...]]:
+    top = scores.log_softmax(-1).topk(min(count, scores.shape[-1]))
+    both = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    return [tuple(zip(ids, values, strict=True)) for ids, values in both]
 
 
 def _choose(scores: torch.Tensor, temperature: float, rng: torch.Generator) -> int:

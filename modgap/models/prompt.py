@@ -77,6 +77,8 @@ class Generation:
         Natural logarithm of the probability the model itself (temperature 1) gave each token.
     finished : bool
         Whether the model ended the answer; False when `max_new_tokens` cut it.
+    first : tuple of (int, float)
+        The likeliest first tokens and their log-probabilities, the likeliest first.
     """
 
     text: str
@@ -84,3 +86,4 @@ class Generation:
     token_ids: tuple[int, ...] = field(default=())
     logprobs: tuple[float, ...] = field(default=())
     finished: bool = True
+    first: tuple[tuple[int, float], ...] = ()

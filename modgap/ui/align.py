@@ -14,7 +14,7 @@ import json
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,12 @@ def pack(
     measure: str = "cosine",
     paths: tuple[str, ...] = PATHS,
     cell: tuple[int, int] | None = None,
+    marks: Sequence[tuple[int, int]] = (),
 ) -> bytes:
-    """The payload of a view that opens at layer number `layer`, `measure`, `paths` and `cell`."""
+    """The payload of a view that opens at layer number `layer`, `measure`, `paths` and `cell`.
+
+    `marks` are cells (i, j) that stand out in every layer.
+    """
     with _lock:
         hit = _packed.get(view.id)
         if hit:
@@ -83,6 +87,7 @@ def pack(
         "measure": measure if measure in MEASURES else MEASURES[0],
         "paths": [p for p in PATHS if p in paths],
         "cell": list(cell) if cell and view.holds(*cell) else None,
+        "marks": [[int(i), int(j)] for i, j in marks if view.holds(i, j)],
     }
     text = json.dumps({**head, "start": start}, allow_nan=False, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
@@ -110,6 +115,7 @@ def align_view(
     measure: str = "cosine",
     paths: tuple[str, ...] = PATHS,
     cell: tuple[int, int] | None = None,
+    marks: Sequence[tuple[int, int]] = (),
     on_layer_change: Callable[[], None] | None = None,
 ) -> AlignEvent:
     """Mount the component and return what it shows.
@@ -123,6 +129,8 @@ def align_view(
         Where the view opens: from a permalink, say. They count when the component appears;
         afterwards the user moves it, and the returned event says where it is. Other data under
         the same key open where the view stands (only `cell` counts anew).
+    marks : sequence of (i, j)
+        Cells that stand out in every layer; others can be given in every run.
     on_layer_change : callable, optional
         Called before the run that a layer change causes.
 
@@ -144,7 +152,7 @@ def align_view(
             start = (shown.layer, shown.measure, shown.paths, cell)
         held = st.session_state[memo] = (view.id, start)
     start = held[1]
-    data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3])
+    data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks)
     result = _component(
         key=key,
         data=data,

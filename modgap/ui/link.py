@@ -6,18 +6,24 @@ an old or mistyped link opens the page as far as it can be understood.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from modgap.errors import ModgapError
+from modgap.interventions import Intervention
+
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MARKERS = ("keep", "drop")
 MEASURES = ("cosine", "euclidean")
 PATHS = ("argmax", "dtw")
+SHOWN = ("patching", "sweep", "lens")
 MAX_PICKS = 6
+MAX_EDIT = 2000
 CURRENT_CLIP = "current"  # among the clips to compare: the one in use
 
 Query = dict[str, list[str]]
@@ -42,8 +48,8 @@ def parse(
     -------
     dict
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``, ``markers``,
-        ``measure`` (str); ``layer`` (int); ``start``, ``end`` (seconds); ``cell`` (i, j);
-        ``clips``, ``models``, ``paths`` (tuples without repetition).
+        ``measure``, ``show`` (str); ``edit`` (`Intervention`); ``layer`` (int); ``start``, ``end``
+        (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths`` (tuples without repetition).
     """
     single = {name: values[-1] for name, values in query.items() if values}
     link: dict[str, Any] = {}
@@ -64,6 +70,12 @@ def parse(
         link["layer"] = int(single["layer"])
     if cell := _CELL.fullmatch(single.get("cell", "")):
         link["cell"] = (int(cell[1]), int(cell[2]))
+    if single.get("show") in SHOWN:
+        link["show"] = single["show"]
+    if "edit" in single:
+        # A link may hold anything: what is no intervention is dropped like every other nonsense.
+        with contextlib.suppress(ModgapError):
+            link["edit"] = Intervention.from_text(single["edit"][:MAX_EDIT])
     for name in ("start", "end"):
         if (seconds := _seconds(single.get(name, ""))) is not None:
             link[name] = seconds

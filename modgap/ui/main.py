@@ -22,6 +22,8 @@ pages = [
     st.Page(ROOT / "pages" / "clip.py", title="Clip", default=True),
     st.Page(ROOT / "pages" / "layers.py", title="Layers"),
     st.Page(ROOT / "pages" / "alignment.py", title="Alignment"),
+    st.Page(ROOT / "pages" / "interventions.py", title="Interventions"),
+    st.Page(ROOT / "pages" / "decided.py", title="Where is the gap decided?"),
 ]
 page = st.navigation(pages, position="top")
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -38,6 +38,36 @@ export default function ({ data, parentElement }) {
   }
 }
 """
+_CHOICE_CSS = """
+.choice { display: flex; flex-wrap: wrap; gap: 4px; }
+.choice button { font: inherit; font-family: var(--st-code-font, monospace); font-size: 0.85rem;
+  line-height: 1.4; color: var(--st-text-color); background: var(--st-secondary-background-color);
+  border: 1px solid var(--st-border-color); border-radius: 4px; padding: 2px 7px; cursor: pointer;
+  white-space: pre-wrap; word-break: break-all; }
+.choice button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
+.choice button[aria-pressed=true] { background: var(--st-primary-color); border-color:
+  var(--st-primary-color); color: var(--st-background-color); }
+"""
+_CHOICE_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const row = parentElement.querySelector('.choice')
+  row.setAttribute('aria-label', data.label)
+  data.tokens.forEach(([shown, title], index) => {
+    const button = row.children[index] || row.appendChild(document.createElement('button'))
+    button.textContent = shown
+    button.title = `${index}: ${title}`
+    button.setAttribute('aria-pressed', String(data.chosen.includes(index)))
+    button.onclick = () => setTriggerValue('toggled', index)
+  })
+  while (row.children.length > data.tokens.length) row.lastChild.remove()
+}
+"""
+_choice = st.components.v2.component(
+    "modgap_token_choice",
+    html='<div class="choice" role="group"></div>',
+    css=_CHOICE_CSS,
+    js=_CHOICE_JS,
+)
 _component = st.components.v2.component(
     "modgap_tokens", html='<ul class="tokens"></ul>', css=_CSS, js=_JS
 )
@@ -48,3 +78,17 @@ def token_row(pieces: Sequence[str], *, label: str, key: str) -> None:
     shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
     left = max(0, len(pieces) - MAX_SHOWN)
     _component(key=key, data={"tokens": shown, "label": label, "left": left})
+
+
+def token_choice(
+    pieces: Sequence[str], chosen: Collection[int], *, label: str, key: str
+) -> int | None:
+    """The same as buttons, those of `chosen` pressed; the token that was clicked in this run."""
+    shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
+    result = _choice(
+        key=key,
+        data={"tokens": shown, "label": label, "chosen": sorted(chosen)},
+        on_toggled_change=lambda: None,
+    )
+    index = result.get("toggled")
+    return index if type(index) is int and 0 <= index < len(shown) else None

@@ -45,7 +45,7 @@ class Visitor:
 
     def _response(self, response: Any) -> None:
         # Opened at /layers, Streamlit's client looks for its server under that path first.
-        probe = re.search(r"/(layers|alignment)/_stcore/(health|host-config)$", response.url)
+        probe = re.search(r"/\w+/_stcore/(health|host-config)$", response.url)
         if response.status >= 400 and not probe:
             self.errors.append(f"{response.status} {response.url}")
 

@@ -5,7 +5,7 @@ const VIEWS = new WeakMap();
 class View {
   constructor(root, d, wire) {
     const q = (s) => root.querySelector(s), start = d.head.start;
-    Object.assign(this, { root, d, wire, q, k: start.layer, measure: start.measure, paths: new Set(start.paths), cell: start.cell, hover: null, box: null, image: document.createElement('canvas'), timer: 0, dpr: 1 });
+    Object.assign(this, { root, d, wire, q, k: start.layer, measure: start.measure, paths: new Set(start.paths), cell: start.cell, marks: start.marks, hover: null, box: null, image: document.createElement('canvas'), timer: 0, dpr: 1 });
     setWindow(this, 0, d.head.S, 0, d.head.T);
     this.stack = q('.stack'); this.audio = q('audio');
     this.player = new Player(this, this.audio, d.audio, () => { this.over(); this.transport(); });
@@ -141,6 +141,8 @@ class View {
     zoom(this, f, inside ? (c[0] + 0.5 - w.x0) / (w.x1 - w.x0) : 0.5, inside ? (c[1] + 0.5 - w.y0) / (w.y1 - w.y0) : 0.5); this.paint();
   }
 
+  mark(marks) { if (JSON.stringify(marks) !== JSON.stringify(this.marks)) { this.marks = marks; this.paint(); } }
+
   reset() { setWindow(this, 0, this.d.head.S, 0, this.d.head.T); this.paint(); }
 
   point(cell) {
@@ -196,7 +198,7 @@ export default function ({ data, parentElement: root, setTriggerValue, setStateV
   const u8 = data instanceof Uint8Array ? data : new Uint8Array(data), wire = { setTriggerValue, setStateValue };
   let v = VIEWS.get(root);
   const first = !v;
-  if (v && v.d.head.id === readHead(u8).head.id) v.wire = wire; // a script run, nothing new
+  if (v && v.d.head.id === readHead(u8).head.id) { v.wire = wire; v.mark(readHead(u8).head.start.marks); } // a script run, no new data
   else {
     if (v) v.close();
     v = new View(root, decode(u8), wire);

@@ -19,11 +19,20 @@ function paintMap(v, g, c) {
   c.save(); c.beginPath(); c.rect(p.x, p.y, p.w, p.h); c.clip();
   if (v.paths.has('dtw')) paintDtw(v, g, c);
   if (v.paths.has('argmax')) paintArgmax(v, g, c);
+  paintMarks(v, g, c);
   if (v.cell) {
     const [i, j] = v.cell, x = xOf(v, g, i), y = yOf(v, g, j), w = Math.max(5, xOf(v, g, i + 1) - x), h = Math.max(5, yOf(v, g, j + 1) - y);
     for (const [lw, col] of [[4, '#111'], [2, '#fff']]) { c.lineWidth = lw; c.strokeStyle = col; c.strokeRect(x - 1, y - 1, w + 2, h + 2); }
   }
   c.restore();
+}
+
+// Cells that stand out: a ring that is seen on any colour and is wider than a cell.
+function paintMarks(v, g, c) {
+  for (const [i, j] of v.marks) {
+    const x = xOf(v, g, i + 0.5), y = yOf(v, g, j + 0.5), r = clamp(yOf(v, g, j + 1) - yOf(v, g, j), 12, 22) / 2;
+    for (const [lw, col] of [[4.5, '#111'], [2.4, '#ff5cc8']]) { c.lineWidth = lw; c.strokeStyle = col; c.beginPath(); c.arc(x, y, r, 0, 7); c.stroke(); }
+  }
 }
 
 function paintFrame(v, g, c) {

@@ -1,0 +1,70 @@
+"""Multiple choice: the options that a question names, and how likely the model finds each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .models.resume import KeysValues, repeated
+
+if TYPE_CHECKING:
+    from .models.base import SpeechLM
+
+_OPTION = re.compile(r"(?<![\w'])\(?([A-Z])[.,:)]\s*(.+?)(?=\s*[.;,]?\s*(?:\(?[A-Z][.,:)]\s|$))")
+
+
+def named_options(question: str) -> dict[str, str]:
+    """Letter and words of each option that a question names, empty if it names none.
+
+    >>> named_options("What is up? A, down. B, left. C, true north.")
+    {'A': 'down', 'B': 'left', 'C': 'true north'}
+    >>> named_options("Is A, the first letter, a vowel?")
+    {}
+    """
+    found = {m[1]: m[2].strip(" .,;") for m in _OPTION.finditer(question)}
+    expected = [chr(ord("A") + n) for n in range(len(found))]
+    return found if len(found) > 1 and list(found) == expected and all(found.values()) else {}
+
+
+@torch.no_grad()
+def option_probabilities(
+    model: SpeechLM,
+    kept: Sequence[KeysValues],
+    first: Tensor,
+    length: int,
+    options: Sequence[str],
+) -> dict[str, float]:
+    """Probability of each option as the beginning of the answer, among the options.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    kept : keys and values of the prompt, of shape (1, H, length, D)
+    first : Tensor, shape (vocabulary,)
+        Logits of the first token.
+    length : int
+    options : sequence of str
+        A leading space is added where the likeliest first token begins with one.
+    """
+    start = model.tokenizer.decode([int(first.argmax())], clean_up_tokenization_spaces=False)
+    space = " " if start.startswith(" ") else ""
+    logps = []
+    for option in options:
+        ids = model.tokenizer.encode(space + option, add_special_tokens=False)
+        total = float(first.float().log_softmax(-1)[ids[0]])
+        if len(ids) > 1:
+            out = model.trunk(
+                input_ids=torch.tensor([ids[:-1]], device=model.device),
+                position_ids=torch.arange(length, length + len(ids) - 1, device=model.device)[None],
+                past_key_values=repeated(kept, 1),
+                use_cache=True,
+            )
+            rest = model.logits(out.last_hidden_state[0]).float().log_softmax(-1)
+            total += float(rest[torch.arange(len(ids) - 1), ids[1:]].sum())
+        logps.append(total)
+    shares = torch.tensor(logps, dtype=torch.float64).softmax(-1).tolist()
+    return dict(zip(options, shares, strict=True))

@@ -1,0 +1,306 @@
+"""The answer before an intervention, after it, and to the text; and what else it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .answers import Answer
+from .choices import named_options, option_probabilities
+from .interventions import Intervention, Stack
+from .models.decoding import check_decoding, decode_rows
+from .models.resume import keys_values, repeated
+from .pair_metrics import PairMetrics
+from .prefill import BATCH, Edits, Prefill
+from .progress import Steps
+from .settings import AnalysisSettings
+
+if TYPE_CHECKING:
+    from .audio import Clip
+    from .models.base import Progress, SpeechLM
+
+__all__ = ["Comparison", "compare", "compare_variants", "kl_divergence"]
+
+_CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One stack of interventions on one clip.
+
+    Attributes
+    ----------
+    interventions : tuple of Intervention
+    transcript : str
+    before, after, text : Answer
+        To the speech as it is, to the edited speech, and to the transcript; same settings.
+    kl_before, kl_after : float
+        KL(p_text || p_speech) of the first token's distributions, in nats: how far the answer to
+        the speech is from the answer to the text.
+    pairs : DataFrame
+        One row a pair chosen: ``intervention`` (its number), ``i``, ``j``, ``piece``, ``start``,
+        ``end`` (s), ``value`` (cosine or distance in the path's layer), ``used`` (False for a
+        pair whose speech position goes with a nearer text token).
+    layers : DataFrame
+        One row a layer: ``layer`` and, each ``_before`` and ``_after``, ``cosine``, ``euclidean``,
+        ``aps_cos``, ``aps_euc``, ``monotonicity`` between speech and text (level L finally normed).
+    """
+
+    interventions: Stack
+    transcript: str
+    before: Answer
+    after: Answer
+    text: Answer
+    kl_before: float
+    kl_after: float
+    pairs: pd.DataFrame
+    layers: pd.DataFrame
+
+    @property
+    def changed(self) -> bool:
+        """Whether the answer's text is another."""
+        return self.before.text != self.after.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison in JSON's terms; undefined numbers are None."""
+
+        def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+            return [
+                {k: None if isinstance(v, float) and v != v else v for k, v in row.items()}
+                for row in table.to_dict("records")
+            ]
+
+        return {
+            "interventions": [it.to_dict() for it in self.interventions],
+            "transcript": self.transcript,
+            "answers": {
+                name: _answer_dict(getattr(self, name)) for name in ("before", "after", "text")
+            },
+            "changed": self.changed,
+            "kl_before": self.kl_before,
+            "kl_after": self.kl_after,
+            "pairs": rows(self.pairs),
+            "layers": rows(self.layers),
+        }
+
+
+def compare(
+    model: SpeechLM,
+    clip: Clip,
+    transcript: str,
+    interventions: Intervention | Sequence[Intervention],
+    settings: AnalysisSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Comparison:
+    """Answer a clip before and after interventions, and its transcript.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    clip : Clip
+    transcript : str
+    interventions : Intervention or a sequence of them
+        Applied one after the other. An empty sequence changes nothing.
+    settings : AnalysisSettings, optional
+        Its prompt and decoding settings count; ``**overrides`` are single ones, by name.
+    progress : callable (fraction, note), optional
+        May raise `Cancelled`; nothing is left behind.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    SettingsError
+        A setting or an intervention does not fit the model or the clip.
+    AudioError
+        The clip is longer than the model takes.
+
+    Examples
+    --------
+    >>> modgap.compare(model, clip, "what is two plus two",
+    ...                modgap.Intervention(rule="angle", tokens="all")).after.text  # doctest: +SKIP
+    """
+    if isinstance(interventions, Intervention):
+        interventions = (interventions,)
+    chosen = replace(settings or AnalysisSettings(), **overrides)
+    steps = Steps(progress)
+    pair = model.prepare(
+        clip,
+        transcript,
+        instruction=chosen.instruction,
+        system=chosen.system,
+        markers=chosen.markers,
+    )
+    prefill = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
+    (found,) = compare_variants(
+        prefill, [tuple(interventions)], chosen, progress=steps.part(0.4, 1.0, "edited")
+    )
+    return found
+
+
+def compare_variants(
+    prefill: Prefill,
+    variants: Sequence[Sequence[Intervention]],
+    settings: AnalysisSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> list[Comparison]:
+    """Several stacks on one clip, in batches; see `compare`.
+
+    The plain answers are given once, and nothing that a variant cannot change is computed again.
+    """
+    chosen = settings or AnalysisSettings()
+    check_decoding(chosen.max_new_tokens, chosen.temperature)
+    steps = Steps(progress)
+    before, text = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
+    p_text = prefill.text_logits[0]
+    kl_before = kl_divergence(p_text, prefill.logits[0])
+    if "curves" not in prefill.memo:
+        prefill.memo["curves"] = _curves(prefill, prefill.speech, "before")
+    base = prefill.memo["curves"]
+    found: list[Comparison] = []
+    total = max(1, len(variants))
+    for start in range(0, len(variants), BATCH):
+        part = [tuple(stack) for stack in variants[start : start + BATCH]]
+        share = (start / total, (start + len(part)) / total)
+        report = steps.part(0.4 + 0.6 * share[0], 0.4 + 0.6 * share[1], "edited")
+        edited = prefill.run(part, states=True, progress=report)
+        kept = keys_values(edited.cache)
+        made = decode_rows(
+            prefill.model,
+            edited.cache,
+            edited.logits[:, 0],
+            prefill.pair.speech.length,
+            progress=report,
+            **_decoding(chosen),
+        )
+        assert edited.states is not None
+        for v, stack in enumerate(part):
+            one = [(k[v : v + 1], w[v : v + 1]) for k, w in kept]
+            states = tuple(h[v] for h in edited.states)
+            found.append(
+                Comparison(
+                    interventions=stack,
+                    transcript=prefill.pair.transcript,
+                    before=before,
+                    after=Answer.of(
+                        prefill.model,
+                        made[v],
+                        "speech",
+                        _options(prefill, one, edited.logits[v, 0], prefill.pair.speech.length),
+                    ),
+                    text=text,
+                    kl_before=kl_before,
+                    kl_after=kl_divergence(p_text, edited.logits[v, 0]),
+                    pairs=_pair_table(prefill, prefill.plan(stack)),
+                    layers=base.merge(_curves(prefill, states, "after"), on="layer"),
+                )
+            )
+    return found
+
+
+def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> float:
+    """KL(p || q) in nats of two distributions given as logits (V,)."""
+    p, q = p.double().log_softmax(-1).cpu(), q.double().log_softmax(-1).cpu()
+    return max(0.0, float((p.exp() * (p - q)).sum()))
+
+
+def _decoding(s: AnalysisSettings) -> dict[str, Any]:
+    return {"max_new_tokens": s.max_new_tokens, "temperature": s.temperature, "seed": s.seed}
+
+
+def _plain_answers(
+    prefill: Prefill, s: AnalysisSettings, progress: Progress | None
+) -> tuple[Answer, Answer]:
+    known = ("answers", *_decoding(s).items())
+    if known in prefill.memo:
+        return prefill.memo[known]
+    out = []
+    for kind, kept, logits in (
+        ("speech", prefill.kept, prefill.logits),
+        ("text", prefill.text_kept, prefill.text_logits),
+    ):
+        length = getattr(prefill.pair, kind).length
+        with prefill.model.lock:
+            (made,) = decode_rows(
+                prefill.model,
+                repeated(kept, 1),
+                logits[:1],
+                length,
+                progress=progress,
+                **_decoding(s),
+            )
+            out.append(
+                Answer.of(prefill.model, made, kind, _options(prefill, kept, logits[0], length))
+            )
+    prefill.memo[known] = out[0], out[1]
+    return out[0], out[1]
+
+
+def _options(prefill: Prefill, kept: Any, first: torch.Tensor, length: int) -> dict[str, float]:
+    options = named_options(prefill.pair.transcript)
+    if not options:
+        return {}
+    words = list(options.values())
+    shares = option_probabilities(prefill.model, kept, first, length, words)
+    return {f"{letter}, {word}": shares[word] for letter, word in options.items()}
+
+
+def _curves(prefill: Prefill, states: Sequence[torch.Tensor], name: str) -> pd.DataFrame:
+    from .analysis_tables import layer_table
+
+    metrics = PairMetrics(len(states))
+    norm = prefill.model.final_norm
+    with torch.no_grad():
+        for level, (H_s, H_t) in enumerate(zip(states, prefill.text, strict=True)):
+            last = level == prefill.model.n_layers
+            metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
+    coarse, alignment, _, _ = metrics.finish()
+    table = layer_table(np.arange(len(states)), coarse, alignment)[["layer", *_CURVES]]
+    return table.rename(columns={c: f"{c}_{name}" for c in _CURVES})
+
+
+def _pair_table(prefill: Prefill, edits: Edits) -> pd.DataFrame:
+    times, pieces = prefill.pair.speech.times, prefill.pair.text.pieces
+    assert times is not None
+    assert pieces is not None
+    rows = []
+    for number, edit in enumerate(edits):
+        it = edit.intervention
+        matrix = prefill.path(it.source_layer, it.path, it.measure).matrix
+        used = set(zip(edit.rows.tolist(), edit.columns.tolist(), strict=True))
+        for i, j in edit.pairs.tolist():
+            rows.append(
+                {
+                    "intervention": number,
+                    "i": i,
+                    "j": j,
+                    "piece": pieces[j],
+                    "start": float(times[i, 0]),
+                    "end": float(times[i, 1]),
+                    "value": float(matrix[i, j]),
+                    "used": (i, j) in used,
+                }
+            )
+    columns = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def _answer_dict(answer: Answer) -> dict[str, Any]:
+    return {
+        "text": answer.text,
+        "tokens": list(answer.tokens),
+        "logprobs": list(answer.logprobs),
+        "finished": answer.finished,
+        "top": [list(item) for item in answer.top],
+        "options": [list(item) for item in answer.options],
+    }

@@ -1,0 +1,242 @@
+"""What an intervention did: the first token's probabilities, curves before and after, maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from modgap.errors import ModgapError
+from modgap.figures import base
+from modgap.figures.curves import LayerCurve, LayerCurves
+from modgap.figures.text import plain, shorten, visible
+from modgap.ui.theme import colorscale, palette
+
+RUNS = ("text", "speech, before", "speech, after")
+
+
+def before_after(layers: pd.DataFrame, key: str = "aps_cos") -> LayerCurves:
+    """A measure over layers before and after, from ``Comparison.layers``."""
+    at = layers["layer"].to_numpy(dtype=int)
+    curves = tuple(
+        LayerCurve(name, at, layers[f"{key}_{name}"].to_numpy(dtype=float, na_value=np.nan))
+        for name in ("before", "after")
+    )
+    return LayerCurves(key, curves)
+
+
+@dataclass(frozen=True, eq=False)
+class FirstTokens:
+    """Probabilities of likely first tokens of the answer in three runs.
+
+    tokens : tuple of n str
+    values : float (n, 3)
+        Given the text, the speech before and the speech after; NaN where a run does not tell.
+    """
+
+    tokens: tuple[str, ...]
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.tokens), len(RUNS)):
+            raise ModgapError(f"Values of shape {self.values.shape} for {len(self.tokens)} tokens.")
+
+    @classmethod
+    def of(cls, comparison: Any, count: int = 6) -> FirstTokens:
+        """From a `Comparison`: the likeliest tokens of all three runs."""
+        tops = [
+            {t: float(np.exp(p)) for t, p in answer.top}
+            for answer in (comparison.text, comparison.before, comparison.after)
+        ]
+        best = {t: max(top.get(t, 0.0) for top in tops) for top in tops for t in top}
+        tokens = tuple(sorted(best, key=best.__getitem__, reverse=True)[:count])
+        values = np.array([[top.get(t, np.nan) for top in tops] for t in tokens])
+        return cls(tokens, values.reshape(len(tokens), len(RUNS)))
+
+    def figure(self, *, dark: bool = False, height: int = 260) -> go.Figure:
+        """Three bars a token."""
+        series = palette(dark).series
+        at = np.arange(len(self.tokens))
+        bars = [
+            go.Bar(
+                x=at,
+                y=np.nan_to_num(self.values[:, n]),
+                name=name,
+                marker_color=series[n],
+                customdata=[plain(t) for t in self.tokens],
+                hovertemplate=f"“%{{customdata}}” {name}: %{{y:.4f}}<extra></extra>",
+            )
+            for n, name in enumerate(RUNS)
+        ]
+        fig = base.figure(bars, dark=dark, height=height)
+        labels = [plain(shorten(visible(t), 12)) for t in self.tokens]
+        fig.update_xaxes(tickvals=at, ticktext=labels, range=[-0.6, max(0, len(at) - 1) + 0.6])
+        fig.update_yaxes(range=[0, 1.02], title_text="probability")
+        fig.update_layout(barmode="group", bargap=0.3)
+        return fig
+
+    def table(self) -> pd.DataFrame:
+        """token and a column a run."""
+        return pd.DataFrame({"token": list(self.tokens)}).assign(
+            **{name: self.values[:, n] for n, name in enumerate(RUNS)}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ChangeMap:
+    """Change of the wanted answer's log-probability, layers to the right.
+
+    rows : tuple of R str
+    layers : tuple of K int
+    values : float (R, K)
+        In nats; 0 means no change.
+    title : str
+        What the rows are.
+    """
+
+    rows: tuple[str, ...]
+    layers: tuple[int, ...]
+    values: np.ndarray
+    title: str
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.rows), len(self.layers)):
+            raise ModgapError(
+                f"Values of shape {self.values.shape} for {len(self.rows)} rows and "
+                f"{len(self.layers)} layers."
+            )
+
+    @classmethod
+    def of_patching(cls, patching: Any) -> ChangeMap:
+        """Text tokens downwards."""
+        return cls(patching.pieces, patching.layers, patching.change.T, "text tokens")
+
+    @classmethod
+    def of_sweep(cls, sweep: Any, keys: Sequence[str] = ("rule", "tokens", "strength")
+                 ) -> ChangeMap:  # fmt: skip
+        """Variants downwards."""
+        wide = sweep.table.pivot(index=list(keys), columns="layer", values="change")
+        names = tuple(
+            ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in key)
+            for key in wide.index
+        )
+        return cls(names, tuple(int(k) for k in wide.columns), wide.to_numpy(), "intervention")
+
+    def figure(
+        self,
+        *,
+        dark: bool = False,
+        height: int | None = None,
+        current: tuple[int, int] | None = None,
+    ) -> go.Figure:
+        """Diverging at 0: what helps the wanted answer against what harms it."""
+        top = max(float(np.nanmax(np.abs(self.values), initial=0.0)), 1e-6)
+        rows = [plain(visible(r)) for r in self.rows]
+        where = np.arange(len(rows))
+        heat = go.Heatmap(
+            z=self.values,
+            x=list(self.layers),
+            y=where,
+            zmin=-top,
+            zmax=top,
+            colorscale=colorscale(tuple(palette(dark).diverging)),
+            customdata=np.repeat(np.array(rows, dtype=object)[:, None], len(self.layers), 1),
+            colorbar={"title": {"text": "nats", "font": {"size": 13}}, "thickness": 12,
+                      "outlinewidth": 0},
+            hovertemplate="layer %{x}<br>%{customdata}<br>%{z:+.3f} nats<extra></extra>",
+        )  # fmt: skip
+        fig = base.figure([heat], dark=dark, height=height or max(260, 22 * len(rows) + 90))
+        fig.update_xaxes({**base.layer_axis(self.layers), "showgrid": False})
+        fig.update_xaxes(range=[min(self.layers) - 0.5, max(self.layers) + 0.5])
+        fig.update_yaxes(
+            range=[len(rows) - 0.5, -0.5],
+            tickvals=where,
+            ticktext=[plain(shorten(visible(r), 30)) for r in self.rows],
+            showgrid=False,
+            title_text=self.title,
+        )
+        fig.update_layout(margin_t=14)
+        if current is not None:
+            row, layer = current
+            fig.add_shape(
+                type="rect", x0=layer - 0.5, x1=layer + 0.5, y0=row - 0.5, y1=row + 0.5,
+                line={"color": palette(dark).primary, "width": 2.5},
+            )  # fmt: skip
+        return fig
+
+    def table(self) -> pd.DataFrame:
+        """A row a name, a column a layer."""
+        named = {f"layer {k}": self.values[:, n] for n, k in enumerate(self.layers)}
+        return pd.DataFrame({"row": list(self.rows), **named})
+
+
+@dataclass(frozen=True, eq=False)
+class LensGrid:
+    """What each position reads as in every layer.
+
+    tokens : object array of str (K, n)
+    probabilities : float (K, n)
+    columns : tuple of n str
+        Names of the positions.
+    title : str
+    wanted : bool array (K, n) or None
+        Cells that hold the right word.
+    """
+
+    tokens: np.ndarray
+    probabilities: np.ndarray
+    columns: tuple[str, ...]
+    title: str
+    wanted: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.tokens.shape != self.probabilities.shape or self.tokens.shape[1] != len(
+            self.columns
+        ):
+            raise ModgapError("Tokens, probabilities and columns of the lens do not fit.")
+
+    def figure(self, *, dark: bool = False, height: int | None = None) -> go.Figure:
+        """Layers upwards, positions to the right; tokens in cells, probability as colour."""
+        K, n = self.tokens.shape
+        p = palette(dark)
+        shown = np.vectorize(lambda t: plain(shorten(visible(t), 9)), otypes=[object])(self.tokens)
+        full = np.vectorize(lambda t: plain(visible(t)), otypes=[object])(self.tokens)
+        heat = go.Heatmap(
+            z=self.probabilities,
+            x=np.arange(n),
+            y=np.arange(K),
+            text=shown if n <= 40 else None,
+            texttemplate="%{text}" if n <= 40 else None,
+            textfont={"size": 11},
+            customdata=full,
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, p.page], [1, p.series[0]]],
+            colorbar={"title": {"text": "probability", "font": {"size": 13}}, "thickness": 12,
+                      "outlinewidth": 0},
+            hovertemplate="layer %{y}, position %{x}<br>“%{customdata}” %{z:.3f}<extra></extra>",
+        )  # fmt: skip
+        fig = base.figure([heat], dark=dark, height=height or 26 * K + 90)
+        if self.wanted is not None and self.wanted.any():
+            y, x = np.nonzero(self.wanted)
+            ring = go.Scatter(
+                x=x, y=y, mode="markers", hoverinfo="skip", name="the right word",
+                marker={"symbol": "square-open", "size": 19, "color": p.series[1],
+                        "line": {"width": 2}},
+            )  # fmt: skip
+            fig.add_trace(ring)
+            fig.update_layout(showlegend=True)
+        every = max(1, -(-n // 30))
+        fig.update_xaxes(
+            tickvals=np.arange(0, n, every),
+            ticktext=[plain(shorten(visible(c), 10)) for c in self.columns[::every]],
+            range=[-0.5, n - 0.5], showgrid=False, title_text=self.title,
+        )  # fmt: skip
+        fig.update_yaxes(
+            range=[-0.5, K - 0.5], tickvals=np.arange(K), showgrid=False, title_text="layer"
+        )
+        return fig

@@ -1,0 +1,170 @@
+"""Interventions of a session: asked for as jobs, kept for all, waited for only a moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from modgap.errors import ModgapError
+from modgap.interventions import Stack
+from modgap.progress import Progress
+from modgap.ui import state
+from modgap.ui.service import Request, service
+from modgap.ui.shelf import Shelf
+
+if TYPE_CHECKING:
+    from modgap.prefill import Prefill
+
+S = st.session_state
+PATIENCE = 0.6  # seconds that a script run waits for a fast model's answer
+PREFILL_BYTES = 1 << 30
+LONGEST = 48
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """Something that is asked of the kept runs of a clip.
+
+    kind : "compare", "patching", "sweep" or "lens"
+    stack : the interventions, for "compare"
+    options : JSON of further settings
+    """
+
+    request: Request
+    kind: str
+    stack: Stack = ()
+    options: str = "{}"
+
+    @property
+    def signature(self) -> str:
+        """Equal for equal requests."""
+        stack = [it.to_dict() for it in self.stack]
+        parts = [self.kind, self.request.signature, stack, self.options]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Kept:
+    """Results and plain runs that all sessions share."""
+
+    def __init__(self) -> None:
+        self.results: Shelf[str, Any] = Shelf(512)
+        self.runs: Shelf[str, Prefill] = Shelf(PREFILL_BYTES, lambda p: p.nbytes)
+        self.targets: Shelf[str, tuple[Prefill, str]] = Shelf(PREFILL_BYTES, lambda p: p[0].nbytes)
+
+
+@st.cache_resource(show_spinner=False)
+def kept() -> Kept:
+    """What this server process keeps."""
+    return Kept()
+
+
+def ask(wanted: EditRequest, title: str) -> Any | None:
+    """The result if it is there or comes at once, else None while a job makes it.
+
+    What this session asked for before and no longer wants is cancelled.
+    """
+    found = kept().results.get(wanted.signature)
+    slot = f"edit_job_{wanted.kind}"
+    if found is not None:
+        _leave(slot)
+        return found
+    if wanted.signature in S.get("failed", {}):
+        return None
+    session = state.session_id()
+    running = service().jobs.find(wanted.signature)
+    if running is None or S.get(slot) != running.id:
+        _leave(slot)
+        job = service().jobs.submit(
+            wanted.signature, lambda progress: _work(wanted, progress), session, title=title
+        )
+        S[slot] = job.id
+    job_id = S[slot]
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        view = service().jobs.get(job_id, session)
+        if view is None or not view.active:
+            break
+        time.sleep(0.005)
+    view = service().jobs.get(job_id, session)
+    if view is not None and view.active:
+        S.setdefault("jobs", {})[job_id] = False
+        return None
+    if view is not None and view.state == "failed":
+        S.setdefault("failed", {})[wanted.signature] = view.error
+    return kept().results.get(wanted.signature)
+
+
+def failure(wanted: EditRequest) -> str | None:
+    """Why there is no result, if it was tried."""
+    return S.get("failed", {}).get(wanted.signature)
+
+
+def forget_failure(wanted: EditRequest) -> None:
+    """Try again."""
+    S.get("failed", {}).pop(wanted.signature, None)
+
+
+def _leave(slot: str) -> None:
+    job_id = S.pop(slot, None)
+    if job_id is not None:
+        service().jobs.cancel(job_id, state.session_id())
+        S.get("jobs", {}).pop(job_id, None)
+
+
+def _work(wanted: EditRequest, progress: Progress) -> str:
+    """In the worker: the kept runs, then what is asked of them."""
+    request = wanted.request
+    try:
+        result = _made(wanted, progress)
+    except ModgapError as problem:
+        said = str(problem).replace(request.choice.name, request.label)
+        raise type(problem)(said) from problem
+    kept().results.put(wanted.signature, result)
+    return wanted.signature
+
+
+def _made(wanted: EditRequest, progress: Progress) -> Any:
+    from modgap import sweeps
+    from modgap.compare import compare_variants
+    from modgap.lens import logit_lens
+    from modgap.prefill import Prefill
+    from modgap.settings import AnalysisSettings
+
+    request, options = wanted.request, json.loads(wanted.options)
+    markers: Any = request.markers
+    settings = AnalysisSettings(
+        instruction=request.instruction, markers=markers, max_new_tokens=LONGEST
+    )
+    progress(0.02, f"Loading the model {request.label}")
+    model = service().pool.get(request.choice)
+
+    def pair() -> Any:
+        return model.prepare(
+            request.clip, request.transcript, instruction=request.instruction, markers=markers
+        )
+
+    def part(start: float, end: float) -> Progress:
+        return lambda fraction, note: progress(start + (end - start) * fraction, note)
+
+    if wanted.kind in ("compare", "lens"):
+        runs = kept().runs.get(request.signature)
+        if runs is None or runs.model is not model:
+            runs = Prefill.of(model, pair(), progress=part(0.05, 0.4))
+            kept().runs.put(request.signature, runs)
+        if wanted.kind == "lens":
+            return logit_lens(runs, progress=part(0.4, 1.0), **options)
+        (found,) = compare_variants(runs, [wanted.stack], settings, progress=part(0.4, 1.0))
+        return found
+    target = options.pop("target", None)
+    key = f"{request.signature}|{target}"
+    ready = kept().targets.get(key)
+    if ready is None or ready[0].model is not model:
+        ready = sweeps.with_target(model, pair(), target, settings, progress=part(0.05, 0.3))
+        kept().targets.put(key, ready)
+    make = sweeps.patching if wanted.kind == "patching" else sweeps.sweep
+    return make(*ready, progress=part(0.3, 1.0), **options)

@@ -1,0 +1,224 @@
+"""Questions, outcomes, their summary, and the adaptive choice."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modgap.adaptive import Choice, choose, evaluate, grid, split
+from modgap.choices import named_options, option_probabilities
+from modgap.errors import SettingsError
+from modgap.interventions import Intervention
+from modgap.items import Item, manifest_items, read_items
+from modgap.prefill import Prefill
+from modgap.settings import AnalysisSettings
+from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes, summary
+from tests.tiny import make_clip
+
+ROWS = [
+    {"audio": "a.wav", "transcript": "What is two plus three?", "reference": "five"},
+    {"audio": "b.wav", "transcript": "The brown fox", "reference": "dog"},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for n, name in enumerate("ab"):
+        (folder / f"{name}.wav").write_bytes(make_clip(1.1, seed=n).wav_bytes())
+    with (folder / "m.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["audio", "transcript", "reference"])
+        writer.writeheader()
+        writer.writerows(ROWS)
+    (folder / "m.jsonl").write_text(
+        "".join(json.dumps(r | {"id": r["audio"]}) + "\n" for r in ROWS)
+    )
+    pd.DataFrame(ROWS).to_parquet(folder / "m.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet"])
+def test_a_manifest_is_read(folder: Path, name: str) -> None:
+    items = manifest_items(folder / name)
+    assert [i.transcript for i in items] == [r["transcript"] for r in ROWS]
+    assert [i.id for i in items] == (["a.wav", "b.wav"] if "jsonl" in name else ["0", "1"])
+    assert items[1].load().seconds == pytest.approx(1.1, abs=0.01)
+    assert len(manifest_items(folder / name, limit=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.txt", "", "a .csv, .jsonl or .parquet"),
+        ("gone.csv", None, "no manifest"),
+        ("x.csv", "audio,transcript\na.wav,hello\n", "no column 'reference'"),
+        ("x.csv", "audio,transcript,reference\n", "has no rows"),
+        ("x.csv", "audio,transcript,reference\na.wav,,five\n", "Row 1 of x.csv has no transcript"),
+        ("x.jsonl", "{nonsense\n", "cannot be read"),
+        ("x.parquet", "nonsense", "cannot be read"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used(
+    tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        read_items(str(tmp_path / name))
+
+
+def test_the_embedded_familys_questions_are_held_out() -> None:
+    from modgap.demo.corpus import questions
+
+    items = read_items("demo", 12)
+    known = {q.transcript: q for q in questions() if q.form == "open"}
+    assert len(items) == 12
+    for item in items:
+        assert known[item.transcript].split == "heldout"
+        assert known[item.transcript].answer == item.reference
+    assert 0.5 < items[0].load().seconds < 5
+    with pytest.raises(SettingsError, match="Unknown condition"):
+        read_items("demo:underwater")
+
+
+def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) -> None:
+    from modgap.compare import compare
+
+    items = manifest_items(folder / "m.csv")
+    variants = {"patch, all": CONTROLS["patch, all"], **RULES_OF_THE_SOURCE}
+    table = outcomes(tiny_model, items, variants, AnalysisSettings(max_new_tokens=5))
+    assert len(table) == 2 * (2 + len(variants))
+    for item in items:
+        for name, stack in variants.items():
+            found = compare(tiny_model, item.load(), item.transcript, stack, max_new_tokens=5)
+            rows = table[table["item"] == item.id].set_index("variant")["answer"]
+            assert rows[name] == found.after.text.strip()
+            assert rows["none"] == found.before.text.strip()
+            assert rows["text"] == found.text.text.strip()
+
+
+def test_a_question_that_cannot_be_run_is_left_out(
+    tiny_model: Any, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = manifest_items(folder / "m.csv")
+    long = Item("long", "words", "x", lambda: make_clip(12.0))
+    table = outcomes(tiny_model, [items[0], long], {}, AnalysisSettings(max_new_tokens=3))
+    assert set(table["item"]) == {"0"}
+    assert "long is left out" in caplog.text
+    with pytest.raises(SettingsError, match="cannot be changed"):
+        outcomes(tiny_model, items, {"x": (Intervention(layers=(9,)),)})
+
+
+def table_of(right: dict[str, list[int]], aps: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"item": f"q{n}", "group": "", "variant": name, "answer": "", "right": bool(v),
+             "aps": aps[n]}
+            for name, values in right.items()
+            for n, v in enumerate(values)
+        ]
+    )  # fmt: skip
+
+
+def test_the_summary_counts_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    plain, other = rng.random(200) < 0.5, rng.random(200) < 0.7
+    table = table_of({"none": plain.tolist(), "x": other.tolist()}, [0.0] * 200)
+    rows = summary(table).set_index("variant")
+    assert rows.loc["x", "accuracy"] == pytest.approx(other.mean())
+    assert rows.loc["x", "change"] == pytest.approx(other.mean() - plain.mean())
+    assert rows.loc["x", "fixed"] == (other & ~plain).sum()
+    assert rows.loc["x", "broken"] == (plain & ~other).sum()
+    # The bootstrap of a mean: close to the normal interval at this size.
+    change = other.astype(float) - plain
+    half = 1.96 * change.std() / np.sqrt(200)
+    assert rows.loc["x", "change_low"] == pytest.approx(change.mean() - half, abs=0.015)
+    assert rows.loc["x", "change_high"] == pytest.approx(change.mean() + half, abs=0.015)
+    assert rows.loc["none", "change_low"] == rows.loc["none", "change_high"] == 0
+
+
+def test_the_choice_helps_weakly_aligned_clips_only() -> None:
+    aps = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    plain = [0, 0, 0, 0, 1, 1, 1, 1]
+    helps = [1, 1, 0, 0, 0, 0, 0, 0]  # repairs the worst two, breaks the good ones
+    table = table_of({"none": plain, "text": [1] * 8, "b": helps, "a": [0] * 8}, aps)
+    found = choose(table)
+    assert found.variant == "b"
+    assert aps[1] <= found.threshold < aps[3]
+    assert (found.tuned_right, found.plain_right, found.n) == (6, 4, 8)
+    nothing = table_of({"none": plain, "text": [1] * 8, "a": [0] * 8}, aps)
+    assert choose(nothing) == Choice("none", -np.inf, 4, 4, 8)
+
+
+def test_the_report_is_on_other_questions_than_the_choice() -> None:
+    rng = np.random.default_rng(1)
+    n = 120
+    aps = rng.random(n).tolist()
+    plain = [int(a > 0.5) for a in aps]
+    table = table_of({"none": plain, "text": [1] * n, "x": [1 - p for p in plain]}, aps)
+    tuning, test = split(list(table["item"]))
+    assert not set(tuning) & set(test)
+    assert len(tuning) == 40
+    choice, report = evaluate(table)
+    rows = report.set_index("variant")
+    assert choice.variant == "x"
+    assert rows.loc["adaptive", "n"] == len(test)
+    on = table[table["item"].isin(test)]
+    touched = on[on["variant"] == "none"]["aps"].to_numpy() <= choice.threshold
+    by_hand = np.where(
+        touched, on[on["variant"] == "x"]["right"], on[on["variant"] == "none"]["right"]
+    )
+    assert rows.loc["adaptive", "accuracy"] == pytest.approx(by_hand.mean())
+    with pytest.raises(SettingsError, match="cannot be split"):
+        split(["one"])
+
+
+def test_the_grid_names_its_candidates() -> None:
+    made = grid(8)
+    assert len(made) == 3 * 3 * 2 * 2
+    for name, (it,) in made.items():
+        assert Intervention.from_text(name) == it
+        it.check(8)
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("Which one? A, Rome. B, New York. C, Paris. D, Oslo.",
+         {"A": "Rome", "B": "New York", "C": "Paris", "D": "Oslo"}),
+        ("Which one?\nA) Rome\nB) Paris", {"A": "Rome", "B": "Paris"}),
+        ("(A) yes (B) no", {"A": "yes", "B": "no"}),
+        ("What is A plus B?", {}),
+        ("", {}),
+    ],
+)  # fmt: skip
+def test_options_of_a_question(question: str, options: dict) -> None:
+    assert named_options(question) == options
+
+
+def test_probabilities_of_options_by_plain_passes(tiny_model: Any) -> None:
+    import torch
+
+    pair = tiny_model.prepare(make_clip(1.2), "What is two?")
+    kept = Prefill.of(tiny_model, pair)
+    words = ["Paris", "five dogs"]
+    got = option_probabilities(tiny_model, kept.kept, kept.logits[0], pair.speech.length, words)
+    first = tiny_model.tokenizer.decode([int(kept.logits[0].argmax())])
+    logps = []
+    for word in words:
+        text = (" " if first.startswith(" ") else "") + word
+        ids = tiny_model.tokenizer.encode(text, add_special_tokens=False)
+        whole = torch.cat([pair.speech.inputs["input_ids"], torch.tensor([ids])], 1)
+        with torch.no_grad():
+            out = tiny_model.hf(**{**pair.speech.inputs, "input_ids": whole})
+        logp = out.logits[0].double().log_softmax(-1)
+        start = pair.speech.length - 1
+        logps.append(sum(float(logp[start + n, i]) for n, i in enumerate(ids)))
+    expected = np.exp(logps) / np.exp(logps).sum()
+    assert [got[w] for w in words] == pytest.approx(expected.tolist(), abs=1e-4)
