@@ -61,7 +61,7 @@ class TokenHead(nn.Module):
     Parameters
     ----------
     table : Tensor, shape (V, d)
-        The embeddings: an exact hit starts with a logit of 12.
+        The embeddings: an exact hit starts with a logit of 5.
     blank : int
         The token that means "nothing new": the placeholder of the clip.
     """
@@ -70,7 +70,7 @@ class TokenHead(nn.Module):
         super().__init__()
         self.blank = blank
         rms = float(table.detach().pow(2).mean().sqrt())
-        self.scale = nn.Parameter(torch.tensor(math.log(12.0 / (table.shape[1] * rms**2))))
+        self.scale = nn.Parameter(torch.tensor(math.log(5.0 / (table.shape[1] * rms**2))))
         self.bias = nn.Parameter(torch.zeros(1))
 
     def ctc(self, projected: Tensor, table: Tensor, frames: Tensor,

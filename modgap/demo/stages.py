@@ -177,7 +177,7 @@ def put_together(s: TrainSettings, prompts: Prompts) -> tuple[Any, TokenHead]:
         rms = float(table[: len(prompts.tokenizer)].pow(2).mean().sqrt())
         linear = model.model.multi_modal_projector.linear
         linear.weight.normal_(0.0, rms / s.shape.width**0.5)
-        linear.bias.zero_()
+        linear.bias.copy_(table[prompts.audio_id])  # nothing new, until it is learned
     return model, TokenHead(table, prompts.audio_id)
 
 
@@ -194,7 +194,9 @@ def run_bridge(s: TrainSettings, progress: Progress | None = None, stop: int | N
         part.to(device()).train()
     settings = LoopSettings("bridge", s.bridge_steps, min(100, s.bridge_steps // 10 + 1), 0.1,
                             save_every_seconds=s.save_seconds)  # fmt: skip
-    run = Run(s.work / "bridge", parameters, dict.fromkeys(parameters, s.bridge_lr), settings)
+    # How sharp the reading is and how likely silence: two numbers that must move first.
+    rates = {n: s.bridge_lr * (20 if n.startswith("head.") else 1) for n in parameters}
+    run = Run(s.work / "bridge", parameters, rates, settings)
 
     def step(n: int) -> dict[str, float]:
         groups = sampler.groups(n, n / s.bridge_steps)
