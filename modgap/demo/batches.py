@@ -173,12 +173,12 @@ def pick_instruction(rng: np.random.Generator) -> str:
 class SpeechMix:
     """How many clips of each form a step has, and what is done with them."""
 
-    open: int = 17
+    open: int = 19
     choice: int = 1
     digit: int = 4
     word: int = 2
-    jumble: int = 8
-    transcribe: float = 0.5
+    jumble: int = 6
+    transcribe: float = 0.4
     content: float = 0.6  #: share of the open clips that are about more than numbers
     short_until: float = 0.15  #: share of the steps in which only short open clips are drawn
     masked: float = 0.25  #: share of the clips with SpecAugment: a small model has little to spare

@@ -69,12 +69,12 @@ class TrainSettings:
     bridge_lr: float = 1e-3
     full_lr: float = 1e-3
     lora_lr: float = 2e-3
-    speech_lr: float = 7e-4
+    speech_lr: float = 2e-4
     text_batch: int = 48
     spread_share: float = 0.6
     replay: int = 16
     replay_weight: float = 0.4
-    ctc_weight: float = 0.3
+    ctc_weight: float = 1.0
     rank: int = 24
     lora_scale: float = 2.0
     snapshots: int = 12

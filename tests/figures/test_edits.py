@@ -1,0 +1,82 @@
+"""Figures of interventions: the numbers drawn are the numbers given."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modgap.errors import ModgapError
+from modgap.figures.edits import RUNS, ChangeMap, FirstTokens, LensGrid, before_after
+
+
+def _answer(**top: float) -> SimpleNamespace:
+    return SimpleNamespace(top=tuple((t, float(np.log(p))) for t, p in top.items()))
+
+
+def test_first_tokens_hold_the_likeliest_of_all_three_runs() -> None:
+    found = FirstTokens.of(
+        SimpleNamespace(
+            text=_answer(Paris=0.9, Rome=0.05), before=_answer(Oslo=0.6, Paris=0.2),
+            after=_answer(Paris=0.5),
+        ),
+        count=2,
+    )  # fmt: skip
+    assert found.tokens == ("Paris", "Oslo")
+    assert found.values[0] == pytest.approx([0.9, 0.2, 0.5])
+    assert np.isnan(found.values[1][[0, 2]]).all()
+    bars = found.figure().data
+    assert [b.name for b in bars] == list(RUNS)
+    assert bars[1].y.tolist() == pytest.approx([0.2, 0.6])
+    assert found.table().columns.tolist() == ["token", *RUNS]
+    with pytest.raises(ModgapError):
+        FirstTokens(("a",), np.zeros((2, 3)))
+
+
+def test_curves_before_and_after() -> None:
+    table = pd.DataFrame(
+        {"layer": [0, 1], "aps_cos_before": [0.1, 0.2], "aps_cos_after": [0.3, np.nan]}
+    )
+    curves = before_after(table)
+    assert [c.name for c in curves.curves] == ["before", "after"]
+    assert curves.figure(current=1).data[0].y.tolist() == [0.1, 0.2]
+
+
+def test_a_map_of_changes_diverges_at_zero() -> None:
+    map_ = ChangeMap(("<b>", "x"), (0, 2, 4), np.array([[0.5, -2.0, 0], [0, 0, 1]]), "rows")
+    fig = map_.figure(current=(1, 2), dark=True)
+    heat = fig.data[0]
+    assert (heat.zmin, heat.zmax) == (-2.0, 2.0)
+    assert np.array_equal(np.array(heat.z), map_.values)
+    assert list(fig.layout.yaxis.ticktext) == ["&lt;b&gt;", "x"]
+    assert map_.table()["layer 2"].tolist() == [-2.0, 0.0]
+    with pytest.raises(ModgapError):
+        ChangeMap(("a",), (0,), np.zeros((2, 1)), "rows")
+    assert ChangeMap(("a",), (0,), np.zeros((1, 1)), "rows").figure().data[0].zmax > 0
+
+
+def test_maps_of_patching_and_sweeps() -> None:
+    patched = SimpleNamespace(
+        pieces=("a", "b"), layers=(0, 1, 2), change=np.arange(6.0).reshape(3, 2)
+    )
+    assert ChangeMap.of_patching(patched).values.tolist() == [[0, 2, 4], [1, 3, 5]]
+    table = pd.DataFrame(
+        {"rule": ["angle"] * 2, "tokens": ["all"] * 2, "strength": [0.5, 0.5], "layer": [0, 1],
+         "change": [1.0, 2.0]}
+    )  # fmt: skip
+    map_ = ChangeMap.of_sweep(SimpleNamespace(table=table))
+    assert map_.rows == ("angle, all, 0.5",)
+    assert map_.values.tolist() == [[1.0, 2.0]]
+
+
+def test_the_lens_rings_the_right_word() -> None:
+    tokens = np.array([["a", "<s>"], ["b", " c"]], dtype=object)
+    wanted = np.array([[False, True], [False, False]])
+    grid = LensGrid(tokens, np.full((2, 2), 0.5), ("0.0", "0.1"), "time", wanted)
+    heat, ring = grid.figure().data
+    assert heat.text.tolist() == [["a", "&lt;s&gt;"], ["b", "c"]]
+    assert (list(ring.x), list(ring.y)) == ([1], [0])
+    with pytest.raises(ModgapError):
+        LensGrid(tokens, np.zeros((2, 3)), ("a", "b"), "time")
