@@ -56,8 +56,8 @@ def said(made: Any) -> None:
         st.caption(
             f"Log-probability of “{widgets.plain(made.target)}”: "
             f"**{widgets.number(made.plain, 2)}** from the speech, "
-            f"**{widgets.number(made.text, 2)}** from the text (nats). Blue and red: what an edit "
-            "adds or takes."
+            f"**{widgets.number(made.text, 2)}** from the text (nats). Warm colours: an edit makes "
+            "it likelier, cold ones: less likely."
         )
 
 

@@ -23,11 +23,12 @@ RULES = {
     "mean": "Mean shift",
     "random": "Random direction",
 }
+SAME = -1  # pairs come from the layer that is edited
 TOKENS = ("bottom-3", "all", "top-3", "random-3", "chosen")
 NAMES = {"bottom-3": "bottom 3", "top-3": "top 3", "random-3": "random 3"}
 DEFAULTS = {
     "iv_rule": "angle", "iv_tokens": "bottom-3", "iv_layer": 0, "iv_strength": 1.0,
-    "iv_path": "argmax", "iv_measure": "cosine", "iv_source": None,
+    "iv_path": "argmax", "iv_measure": "cosine", "iv_source": SAME,
 }  # fmt: skip
 
 
@@ -38,7 +39,8 @@ def restore(n_layers: int) -> None:
     if opened is not None:
         values |= {
             "iv_rule": opened.rule, "iv_layer": opened.layers[0], "iv_strength": opened.strength,
-            "iv_path": opened.path, "iv_measure": opened.measure, "iv_source": opened.path_layer,
+            "iv_path": opened.path, "iv_measure": opened.measure,
+            "iv_source": SAME if opened.path_layer is None else opened.path_layer,
             "iv_tokens": "chosen" if opened.tokens == "given" else opened.tokens,
         }  # fmt: skip
         S["iv_pairs"] = {j: i for i, j in opened.pairs}
@@ -48,8 +50,8 @@ def restore(n_layers: int) -> None:
     S["iv_layer"] = min(S["iv_layer"], n_layers - 1)
     if S["iv_tokens"] not in TOKENS:
         S["iv_tokens"] = DEFAULTS["iv_tokens"]
-    if S["iv_source"] is not None and S["iv_source"] > n_layers:
-        S["iv_source"] = None
+    if S["iv_source"] > n_layers:
+        S["iv_source"] = SAME
 
 
 def controls(n_layers: int) -> None:
@@ -70,8 +72,8 @@ def controls(n_layers: int) -> None:
         )  # fmt: skip
         st.slider("Strength", 0.0, 1.0, step=0.05, key="iv_strength", width=230, **keep)
         st.selectbox(
-            "Pairs from layer", [None, *range(n_layers + 1)], key="iv_source", width=170,
-            format_func=lambda k: "the same layer" if k is None else str(k), **keep,
+            "Pairs from layer", [SAME, *range(n_layers + 1)], key="iv_source", width=170,
+            format_func=lambda k: "the same layer" if k == SAME else str(k), **keep,
         )  # fmt: skip
         st.segmented_control(
             "Path", link.PATHS, key="iv_path", required=True,
@@ -93,7 +95,7 @@ def intervention(pairs: dict[int, int] | None = None) -> Intervention:
         pairs=tuple((i, j) for j, i in given.items()) if chosen else (),
         path=S["iv_path"],
         measure=S["iv_measure"],
-        path_layer=S["iv_source"],
+        path_layer=None if S["iv_source"] == SAME else S["iv_source"],
         strength=S["iv_strength"],
     )
 
@@ -110,7 +112,7 @@ def toggle(analysis: Analysis, j: int, i: int | None, marked: dict[int, int]) ->
 
 def path_position(analysis: Analysis, j: int) -> int:
     """The speech token that the chosen path gives a text token."""
-    layer = S["iv_layer"] if S["iv_source"] is None else S["iv_source"]
+    layer = S["iv_layer"] if S["iv_source"] == SAME else S["iv_source"]
     k = [int(n) for n in analysis.layer_ids].index(layer)
     a, cosine = analysis.alignment, S["iv_measure"] == "cosine"
     if S["iv_path"] == "dtw":

@@ -167,10 +167,15 @@ def test_the_last_layers_edit_is_refused_and_given_pairs_are_checked(prefill: Pr
 
 @pytest.fixture
 def clean(tiny_model: Any) -> Iterator[None]:
+    def hooks() -> list[tuple[int, ...]]:
+        return [
+            (*module._forward_hooks, *module._forward_pre_hooks)
+            for module in tiny_model.hf.modules()
+        ]
+
+    before = hooks()  # transformers has hooks of its own
     yield
-    for module in tiny_model.hf.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
+    assert hooks() == before
 
 
 @pytest.mark.usefixtures("clean")

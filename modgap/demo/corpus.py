@@ -198,7 +198,7 @@ def questions() -> tuple[Question, ...]:
     out: list[Question] = []
     digit_types = {t.name for t in DIGIT_TYPES}
     choice_types = {t.name for t in FACT_TYPES if t.choice}
-    counter = 0
+    counter = held = 0
     for f in facts():
         count = len(TYPE_BY_NAME[f.type].phrasings)
         if f.type in digit_types:
@@ -207,10 +207,13 @@ def questions() -> tuple[Question, ...]:
         out += [open_question(f, p) for p in range(count)]
         if f.type in choice_types:
             for p in range(count):
-                out.append(choice_question(f, p, counter % 4))
-                out.append(letter_question(f, p, counter % 4))
+                # The held-out phrasings count by themselves: they must meet all four letters, too.
+                letter = (held if p == count - 1 else counter) % 4
+                out.append(choice_question(f, p, letter))
+                out.append(letter_question(f, p, letter))
                 counter += 1
-            counter += 3  # the held-out phrasing must meet all four letters, too
+            held += 1
+            counter += 3
     return tuple(out)
 
 
