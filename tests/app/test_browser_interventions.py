@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,7 +43,7 @@ def test_a_rule_a_strength_and_a_word_change_the_answer(visit: Callable) -> None
     page.get_by_role("radio", name="Patch").click()
     v.settle()
     whole = after(page)
-    slider = page.locator(".st-key-iv_strength [role=slider]")
+    slider = page.locator(".st-key-iv_strength").get_by_role("slider")
     for _ in range(20):
         slider.press("ArrowLeft")
     v.settle()
@@ -131,21 +129,22 @@ def test_narrow_windows(visit: Callable) -> None:
 
 
 def test_how_long_a_toggle_takes(visit: Callable) -> None:
-    """Reported, not judged: the time from a click to the answer that it asked for."""
+    """Reported, not judged: from a key that moves the strength to the answer that it asked for."""
     v = visit()
     page = v.open("/interventions", example="capital-France-open")
     page.locator(READY).wait_for()
     v.settle()
+    slider = page.locator(".st-key-iv_strength").get_by_role("slider")
     seconds = []
-    for n in range(12):
-        box = page.locator(".st-key-iv_strength [role=slider]")
-        edit = page.url
-        began = time.perf_counter()
-        box.press("ArrowLeft")
-        page.wait_for_function("u => location.href !== u", arg=edit)
+    for _ in range(12):
+        edit, began = page.url, time.perf_counter()
+        slider.press("ArrowLeft")
+        # The address is written by the run that has the answer, when it has it.
+        page.wait_for_url(lambda url, edit=edit: url != edit)
         seconds.append(time.perf_counter() - began)
         v.settle()
-        assert n < 12
-    median = statistics.median(seconds)
-    print(json.dumps({"toggle_median_s": median, "toggle_p95_s": sorted(seconds)[-1]}))
-    assert Path  # the figures are in the output
+        assert after(page).strip()
+    print(
+        f"toggle to answer: median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s"
+    )
+    v.check()
