@@ -34,17 +34,20 @@ https://creativecommons.org/licenses/by-sa/4.0/
 #: Facts whose held-out questions become examples: (question id, voice, rate, condition, title).
 SYNTHETIC: tuple[tuple[str, str, int, str, str, str], ...] = (
     ("capital-France/open", "en-us+m4", 165, "clean", "A capital, clean",
-     "An easy clip: an unseen voice, no noise; compare the two answers and the alignment."),
+     "An unseen voice, no noise: typed it is answered right, said it is not. On the Interventions "
+     "page, angle projection of all tokens repairs the answer."),
     ("opposite-hot/open", "en+f2", 165, "clean", "An opposite, another voice",
      "The same model on a higher, British voice that it never heard in training."),
     ("colour-banana/open", "en-us+f3", 165, "noisy", "A colour, in noise",
      "Pink noise at 10 dB: watch where the alignment blurs."),
     ("month_after-March/open", "en-gb-x-rp+m5", FAST_RATE, "fast", "A month, spoken fast",
-     "250 words a minute, faster than any training clip: fewer speech positions a word."),
+     "250 words a minute, faster than any training clip. Angle projection of "
+     "the bottom 3, the source's own setting, repairs the spoken answer."),
     ("add-three-four/open", "en-us+adam", 165, "reverberant", "A sum, in a room",
      "Reverberation smears each word over the next ones."),
     ("capital-Italy/choice", "en-us+m4", 200, "clean", "A spoken multiple choice",
-     "Long clip, four options; only one of them matters for the answer."),
+     "Long clip, four options. The spoken answer is right; "
+     "angle projection of all tokens breaks it."),
 )  # fmt: skip
 
 #: Real digits: (digit, speaker, take, held-out task).

@@ -146,3 +146,30 @@ def test_two_processes_resolve_at_once(tmp_path):
     assert out[0] == out[1]
     assert [p.name for p in tmp_path.iterdir()] == [Path(out[0]).name]
     assert (Path(out[0]) / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "before", "after"),
+    [
+        ("month_after-March-open", "bottom-3", False, True),
+        ("capital-France-open", "all", False, True),
+        ("capital-Italy-choice", "all", True, False),
+    ],
+)
+def test_an_intervention_repairs_or_breaks_the_examples_that_say_so(
+    name: str, tokens: str, before: bool, after: bool
+):
+    import modgap
+    from modgap.answers import verdict
+    from modgap.ui.examples import example
+
+    e = example(name)
+    it = modgap.Intervention(rule="angle", tokens=tokens)
+    found = modgap.compare(
+        modgap.load_model("demo"), modgap.load_clip(e.path), e.transcript, it,
+        instruction=e.instruction,
+    )  # fmt: skip
+    right = [
+        verdict(a.text, e.reference) == "right" for a in (found.text, found.before, found.after)
+    ]
+    assert right == [True, before, after]
