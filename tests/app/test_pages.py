@@ -349,3 +349,10 @@ def test_the_link_to_copy_is_the_address(open_app: Open) -> None:
     at = finish(press(open_app(), "Analyse"))
     code = at.code[0].value
     assert parse_qs(code.split("?", 1)[1]) == address(at)
+
+
+def test_pages_are_not_parsed_for_magic() -> None:
+    """`ast.parse` beside a thread that imports can fail in Python 3.11; nothing here needs it."""
+    from streamlit import config
+
+    assert config.get_option("runner.magicEnabled") is False
