@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from modgap.audio import load_clip
-from modgap.compare import compare_variants
+from modgap.comparison import compare_variants
 from modgap.interventions import Intervention
 from modgap.models import load_model
 from modgap.models.decoding import decode_rows

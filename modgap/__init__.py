@@ -15,7 +15,7 @@ from ._lazy import attach
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
     from .audio import Clip, load_clip
-    from .compare import Comparison, compare, compare_variants
+    from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .interventions import Intervention
     from .lens import logit_lens
@@ -62,7 +62,7 @@ __getattr__, __dir__ = attach(
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "audio": ("Clip", "load_clip"),
-        "compare": ("Comparison", "compare", "compare_variants"),
+        "comparison": ("Comparison", "compare", "compare_variants"),
         "errors": (
             "AudioError",
             "Cancelled",

@@ -92,7 +92,7 @@ def intervene(
         stack = (Intervention.from_dict(values),)
     lm, words, sound = _ready(clip, transcript, model, dtype, device)
     from .cli_render import print_table, progress_bar
-    from .compare import compare
+    from .comparison import compare
 
     with progress_bar("answering") as report:
         found = compare(

@@ -11,7 +11,7 @@ from modgap.ui import edits, link, state, widgets
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
-    from modgap.compare import Comparison
+    from modgap.comparison import Comparison
     from modgap.interventions import Intervention
 
 S = st.session_state

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.compare import compare
+from modgap.comparison import compare
 from modgap.interventions import Intervention
 from tests.test_cli import TEXT, place, refused, run  # noqa: F401
 from tests.tiny import make_clip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from modgap.compare import compare, compare_variants, kl_divergence
+from modgap.comparison import compare, compare_variants, kl_divergence
 from modgap.edits import apply_edit
 from modgap.errors import Cancelled, SettingsError
 from modgap.interventions import Intervention
@@ -240,3 +240,17 @@ def test_a_repeated_cache_grows_apart_from_what_it_was_made_of(prefill: Prefill)
     cache.update(torch.ones(3, size[1], 1, size[3]), torch.ones(3, size[1], 1, size[3]), 0)
     assert prefill.kept[0][0].shape == size
     assert cache.layers[0].keys.shape[:3] == (3, size[1], size[2] + 1)
+
+
+def test_public_names_are_not_hidden_by_modules() -> None:
+    """A module that bears a function's name takes its place once it is imported."""
+    import importlib
+    import pkgutil
+    from types import ModuleType
+
+    import modgap
+
+    for found in pkgutil.iter_modules(modgap.__path__):
+        if found.name in modgap.__all__:
+            importlib.import_module(f"modgap.{found.name}")
+    assert not [n for n in modgap.__all__ if isinstance(getattr(modgap, n), ModuleType)]

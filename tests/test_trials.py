@@ -88,7 +88,7 @@ def test_the_embedded_familys_questions_are_held_out() -> None:
 
 
 def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) -> None:
-    from modgap.compare import compare
+    from modgap.comparison import compare
 
     items = manifest_items(folder / "m.csv")
     variants = {"patch, all": CONTROLS["patch, all"], **RULES_OF_THE_SOURCE}

@@ -130,7 +130,7 @@ def _work(wanted: EditRequest, progress: Progress) -> str:
 
 def _made(wanted: EditRequest, progress: Progress) -> Any:
     from modgap import sweeps
-    from modgap.compare import compare_variants
+    from modgap.comparison import compare_variants
     from modgap.lens import logit_lens
     from modgap.prefill import Prefill
     from modgap.settings import AnalysisSettings
