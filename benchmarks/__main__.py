@@ -27,6 +27,7 @@ PARTS = {
         "--words",
         "8",
     ],
+    "Interventions": ["benchmarks.interventions"],
     "A cached analysis on screen": ["benchmarks.page"],
 }
 START, END = "<!-- measured: start -->", "<!-- measured: end -->"
