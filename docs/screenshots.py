@@ -42,12 +42,12 @@ def main() -> None:
             page.goto(f"{url}/?example={example}")
             page.wait_for_url("**run=*", timeout=180_000)
             query = page.url.partition("?")[2]
-            for name in ("clip", "layers", "alignment"):
+            for name in ("clip", "layers", "alignment", "interventions"):
                 if scheme == "dark" and name != "alignment":
                     continue
                 path = "" if name == "clip" else name
                 page.goto(f"{url}/{path}?{query}")
-                if name == "alignment":
+                if name in ("alignment", "interventions"):
                     page.wait_for_selector(READY, timeout=60_000)
                 settle(page)
                 stem = name if scheme == "light" else f"{name}-dark"
