@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from .errors import SettingsError
+from .settings import integer
 
 __all__ = ["MEASURES", "PATHS", "RULES", "Intervention", "Stack", "parse_stack"]
 
@@ -260,10 +260,4 @@ def _pair(pair: Any) -> Pair:
 
 
 def _whole(name: str, value: Any, high: int = 1_000_000) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
-    if isinstance(value, bool) or not 0 <= number <= high:
-        raise SettingsError(f"{name} takes whole numbers from 0 to {high}, not {value!r}.")
-    return number
+    return integer(name, value, 0, high)

@@ -72,9 +72,9 @@ class AnalysisSettings:
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}.")
         object.__setattr__(self, "layers", _layers(self.layers))
-        tokens = _integer("max_new_tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
+        tokens = integer("max_new_tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
         object.__setattr__(self, "max_new_tokens", tokens)
-        object.__setattr__(self, "seed", _integer("seed", self.seed, 0, 2**63 - 1))
+        object.__setattr__(self, "seed", integer("seed", self.seed, 0, 2**63 - 1))
         try:
             temperature = float(self.temperature)
         except (TypeError, ValueError):
@@ -174,7 +174,7 @@ def _layers(layers: Iterable[int] | None) -> tuple[int, ...] | None:
     if layers is None:
         return None
     try:
-        found = sorted({_integer("layers", value, 0, 10_000) for value in layers})
+        found = sorted({integer("layers", value, 0, 10_000) for value in layers})
     except TypeError:
         raise SettingsError(f"layers is a list of layer numbers, not {layers!r}.") from None
     if not found:
@@ -182,7 +182,8 @@ def _layers(layers: Iterable[int] | None) -> tuple[int, ...] | None:
     return tuple(found)
 
 
-def _integer(name: str, value: Any, low: int, high: int) -> int:
+def integer(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as an int in low..high, or raise `SettingsError`."""
     try:
         number = operator.index(value)
     except TypeError:
