@@ -225,7 +225,9 @@ def accuracies(run: Run, where: Where | None = None) -> pd.DataFrame:
     )  # fmt: skip
     lost = run.sql(
         "SELECT f.model, f.input, count(DISTINCT f.question) AS failed FROM failures AS f "
-        f"JOIN q USING (question) WHERE {condition} GROUP BY ALL", parameters,
+        f"JOIN q USING (question) WHERE {condition} AND NOT EXISTS (SELECT 1 FROM answers AS a "
+        "WHERE a.model = f.model AND a.question = f.question AND a.input = f.input) "
+        "GROUP BY ALL", parameters,
     )  # fmt: skip
     failed = {(r.model, r.input): int(r.failed) for r in lost.itertuples()}
     rows: list[dict[str, Any]] = []

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modgap.benchmark.tables import ANSWERS, FAILURES, INPUTS, KEYS, LAYERS, QUESTIONS, TABLES
+from modgap.benchmark.tables import INPUTS, KEYS, QUESTIONS, TABLES
 from modgap.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Where = Mapping[str, Sequence[str]]
 MEASURES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 MOST_VALUES = 200  # a group of more values is no facet
 MEMORY = "400MB"
+MARK = "answers"  # a part counts once its file in this folder is there
 ITEM = "item"
 
 
@@ -86,11 +87,13 @@ class Run:
         except (OSError, ValueError) as problem:
             raise StoreError(f"The file run.json of {folder} is damaged: {problem}.") from problem
         self._lock = threading.Lock()
-        self._parts = {name: self._files(name) for name in TABLES}
+        whole = self._files(MARK)
+        names = {p.name for p in whole}
+        self._parts = {t: [p for p in self._files(t) if p.name in names] for t in TABLES}
         self._db = self._connect()
         self._columns: dict[str, str] = {"dataset": "dataset", "subset": "subset"}
         self._view("questions", QUESTIONS, [self.path / "questions.parquet"], ("question",))
-        for name, schema in (("answers", ANSWERS), ("layers", LAYERS), ("failures", FAILURES)):
+        for name, schema in TABLES.items():
             self._view(name, schema, self._parts[name], KEYS[name])
         self._index()
         self._wide()
@@ -301,7 +304,8 @@ class Run:
         self._do(
             "CREATE TABLE q AS SELECT (row_number() OVER () - 1)::INTEGER AS q, question, "
             f"{facets}(dense_rank() OVER (ORDER BY {item}))::INTEGER AS item, "
-            "seconds::FLOAT AS seconds FROM questions_once"
+            "coalesce(questions_once.seconds, c.seconds)::FLOAT AS seconds FROM questions_once "
+            "LEFT JOIN clips_once AS c USING (question)"
         )
         self.questions = int(self._fetch("SELECT count(*) AS n FROM q")["n"][0])
 
