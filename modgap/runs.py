@@ -59,14 +59,14 @@ def find_question(run: Run, name: str) -> Question:
     ModgapError
         The data set cannot be read.
     """
-    from modgap.benchmark.datasets import read_questions
+    from modgap.benchmark.datasets import iter_questions
 
     data = run.protocol.get("data")
     source = data.get("name") if isinstance(data, dict) else data
     if not isinstance(source, str) or not source:
         raise StoreError(f"The run {run.name} does not say where its questions came from.")
     limit = data.get("limit") if isinstance(data, dict) else None
-    for question in read_questions(source, limit):
+    for question in iter_questions(source, limit):
         if question.id == name:
             return question
     raise StoreError(

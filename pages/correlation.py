@@ -10,6 +10,8 @@ import streamlit as st
 from modgap.ui import runs, widgets
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from modgap.benchmark.run_data import Run
 
 S = st.session_state
@@ -22,7 +24,7 @@ SCALES = {"relative": "relative to A_b", "points": "in points"}
 NO_SPLIT = "none"
 
 
-def controls(run: Run) -> dict[str, Any]:
+def controls(run: Run, row: DeltaGenerator) -> dict[str, Any]:
     """Measure, layer, scale, split, filters."""
     opened = S.get("link", {})
     keep: Any = {"persist_state": "session"}
@@ -40,13 +42,13 @@ def controls(run: Run) -> dict[str, Any]:
     splits = [NO_SPLIT, *runs.facets(run)]
     if S["co_split"] not in splits:
         S["co_split"] = NO_SPLIT
-    with st.container(horizontal=True, vertical_alignment="bottom", key="co_controls"):
-        st.segmented_control(
+    with row:
+        st.selectbox(
             "Similarity", list(NAMES), key="co_measure", format_func=NAMES.__getitem__,
-            required=True, **keep,
+            width=160, **keep,
         )  # fmt: skip
         st.selectbox(
-            "Layer", layers, key="co_layer", width=170,
+            "Layer", layers, key="co_layer", width=165,
             format_func=lambda k: "mean over layers" if k == MEAN else str(k), **keep,
         )  # fmt: skip
         if "base" in run.inputs:
@@ -292,10 +294,11 @@ def page() -> None:
         "checkpoints of one training is a trend along that training, not a law: look at the "
         "influence of each point.",
     )
-    run = runs.choose("compare")
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="co_controls")
+    run = runs.choose("compare", row)
     if run is None:
         return
-    chosen = controls(run)
+    chosen = controls(run, row)
     S["view"] = runs.link_of(run, chosen["where"]) | {
         "similarity": chosen["measure"] if chosen["measure"] != "aps_cos" else None,
         "layer": chosen["layer"],

@@ -10,6 +10,7 @@ from modgap.ui import runs, state, widgets
 
 if TYPE_CHECKING:
     import pandas as pd
+    from streamlit.delta_generator import DeltaGenerator
 
     from modgap.benchmark.run_data import Run
 
@@ -28,7 +29,7 @@ SORT_NAMES = {
 }  # fmt: skip
 
 
-def controls(run: Run) -> tuple[list[str], str | None, dict[str, list[str]]]:
+def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict[str, list[str]]]:
     """Which checkpoints, by which group, of which questions."""
     opened = S.get("link", {})
     if S.get("gap_models_of") != run.name:
@@ -37,10 +38,10 @@ def controls(run: Run) -> tuple[list[str], str | None, dict[str, list[str]]]:
         S["gap_models"] = (wanted if first else []) or runs.finals(run)[:MOST_MODELS]
         S["gap_by"] = opened.get("by") if first and opened.get("by") in run.facets else NO_GROUP
         S["gap_models_of"] = run.name
-    with st.container(horizontal=True, vertical_alignment="bottom", key="gap_controls"):
+    with row:
         st.multiselect(
             "Checkpoints", list(run.models), key="gap_models", max_selections=MOST_MODELS,
-            placeholder="Choose checkpoints", persist_state="session", width=460,
+            placeholder="Choose checkpoints", persist_state="session", width=420,
         )  # fmt: skip
         known = [NO_GROUP, *runs.facets(run)]
         if S["gap_by"] not in known:
@@ -187,8 +188,11 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
         row = rows.iloc[chosen]
         mark = (run.name, model, row["question"])
         if S.get("clips_opened", (None,))[0] != mark:
-            S["clips_opened"] = (mark, runs.open_clip(run, str(row["question"]), model))
-            st.rerun()
+            there = runs.open_clip(run, str(row["question"]), model)
+            S["clips_opened"], S["clips_submit"] = (mark, there), there
+            st.rerun()  # the sidebar takes the checkpoint over before its clip is analysed
+        if S.pop("clips_submit", False):
+            state.submit()
         details(row, model, S["clips_opened"][1])
     widgets.downloads(
         [
@@ -243,10 +247,10 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
     }
     event: Any = st.dataframe(
         shown, key="clips_table", hide_index=True, column_config=config, on_select="rerun",
-        selection_mode="single-row", height=widgets.table_height(len(shown), 390),
+        selection_mode="single-cell", height=widgets.table_height(len(shown), 390),
     )  # fmt: skip
-    chosen = event["selection"]["rows"]
-    return int(chosen[0]) if chosen and chosen[0] < len(rows) else None
+    cells = event["selection"]["cells"]
+    return int(cells[0][0]) if cells and cells[0][0] < len(rows) else None
 
 
 def details(row: pd.Series, model: str, opened: bool) -> None:
@@ -267,8 +271,6 @@ def details(row: pd.Series, model: str, opened: bool) -> None:
             for name, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment"),
                                ("Interventions", "interventions")):  # fmt: skip
                 if st.button(f"Open on {name}", key=f"goto_{page}", disabled=not opened):
-                    if not S.get("run"):
-                        state.submit()
                     st.switch_page(f"../../pages/{page}.py")
 
 
@@ -288,10 +290,11 @@ def page() -> None:
         "model gets a word wrong), *wrong form* (no answer is found in its response), *not used* "
         "(heard, and yet answered wrongly).",
     )
-    run = runs.choose("look at")
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="gap_controls")
+    run = runs.choose("look at", row)
     if run is None:
         return
-    models, by, where = controls(run)
+    models, by, where = controls(run, row)
     view = runs.link_of(run, where)
     view |= {"checkpoints": tuple(models) if models != runs.finals(run)[:MOST_MODELS] else ()}
     S["view"] = view | {"by": by}

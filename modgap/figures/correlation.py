@@ -70,7 +70,9 @@ class GapScatter:
             colour = p.series[n % len(p.series)]
             if group in lines:
                 self._line(fig, lines[group], mine, colour, DASHES[n % len(DASHES)], group)
-            fig.add_trace(self._marks(mine, group, colour, MARKERS[n % len(MARKERS)]))
+            made = next((f for f in self.fits if f.group == group), None)
+            name = plain(group) + (f": {r2_text(made)}" if made is not None else "")
+            fig.add_trace(self._marks(mine, name, group, colour, MARKERS[n % len(MARKERS)]))
         if chosen is not None and chosen in self.points.index:
             at = self.points.loc[chosen]
             ring = go.Scatter(
@@ -82,11 +84,19 @@ class GapScatter:
             fig.add_trace(ring)
         where = "mean over layers" if self.layer is None else f"layer {self.layer}"
         fig.update_xaxes(title_text=f"{m.label}, {where}")
-        fig.update_yaxes(title_text=GAP_TITLES[str(self.points["quantity"].iloc[0])])
+        # Bands of few points reach far: the points and their intervals choose what is seen.
+        low, high = 100 * self.points["gap_low"].min(), 100 * self.points["gap_high"].max()
+        margin = 0.08 * max(high - low, 1.0)
+        fig.update_yaxes(
+            title_text=GAP_TITLES[str(self.points["quantity"].iloc[0])],
+            range=[low - margin, high + margin],
+        )
         fig.update_layout(hovermode="closest", hoverdistance=30)
         return fig
 
-    def _marks(self, mine: pd.DataFrame, group: str, colour: str, symbol: str) -> go.Scatter:
+    def _marks(
+        self, mine: pd.DataFrame, name: str, group: str, colour: str, symbol: str
+    ) -> go.Scatter:
         digits = measure(self.measure).digits
         value, low, high = (100 * mine[c].to_numpy(dtype=float)
                             for c in ("gap", "gap_low", "gap_high"))  # fmt: skip
@@ -102,7 +112,7 @@ class GapScatter:
             x=mine["x"].to_numpy(dtype=float),
             y=value,
             mode="markers",
-            name=plain(group),
+            name=name,
             legendgroup=group,
             marker={"color": colour, "symbol": symbol, "size": 11},
             error_y={"type": "data", "symmetric": False, "array": high - value,
@@ -120,7 +130,7 @@ class GapScatter:
         margin = 0.04 * (hi - lo)
         x = np.linspace(lo - margin, hi + margin, 41)
         mean, low, high = made.band(x)
-        name = f"{'all points' if group is None else plain(group)}: {r2_text(made)}"
+        name = f"all points: {r2_text(made)}"
         shared: dict[str, Any] = {"hoverinfo": "skip", "legendgroup": group or "all"}
         if group is not None:
             band = go.Scatter(
@@ -130,7 +140,7 @@ class GapScatter:
             )  # fmt: skip
             fig.add_trace(band)
         line = go.Scatter(
-            x=x, y=100 * mean, mode="lines", name=name,
+            x=x, y=100 * mean, mode="lines", name=name, showlegend=group is None,
             line={"color": colour, "width": 2 if group else 1.3, "dash": dash}, **shared,
         )  # fmt: skip
         fig.add_trace(line)

@@ -182,7 +182,7 @@ class Decomposition:
         )
         fig.update_xaxes(title_text=title)
         fig.add_vline(x=0, line={"color": p.axis, "width": 1})
-        fig.update_layout(barmode="relative", bargap=0.3)
+        fig.update_layout(barmode="relative", bargap=0.3, legend_traceorder="normal")
         return fig
 
 
@@ -225,7 +225,7 @@ class ReasonShares:
         fig = base.figure(bars, dark=dark, height=height or _ROW * len(rows) + 110)
         _row_axis(fig, rows)
         fig.update_xaxes(title_text="share of the questions lost by speech (%)", range=[0, 101])
-        fig.update_layout(barmode="stack", bargap=0.3)
+        fig.update_layout(barmode="stack", bargap=0.3, legend_traceorder="normal")
         return fig
 
 

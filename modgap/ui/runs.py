@@ -16,6 +16,8 @@ from modgap.ui.options import model_options
 from modgap.ui.shelf import Shelf
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from modgap.benchmark.run_data import Run
 
 S = st.session_state
@@ -74,8 +76,8 @@ def ask(run: Run, name: str, call: Callable[..., Any], *args: Any, **kwargs: Any
     return found
 
 
-def choose(purpose: str) -> Run | None:
-    """The run that is looked at, or None after a word on why there is none."""
+def choose(purpose: str, row: DeltaGenerator) -> Run | None:
+    """The run that is looked at, chosen in `row`, or None after a word on why there is none."""
     from modgap.runs import known_runs
 
     known = known_runs()
@@ -88,21 +90,22 @@ def choose(purpose: str) -> Run | None:
         S["gap_run"] = named
     if S.get("gap_run") not in folders:
         S.pop("gap_run", None)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="run_row"):
+    with row:
         if folders:
             st.selectbox(
-                "Run", list(folders), key="gap_run", width=260, persist_state="session",
+                "Run", list(folders), key="gap_run", width=200, persist_state="session",
                 help="Answers and similarities of models on a data set, as `modgap eval` "
                 "writes them.",
             )  # fmt: skip
         if may_open_paths():
-            with st.popover("Open a run by its path"):
+            with st.popover("By path"):
                 st.text_input(
-                    "Folder", key="run_path", placeholder="/data/runs/mine", max_chars=1000
-                )
+                    "Folder of a run", key="run_path", placeholder="/data/runs/mine",
+                    max_chars=1000,
+                )  # fmt: skip
                 st.button("Open", on_click=_open_path, key="run_open")
-        if S.get("run_problem"):
-            widgets.error(S.pop("run_problem"))
+    if S.get("run_problem"):
+        widgets.error(S.pop("run_problem"))
     if not folders:
         st.info(
             f"**No run to {purpose} yet.** Make one with `modgap eval --data demo --model "
