@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_interventions
+from . import __version__, cli_gap, cli_interventions
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
 from .errors import SettingsError
@@ -31,6 +31,7 @@ app = typer.Typer(
 cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, or empty it.")
 app.add_typer(cache_app, name="cache")
 cli_interventions.register(app)
+cli_gap.register(app)
 
 
 class _Demo(TyperGroup):
@@ -198,6 +199,10 @@ def explorer(
         list[str] | None,
         typer.Option(help="Also offer this model: a hub id or a folder. Can be given again."),
     ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also offer this run, a folder. Can be given again."),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
     ] = None,
@@ -216,7 +221,9 @@ def explorer(
     """Start the explorer, for the browser."""
     from .cli_app import has_screen, is_loopback, plan, serve
 
-    server = plan(model or (), port=port, address=address, allow_hosts=allow_host or ())
+    server = plan(
+        model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or ()
+    )
     if not is_loopback(address):
         say(
             "warning: everyone who reaches this address can use the explorer and its models; it "

@@ -10,9 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modgap.benchmark.tables import ANSWERS, FAILURES, LAYERS, QUESTIONS, TABLES
-
-SCHEMAS = {"answers": ANSWERS, "layers": LAYERS, "failures": FAILURES}
+from modgap.benchmark.tables import QUESTIONS, TABLES
 
 
 def full(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -33,7 +31,7 @@ def write_run(
     for name in TABLES:
         (folder / name).mkdir(exist_ok=True)
         for n, rows in enumerate(parts.get(name, ())):
-            table = full(rows, SCHEMAS[name])
+            table = full(rows, TABLES[name])
             pq.write_table(table, folder / name / f"part-{n:05d}.parquet")
     return folder
 

@@ -12,7 +12,7 @@ import pytest
 from modgap.benchmark.run_data import open_run, signature_of
 from modgap.benchmark.tables import QUESTIONS
 from modgap.errors import StoreError
-from modgap.gap import gap_table
+from modgap.gap import accuracies, gap_table
 from modgap.gap_points import layer_means
 from tests.gap.made import answer, full, question, write_run
 
@@ -113,3 +113,29 @@ def test_the_signature_follows_the_files(tmp_path: Path) -> None:
     assert signature_of(folder) == before
     (folder / "run.json").write_text(json.dumps({"more": 1}))
     assert signature_of(folder) != before
+
+
+def test_a_part_counts_once_its_answers_are_there(tmp_path: Path) -> None:
+    answers = [[answer("m", "a", "text", True)]]
+    layers = [[layer("m", "a", 0, 0.1)], [layer("m", "a", 1, 0.9)]]
+    folder = write_run(tmp_path / "r", [question("a")], {"answers": answers, "layers": layers})
+    assert open_run(folder).layers == (0,)
+
+
+def test_a_failure_that_was_mended_counts_no_more(tmp_path: Path) -> None:
+    lost = [{"model": "m", "question": q, "input": "text", "kind": "k", "reason": "r"}
+            for q in "ab"]  # fmt: skip
+    parts = {"answers": [[answer("m", "a", "text", True)]], "failures": [lost]}
+    made = accuracies(open_run(write_run(tmp_path / "r", [question("a"), question("b")], parts)))
+    assert made["failed"].tolist() == [1]
+
+
+def test_lengths_of_a_run_that_is_not_finished(tmp_path: Path) -> None:
+    parts = {"answers": [[answer("m", "a", "text", True)]],
+             "clips": [[{"question": "a", "seconds": 1.5, "audio": "0"}]]}  # fmt: skip
+    asked = [{**question("a"), "seconds": None}, {**question("b"), "seconds": None}]
+    found = open_run(write_run(tmp_path / "r", asked, parts)).sql(
+        "SELECT seconds FROM q ORDER BY question"
+    )
+    assert found["seconds"][0] == 1.5
+    assert found["seconds"].isna()[1]
