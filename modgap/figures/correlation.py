@@ -172,7 +172,8 @@ class LayerR2:
                 x=mine["layer"], y=mine["r2"], mode="lines+markers", name=plain(str(group)),
                 line={"color": colour, "width": 2, "dash": DASHES[n % len(DASHES)]},
                 marker={"symbol": MARKERS[n % len(MARKERS)], "size": 7},
-                customdata=np.column_stack([mine["layer"], mine["n"]]).astype(int),
+                # A list: of a typed array Streamlit passes on the wrong entries of a click.
+                customdata=[[int(k)] for k in mine["layer"]],
                 text=[f"slope {s:+.3g}, n = {k}"
                       for s, k in zip(mine["slope"], mine["n"], strict=True)],
                 hovertemplate="layer %{x}: R² %{y:.3f}, %{text}",

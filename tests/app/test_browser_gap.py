@@ -75,7 +75,8 @@ def test_a_row_opens_its_clip(visit: Callable) -> None:
     table = page.locator(".st-key-clips_table canvas").first
     table.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
-    table.click(position={"x": 90, "y": 35 * 1.5})
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 90, box["y"] + 35 * 1.5)
     page.locator(".st-key-clip_details audio").wait_for()
     v.settle()
     words = page.locator(".st-key-clip_details [data-testid=stText]").inner_text()
@@ -121,7 +122,7 @@ def test_points_and_layers_are_clicked(visit: Callable) -> None:
     page.mouse.move(*at)
     hover = page.locator(".hoverlayer .hovertext")
     hover.first.wait_for()
-    assert "demo:lora@2" in hover.first.inner_text()
+    assert "demo:lora@2" in hover.first.text_content()
     page.mouse.click(*at)
     page.locator(".st-key-co_checkpoint").wait_for()
     v.settle()
@@ -158,7 +159,7 @@ def test_a_run_opens_by_its_path_and_downloads(visit: Callable, run_folder: Path
     page.get_by_role("button", name="By path").click()
     box = page.get_by_label("Folder of a run")
     box.fill(str(run_folder.parent))
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.locator(".st-key-run_open button").click()
     page.get_by_text("it has no run.json").wait_for()
     v.settle()
     with page.expect_download() as download:

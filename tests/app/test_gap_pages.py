@@ -175,7 +175,7 @@ def test_clicks_open_a_checkpoint_and_a_layer(
     assert at.session_state["model"] == tiny_folder.name
     assert f"{tiny_folder.name}: gap" in texts(at)
     at.session_state["co_curve"] = {
-        "selection": {"points": [{"customdata": [1, 5]}], "point_indices": [0], "box": [],
+        "selection": {"points": [{"customdata": [1]}], "point_indices": [0], "box": [],
                       "lasso": []}
     }  # fmt: skip
     at.run()
