@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from .alignment import dtw_paths
 from .edits import Edit, SourcePath, apply_edit, plan_edit, source_path
@@ -275,7 +276,8 @@ def _plain(
     with _hooked(
         model, range(model.n_layers + 1), lambda _, h: states.append(h[0, first:].clone())
     ):
-        out = model.trunk(**inputs, use_cache=True)
+        # A cache that forgets nothing, whatever window the model's own would keep.
+        out = model.trunk(**inputs, use_cache=True, past_key_values=DynamicCache())
     logits = model.logits(out.last_hidden_state[0, -n_out:]).float()
     return tuple(states), logits, keys_values(out.past_key_values)
 

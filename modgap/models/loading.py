@@ -157,14 +157,9 @@ def load_model(
         )
     adapter = _adapter(model_type)
     with explained(str(name), folder), _quiet(folder is not None):
-        processor = getattr(transformers, adapter.processor_class).from_pretrained(where, **options)
-        hf, report = getattr(transformers, adapter.model_class).from_pretrained(
-            where,
-            dtype=dtype,
-            device_map=device_map,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
+        processor = adapter.load_processor(where, options)
+        hf, report = adapter.load_weights(
+            where, dtype=dtype, device_map=device_map, use_safetensors=True, **options
         )
         if device_map is None:
             hf.to(device)

@@ -18,6 +18,7 @@ from modgap.errors import ModelError
 
 # Private-use characters: no template writes them, and no template trims or escapes them.
 CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"
+AUDIO = "\ue000a\ue001"
 _SLOTS = re.compile("|".join((CONTENT, INSTRUCTION, SYSTEM)))
 
 
