@@ -201,7 +201,7 @@ def compare_variants(
                     text=text,
                     kl_before=kl_before,
                     kl_after=kl_divergence(p_text, edited.logits[v, 0]),
-                    pairs=_pair_table(prefill, prefill.plan(stack)),
+                    pairs=_pair_table(prefill, edited.edits[v]),
                     layers=base.merge(_curves(prefill, states, "after"), on="layer"),
                 )
             )
