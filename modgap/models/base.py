@@ -59,6 +59,8 @@ class SpeechLM(PromptMaker):
     extractor_class: ClassVar[str] = "WhisperFeatureExtractor"
     #: The chat template of checkpoints that bring none in a file.
     chat_template: ClassVar[str | None] = None
+    #: Whether the decoder's layers all take one causal mask and one rotary embedding, and no more.
+    plain_decoder: ClassVar[bool] = False
     #: Released checkpoints of the family, hub id to one line for a list.
     checkpoints: ClassVar[dict[str, str]] = {}
 

@@ -21,6 +21,7 @@ class Qwen2Audio(SpeechLM):
     model_type = "qwen2_audio"
     model_class = "Qwen2AudioForConditionalGeneration"
     processor_class = "Qwen2AudioProcessor"
+    plain_decoder = True
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen2-Audio-7B-Instruct": "Qwen2-Audio, 7B, instruction-tuned; 17 GB, wants a GPU",
     }
