@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from modgap.errors import ModelError
+from modgap.models.adapters import adapter_state, load_adapter, switch_adapter
 from modgap.models.decoding import decode
 from modgap.models.parts import load_parts
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
@@ -57,6 +58,10 @@ class SpeechLM(PromptMaker):
     #: A processor of transformers; None reads tokenizer, feature extractor and template alone.
     processor_class: ClassVar[str | None] = None
     extractor_class: ClassVar[str] = "WhisperFeatureExtractor"
+    #: Where a checkpoint's own LoRA adapter lies, if it has one; "" is beside the weights.
+    adapter_folder: ClassVar[str] = ""
+    #: Subfolders of a checkpoint that hold weights, too.
+    weight_folders: ClassVar[tuple[str, ...]] = ()
     #: The chat template of checkpoints that bring none in a file.
     chat_template: ClassVar[str | None] = None
     #: Whether the decoder's layers all take one causal mask and one rotary embedding, and no more.
@@ -108,9 +113,16 @@ class SpeechLM(PromptMaker):
         """The transformers model and what was missing; `options` for from_pretrained."""
         import transformers
 
-        return getattr(transformers, cls.model_class).from_pretrained(
-            where, output_loading_info=True, **options
+        hf, report = getattr(transformers, cls.model_class).from_pretrained(
+            where,
+            output_loading_info=True,
+            # Else an adapter beside the weights would be loaded with them, and the report of what
+            # the weights lack be lost.
+            adapter_kwargs={"subfolder": "no-adapter"},
+            **options,
         )
+        missing = load_adapter(hf, where, cls.adapter_folder, options)
+        return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
 
     # ---- what most families share -------------------------------------------------------------
 
@@ -137,11 +149,7 @@ class SpeechLM(PromptMaker):
     @property
     def lora(self) -> Literal["none", "on", "off"]:
         """Whether the checkpoint has a LoRA adapter beside its weights, and whether it acts."""
-        tuners = [m for m in self.hf.modules() if hasattr(m, "disable_adapters")]
-        tuners = [m for m in tuners if hasattr(m, "lora_A")]
-        if not tuners:
-            return "none"
-        return "off" if all(m.disable_adapters for m in tuners) else "on"
+        return adapter_state(self.hf)
 
     def use_lora(self, on: bool) -> None:
         """Switch the adapter for both prompts; off, the text prompt asks the base text model.
@@ -154,9 +162,7 @@ class SpeechLM(PromptMaker):
         if self.lora == "none":
             raise ModelError(f"{self.name} has no LoRA adapter to switch.")
         with self.lock:
-            for module in self.hf.modules():
-                if hasattr(module, "lora_A") and hasattr(module, "enable_adapters"):
-                    module.enable_adapters(on)
+            switch_adapter(self.hf, on)
 
     # ---- passes -------------------------------------------------------------------------------
 

@@ -86,7 +86,8 @@ def known_types() -> list[str]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in names if name in CONFIG_MAPPING_NAMES)
+    ours = "modgap_"  # types of folders that only modgap reads
+    return sorted(n for n in names if n in CONFIG_MAPPING_NAMES or n.startswith(ours))
 
 
 def load_model(
@@ -150,6 +151,9 @@ def load_model(
         }
         config_dict, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
         model_type = config_dict.get("model_type")
+        if isinstance(model_type, str):
+            # A thinker that was saved by itself is still of the whole's family.
+            model_type = model_type.removesuffix("_thinker")
     if model_type not in known_types():
         raise ModelError(
             f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
@@ -176,7 +180,7 @@ def load_model(
         processor,
         name=str(name),
         revision=commit or revision,
-        identity=identity(config_dict, processor, folder, commit),
+        identity=identity(config_dict, processor, folder, commit, adapter.weight_folders),
     )
 
 

@@ -230,10 +230,12 @@ class PromptMaker(ABC):
                 whole = [{"type": "text", "text": SYSTEM}]
             messages.insert(0, {"role": "system", "content": whole})
         frame = self.chat.frame(messages, slot)
-        if system is not None and SYSTEM not in "".join(frame):
-            raise SettingsError(
-                f"The chat template of {self.name} has no place for a system message: leave it out."
-            )
+        wanted = {"a system message": system, "an instruction": instruction}
+        for (what, words), slot in zip(wanted.items(), (SYSTEM, INSTRUCTION), strict=True):
+            if words and slot not in "".join(frame):
+                raise SettingsError(
+                    f"The chat template of {self.name} has no place for {what}: leave it out."
+                )
         return frame, {INSTRUCTION: instruction, SYSTEM: system or ""}
 
     def _inputs(

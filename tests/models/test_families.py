@@ -1,0 +1,169 @@
+"""Every family: its numbers, and the suite that all of them pass."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+import transformers
+
+from modgap.models import SpeechLM
+from tests.families.build import MELS
+from tests.models.suite import FamilySuite
+from tests.tiny import make_clip
+
+WHISPER = {0.5: 12, 1: 25, 2.37: 59, 10: 250}
+CHUNKS = {0.5: 7, 1: 13, 2.37: 31, 10: 130}
+
+
+class TestQwen2Audio(FamilySuite):
+    family = "qwen2_audio"
+    positions = WHISPER
+    seconds, longest = 0.04, 10.0
+    markers = ("Audio 1: <|audio_bos|>", "<|audio_eos|>\n")
+
+    def processor(self, model: SpeechLM) -> Any:
+        return model.processor
+
+
+class TestQwen25Omni(FamilySuite):
+    family = "qwen2_5_omni"
+    positions = WHISPER
+    seconds, longest = 0.04, 10.0
+    markers = ("<|audio_bos|>", "<|audio_eos|>")
+
+    def test_features_are_those_of_the_padded_window(self, model: SpeechLM) -> None:
+        wave = make_clip(1.337).resample(16000)
+        ours = model.encode_audio(wave).features
+        whole = model.extractor(
+            wave, sampling_rate=16000, padding="max_length", return_attention_mask=True
+        )
+        n = int(whole["attention_mask"].sum())
+        assert ours["input_features"].shape[-1] == n
+        assert np.array_equal(ours["input_features"], whole["input_features"][..., :n])
+
+
+class TestQwen3Omni(FamilySuite):
+    family = "qwen3_omni_moe"
+    positions = CHUNKS
+    seconds = 0.08
+    markers = ("<|audio_start|>", "<|audio_end|>")
+
+
+class TestQwen3ASR(FamilySuite):
+    family = "qwen3_asr"
+    positions = CHUNKS
+    seconds = 0.08
+    markers = ("<|audio_start|>", "<|audio_end|>")
+
+    def processor(self, model: SpeechLM) -> Any:
+        for name in ("pad", "start", "end"):
+            role = {"pad": "audio_token", "start": "audio_bos_token", "end": "audio_eos_token"}[
+                name
+            ]
+            setattr(model.tokenizer, role, f"<|audio_{name}|>")
+        return transformers.Qwen3ASRProcessor(model.extractor, model.tokenizer)
+
+
+class TestVoxtral(FamilySuite):
+    family = "voxtral"
+    positions = {0.5: 7, 1: 13, 2.37: 30, 10: 125, 10.1: 127}
+    padding = {0.5: 118, 1: 112, 2.37: 95, 10.1: 123}
+    seconds = 0.08
+    markers = ("[BEGIN_AUDIO]", "")
+    takes_system = False
+
+    def test_features_are_those_of_the_processor(self, model: SpeechLM) -> None:
+        # VoxtralProcessor itself needs mistral-common; its features do not.
+        wave = make_clip(11.3).resample(16000)
+        built = types.SimpleNamespace(feature_extractor=model.extractor)
+        theirs = transformers.VoxtralProcessor._retrieve_input_features(
+            built,
+            [wave],
+            model.extractor.nb_max_frames,
+            **{"sampling_rate": 16000, "padding": True, "truncation": False},
+            **{"pad_to_multiple_of": model.extractor.n_samples, "return_tensors": "pt"},
+        )
+        assert torch.equal(model.encode_audio(wave).features["input_features"], theirs)
+
+
+class TestAudioFlamingo3(FamilySuite):
+    family = "audioflamingo3"
+    positions = {**WHISPER, 11: 275}
+    seconds, longest = 0.04, 600.0
+
+    def processor(self, model: SpeechLM) -> Any:
+        return transformers.AudioFlamingo3Processor(model.extractor, model.tokenizer)
+
+
+class TestMusicFlamingo(FamilySuite):
+    family = "musicflamingo"
+    positions = {**WHISPER, 11: 275}
+    seconds, longest = 0.04, 1200.0
+    markers = ("<|sound_bos|>", "<|sound_eos|>")
+
+    def processor(self, model: SpeechLM) -> Any:
+        return transformers.MusicFlamingoProcessor(model.extractor, model.tokenizer)
+
+
+class TestGlmAsr(FamilySuite):
+    family = "glmasr"
+    positions = {0.5: 6, 1: 12, 2.37: 29, 10: 125, 11: 137}
+    seconds, longest = 0.08, 655.0
+    markers = ("<|begin_of_audio|>", "<|end_of_audio|>")
+
+    def processor(self, model: SpeechLM) -> Any:
+        return transformers.GlmAsrProcessor(model.extractor, model.tokenizer)
+
+
+class TestGraniteSpeech(FamilySuite):
+    family = "granite_speech"
+    positions = {0.5: 6, 1: 12, 2.37: 24, 10: 102}
+    seconds = 0.3
+    scaling = 8.0
+
+    def test_greedy_is_transformers_greedy(self, model: SpeechLM, pair: Any) -> None:
+        # Its generate switches the adapter on for speech and off for text, and leaves it so.
+        model.eos_ids, eos = frozenset(), model.eos_ids
+        assert model.lora == "on"
+        made = model.generate(pair.speech, max_new_tokens=8).token_ids
+        assert made == self.oracle(model, pair.speech, 8)
+        with_adapter = model.generate(pair.text, max_new_tokens=8).token_ids
+        model.use_lora(False)
+        without = model.generate(pair.text, max_new_tokens=8).token_ids
+        model.use_lora(True)
+        assert without == self.oracle(model, pair.text, 8) != with_adapter
+        assert model.lora == "off"
+        model.use_lora(True)
+        model.eos_ids = eos
+
+    def test_features_are_log_mel_in_pairs(self, model: SpeechLM) -> None:
+        wave = make_clip(1.01).resample(16000)
+        mel = librosa.feature.melspectrogram(
+            y=wave, sr=16000, n_fft=512, hop_length=160, win_length=400, n_mels=MELS,
+            pad_mode="reflect", htk=True, norm=None,
+        )  # fmt: skip
+        log = np.log10(np.maximum(mel.T, 1e-10))
+        log = np.maximum(log, log.max() - 8) / 4 + 1
+        expected = log[: len(log) // 2 * 2].reshape(1, -1, 2 * MELS)
+        ours = model.encode_audio(wave).features["input_features"]
+        assert ours.shape == expected.shape == (1, 51, 2 * MELS)
+        assert np.allclose(ours, expected, atol=1e-4)
+
+
+class TestPhi4Multimodal(FamilySuite):
+    family = "phi4_multimodal"
+    positions = {0.5: 6, 1: 13, 2.37: 30, 10: 125}
+    seconds = 0.08
+    slack = 0.08
+
+    def test_the_adapter_is_part_of_the_identity(self, model: SpeechLM) -> None:
+        on = model.identity
+        model.use_lora(False)
+        assert model.identity != on
+        assert model.info()["lora"] == "off"
+        model.use_lora(True)
+        assert model.identity == on
