@@ -154,12 +154,15 @@ def load_model(
         if isinstance(model_type, str):
             # A thinker that was saved by itself is still of the whole's family.
             model_type = model_type.removesuffix("_thinker")
-    if model_type not in known_types():
+    if model_type in known_types():
+        adapter = _adapter(model_type)
+    elif _is_text_model(config_dict):
+        adapter = _adapter("text_only")
+    else:
         raise ModelError(
             f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
             f"{', '.join(known_types())}."
         )
-    adapter = _adapter(model_type)
     with explained(str(name), folder), _quiet(folder is not None):
         processor = adapter.load_processor(where, options)
         hf, report = adapter.load_weights(
@@ -197,6 +200,14 @@ def _quiet(quiet: bool) -> Iterator[None]:
     finally:
         if quiet and shown:
             logging.enable_progress_bar()
+
+
+def _is_text_model(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint is a causal text model, by the class that its config names."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(config.get("model_type")))
+    return named is not None and named in (config.get("architectures") or ())
 
 
 def _adapter(model_type: str) -> type[SpeechLM]:

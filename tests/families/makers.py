@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from modgap.models.composite_net import CompositeConfig
+from modgap.models.template import chatml
 from tests.families.build import (
     MELS,
     WINDOW,
@@ -287,6 +291,51 @@ def phi4_multimodal(folder: Path) -> Path:
     return folder
 
 
+def whisper_encoder(folder: Path) -> Path:
+    """A whole Whisper checkpoint whose encoder is as the others'."""
+    config = transformers.WhisperConfig(
+        **ENCODER,
+        vocab_size=50,
+        decoder_layers=1,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=16,
+        max_target_positions=8,
+        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 1),
+        decoder_start_token_id=1,
+    )
+    fill(transformers.WhisperForConditionalGeneration(config)).save_pretrained(str(folder))
+    whisper_features().save_pretrained(folder)
+    return folder
+
+
+def text_model(folder: Path, kind: str = "Qwen2", seed: int = 0, **more: Any) -> Path:
+    """A causal text model with a ChatML template."""
+    tok = make_tokenizer(QWEN, "<|im_end|>", "<|endoftext|>")
+    tok.chat_template = chatml("", "You are a helpful assistant.")
+    config = getattr(transformers, f"{kind}Config")(**llm(tok, **more))
+    return save(folder, fill(getattr(transformers, f"{kind}ForCausalLM")(config), seed), tok)
+
+
+def stack_adapter(stack: int, middle: int = 24) -> dict[str, torch.Tensor]:
+    """Two linear layers with biases."""
+    rng = torch.Generator().manual_seed(4)
+    shapes = {"linear1.weight": (middle, stack * 32), "linear1.bias": (middle,)}
+    shapes |= {"linear2.weight": (32, middle), "linear2.bias": (32,)}
+    return {k: torch.randn(shape, generator=rng) * 0.15 for k, shape in shapes.items()}
+
+
+def modgap_composite(folder: Path) -> Path:
+    """The kind of the source: a whole window heard, cut to the clip; LoRA on the text model."""
+    whisper_encoder(folder / "encoder")
+    text_model(folder / "llm")
+    base = transformers.AutoModelForCausalLM.from_pretrained(str(folder / "llm"))
+    save_lora(folder / "lora", base, r".*\.(q|v)_proj")
+    save_file(stack_adapter(5), folder / "adapter.safetensors")
+    settings = CompositeConfig(stack=5, activation="gelu", before="<speech>", after="</speech>")
+    (folder / "config.json").write_text(settings.to_json())
+    return folder
+
+
 MAKERS = {
     maker.__name__: maker
     for maker in (
@@ -300,5 +349,6 @@ MAKERS = {
         glmasr,
         granite_speech,
         phi4_multimodal,
+        modgap_composite,
     )
 }

@@ -167,3 +167,21 @@ class TestPhi4Multimodal(FamilySuite):
         assert model.info()["lora"] == "off"
         model.use_lora(True)
         assert model.identity == on
+
+
+class TestComposite(FamilySuite):
+    family = "modgap_composite"
+    positions = {0.5: 5, 1: 10, 2.37: 23, 10: 100}
+    seconds, longest = 0.1, 10.0
+    markers = ("<speech>", "</speech>")
+
+    def oracle(self, model: SpeechLM, prompt: Any, n: int) -> tuple[int, ...]:
+        llm = model.hf.llm
+        llm.generation_config = transformers.GenerationConfig(
+            do_sample=False, max_new_tokens=n, min_new_tokens=n, pad_token_id=0
+        )
+        embeds = model.hf.embed(prompt.inputs["input_ids"], None, None)
+        if prompt.kind == "speech":
+            embeds = model.hf.embed(**prompt.inputs)
+        mask = torch.ones(embeds.shape[:2], dtype=torch.long)
+        return tuple(llm.generate(inputs_embeds=embeds, attention_mask=mask)[0].tolist())
