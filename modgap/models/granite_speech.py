@@ -7,15 +7,14 @@ text, and leaves so; here it is on for both prompts until `use_lora` says otherw
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from modgap.models.base import SpeechLM
+from modgap.models.parts import extractor_settings, load_parts
 from modgap.models.prompt import AudioInput
 
 _TEMPLATE = (
@@ -41,8 +40,6 @@ class GraniteSpeech(SpeechLM):
     @classmethod
     def load_processor(cls, where: str, options: dict[str, Any]) -> Any:
         """See the base class; transformers' own extractor would need torchaudio."""
-        from modgap.models.parts import load_parts
-
         return load_parts(where, options, GraniteMel, cls.chat_template)
 
     @property
@@ -99,15 +96,8 @@ class GraniteMel:
     @classmethod
     def from_pretrained(cls, where: str, **options: Any) -> GraniteMel:
         """Read the settings of a checkpoint."""
-        from transformers.utils.hub import cached_file
-
-        for name in ("processor_config.json", "preprocessor_config.json"):
-            found = cached_file(where, name, _raise_exceptions_for_missing_entries=False, **options)
-            if found is not None:
-                read = json.loads(Path(found).read_text(encoding="utf-8"))
-                read = read.get("audio_processor") or read.get("feature_extractor") or read
-                return cls(**{**read.get("melspec_kwargs", {}), **read})
-        return cls()
+        read = extractor_settings(where, options)
+        return cls(**{**read.get("melspec_kwargs", {}), **read})
 
     def to_dict(self) -> dict[str, Any]:
         """The settings."""

@@ -65,6 +65,18 @@ def _processor_template(where: str, options: dict[str, Any]) -> str | None:
     return None
 
 
+def extractor_settings(where: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint's files say of its feature extractor."""
+    from transformers.utils.hub import cached_file
+
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        found = cached_file(where, name, _raise_exceptions_for_missing_entries=False, **options)
+        if found is not None:
+            read = json.loads(Path(found).read_text(encoding="utf-8"))
+            return read.get("audio_processor") or read.get("feature_extractor") or read
+    return {}
+
+
 def chunked(extractor: Any, wave: Any) -> Any:
     """Features of consecutive windows of the extractor's ``chunk_length``, the last one padded.
 

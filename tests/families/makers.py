@@ -229,17 +229,19 @@ def save_lora(folder: Path, model: transformers.PreTrainedModel, targets: str) -
     edit_json(folder / "adapter_config.json", base_model_name_or_path=None)
 
 
-def granite_speech(folder: Path) -> Path:
+def _granite(folder: Path, kind: str, **encoder: Any) -> Path:
     tok = make_tokenizer(
         ["<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>", "<|audio|>"], "<|end_of_text|>"
     )
-    config = transformers.GraniteSpeechConfig(
+    seen = 32 * (1 + len(encoder.get("cat_hidden_layers", ())))
+    config = getattr(transformers, f"{kind}Config")(
         encoder_config={
             **{"input_dim": 2 * MELS, "num_layers": 2, "hidden_dim": 32, "num_heads": 2},
             **{"output_dim": 8, "context_size": 20, "max_pos_emb": 32, "feedforward_mult": 2},
+            **encoder,
         },
         projector_config={
-            **{"model_type": "blip_2_qformer", "hidden_size": 32, "encoder_hidden_size": 32},
+            **{"model_type": "blip_2_qformer", "hidden_size": 32, "encoder_hidden_size": seen},
             **{"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32},
             "cross_attention_frequency": 1,
         },
@@ -255,12 +257,106 @@ def granite_speech(folder: Path) -> Path:
         has_lora_adapter=True,
         tie_word_embeddings=False,
     )
-    model = fill(transformers.GraniteSpeechForConditionalGeneration(config))
+    model = fill(getattr(transformers, f"{kind}ForConditionalGeneration")(config))
     save(folder, model, tok)
     save_lora(folder, model, r".*language_model.*\.(q|v)_proj")
     (folder / "preprocessor_config.json").write_text(
         json.dumps({"n_mels": MELS, "melspec_kwargs": {"hop_length": 160}})
     )
+    return folder
+
+
+def granite_speech(folder: Path) -> Path:
+    return _granite(folder, "GraniteSpeech")
+
+
+def granite_speech_plus(folder: Path) -> Path:
+    return _granite(folder, "GraniteSpeechPlus", cat_hidden_layers=[0])
+
+
+def gemma4_unified(folder: Path) -> Path:
+    tok = make_tokenizer(
+        [
+            *("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<audio>", "<image>"),
+            *("<start_of_audio>", "<end_of_audio>", "<video>", "<boi>", "<eoi>"),
+        ],
+        "<eos>",
+        "<pad>",
+    )
+    at = tok.convert_tokens_to_ids
+    tok.chat_template = (
+        "<bos>{% for message in messages %}<start_of_turn>"
+        "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+        "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+        "{% for part in message['content'] %}{% if part['type'] == 'audio' %}<audio>"
+        "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<end_of_turn>\n{% endfor %}"
+        "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+    )
+    config = transformers.Gemma4UnifiedConfig(
+        text_config=llm(
+            tok,
+            head_dim=8,
+            global_head_dim=8,
+            num_hidden_layers=4,
+            layer_types=["sliding_attention"] * 3 + ["full_attention"],
+            sliding_window=16,
+            final_logit_softcapping=5.0,
+            bos_token_id=at("<bos>"),
+        ),
+        vision_config={"mm_embed_dim": 16, "output_proj_dims": 32, "mm_posemb_size": 4},
+        audio_config={"audio_embed_dim": 640},
+        **{"audio_token_id": at("<audio>"), "image_token_id": at("<image>")},
+        **{"video_token_id": at("<video>"), "boa_token_id": at("<start_of_audio>")},
+        **{"eoa_token_index": at("<end_of_audio>"), "boi_token_id": at("<boi>")},
+        eoi_token_id=at("<eoi>"),
+    )
+    model = fill(transformers.Gemma4UnifiedForConditionalGeneration(config))
+    return save(folder, model, tok, transformers.Gemma4UnifiedAudioFeatureExtractor())
+
+
+def moss_transcribe_diarize(folder: Path) -> Path:
+    tok = make_tokenizer(
+        [*QWEN, "<|audio_pad|>", "<|audio_start|>", "<|audio_end|>"], "<|im_end|>", "<|endoftext|>"
+    )
+    config = transformers.MossTranscribeDiarizeConfig(
+        audio_config={
+            **{"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2},
+            **{"num_attention_heads": 2, "num_mel_bins": MELS, "max_source_positions": 50 * WINDOW},
+        },
+        text_config=llm(tok, model_type="qwen3", head_dim=8),
+        audio_token_id=tok.convert_tokens_to_ids("<|audio_pad|>"),
+        audio_chunk_size=16000 * WINDOW,
+        tie_word_embeddings=False,
+    )
+    model = fill(transformers.MossTranscribeDiarizeForConditionalGeneration(config))
+    extractor = transformers.MossTranscribeDiarizeFeatureExtractor(
+        feature_size=MELS, chunk_length=WINDOW
+    )
+    save(folder, model, tok)
+    template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
+    transformers.MossTranscribeDiarizeProcessor(extractor, tok, template).save_pretrained(folder)
+    return folder
+
+
+def fun_asr_nano(folder: Path) -> Path:
+    tok = make_tokenizer([*QWEN, "<|object_ref_start|>"], "<|im_end|>", "<|endoftext|>")
+    config = transformers.FunAsrNanoConfig(
+        adaptor_config={
+            **{"hidden_size": 32, "intermediate_size": 8, "num_attention_heads": 2},
+            **{"num_hidden_layers": 1, "projector_hidden_size": 32},
+        },
+        audio_config={
+            **{"model_type": "fun_asr_nano_encoder", "num_mel_bins": MELS, "hidden_size": 32},
+            **{"intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3},
+            "num_timestamp_prediction_layers": 1,
+        },
+        text_config=llm(tok, model_type="qwen3", head_dim=8),
+        audio_token_id=tok.convert_tokens_to_ids("<|object_ref_start|>"),
+        tie_word_embeddings=False,
+    )
+    model = fill(transformers.FunAsrNanoForConditionalGeneration(config))
+    save(folder, model, tok)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": MELS}))
     return folder
 
 
@@ -350,5 +446,9 @@ MAKERS = {
         granite_speech,
         phi4_multimodal,
         modgap_composite,
+        granite_speech_plus,
+        gemma4_unified,
+        moss_transcribe_diarize,
+        fun_asr_nano,
     )
 }

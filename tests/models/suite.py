@@ -147,7 +147,9 @@ class FamilySuite:
             add_generation_prompt=True,
         )
         rate = model.sampling_rate
-        theirs = processor(text=[text], audio=[clip.resample(rate)], sampling_rate=rate)
+        theirs = processor(
+            text=[text], audio=[clip.resample(rate)], sampling_rate=rate, return_tensors="pt"
+        )
         ours = model.speech_prompt(clip).inputs
         assert ours["input_ids"][0].tolist() == list(theirs["input_ids"][0])
         for name, value in ours.items():

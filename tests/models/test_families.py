@@ -154,6 +154,10 @@ class TestGraniteSpeech(FamilySuite):
         assert np.allclose(ours, expected, atol=1e-4)
 
 
+class TestGraniteSpeechPlus(TestGraniteSpeech):
+    family = "granite_speech_plus"
+
+
 class TestPhi4Multimodal(FamilySuite):
     family = "phi4_multimodal"
     positions = {0.5: 6, 1: 13, 2.37: 30, 10: 125}
@@ -185,3 +189,55 @@ class TestComposite(FamilySuite):
             embeds = model.hf.embed(**prompt.inputs)
         mask = torch.ones(embeds.shape[:2], dtype=torch.long)
         return tuple(llm.generate(inputs_embeds=embeds, attention_mask=mask)[0].tolist())
+
+
+class TestGemma4Unified(FamilySuite):
+    family = "gemma4_unified"
+    positions = {0.5: 13, 1: 25, 2.37: 60, 10: 250}
+    seconds, longest = 0.04, 30.0
+    markers = ("<start_of_audio>", "<end_of_audio>")
+
+
+class TestMoss(FamilySuite):
+    family = "moss_transcribe_diarize"
+    positions = {0.5: 7, 1: 13, 2.37: 30, 10: 125}
+    seconds = 0.08
+    markers = ("<|audio_start|>", "<|audio_end|>")
+
+    def processor(self, model: SpeechLM) -> Any:
+        return model.processor
+
+    def test_digits_stand_between_the_positions(self, model: SpeechLM) -> None:
+        prompt = model.speech_prompt(make_clip(4.5))
+        at = prompt.content.tolist()
+        gaps = [i for i in range(at[0], at[-1]) if i not in at]
+        assert model.tokenizer.decode(prompt.inputs["input_ids"][0, gaps]) == "24"
+        assert [at.index(gap - 1) + 1 for gap in gaps] == [25, 50]
+
+
+class TestFunAsrNano(FamilySuite):
+    family = "fun_asr_nano"
+    positions = {0.5: 8, 1: 17, 2.37: 40, 10: 167}
+    seconds = 0.06
+    slack = 0.06
+
+    def test_features_are_kaldis(self, model: SpeechLM) -> None:
+        # Kaldi's definition, frame by frame: mean away, preemphasis, window, power, mel, log.
+        wave = make_clip(0.5).resample(16000).astype(np.float64)
+        low, high = (1127 * np.log1p(f / 700) for f in (20.0, 8000.0))
+        points = np.linspace(low, high, MELS + 2)
+        mels = 1127 * np.log1p(np.arange(256) * 16000 / 512 / 700)
+        rise = (mels - points[:-2, None]) / (points[1:-1] - points[:-2])[:, None]
+        fall = (points[2:, None] - mels) / (points[2:] - points[1:-1])[:, None]
+        bank = np.clip(np.minimum(rise, fall), 0, None)
+        frames = []
+        for start in range(0, len(wave) - 399, 160):
+            frame = wave[start : start + 400] - wave[start : start + 400].mean()
+            frame = frame - 0.97 * np.concatenate([frame[:1], frame[:-1]])
+            power = np.abs(np.fft.rfft(frame * np.hamming(400), 512)) ** 2
+            frames.append(np.log(np.maximum(bank @ power[:256], np.finfo(np.float32).eps)))
+        stacked = np.pad(np.stack(frames), ((3, 6), (0, 0)), mode="edge")
+        ours = model.encode_audio(wave.astype(np.float32)).features["input_features"][0]
+        assert ours.shape == (8, 7 * MELS)
+        for i in range(8):
+            assert np.allclose(ours[i], stacked[6 * i : 6 * i + 7].ravel(), atol=1e-3)
