@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
-from modgap.errors import ModelError
+from modgap.errors import ModelError, SettingsError
 from modgap.models.adapters import adapter_state, load_adapter, switch_adapter
 from modgap.models.decoding import decode
 from modgap.models.parts import load_parts
@@ -227,6 +228,29 @@ class SpeechLM(PromptMaker):
         return decode(self, prompt, max_new_tokens, temperature, seed, progress)
 
     # ---- what can be known of the model ---------------------------------------------------------
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a pass can be taken up in its middle, from the states of one level alone."""
+        return True
+
+    @property
+    def editable_levels(self) -> range:
+        """Levels whose speech positions reach the answer."""
+        return range(self.n_layers)
+
+    def check_edit(self, levels: Sequence[int]) -> None:
+        """Refuse levels a change of which could not reach the answer in this checkpoint.
+
+        Raises
+        ------
+        SettingsError
+        """
+        beyond = [level for level in levels if level not in self.editable_levels]
+        if beyond:
+            raise SettingsError(
+                f"Layer {beyond[0]} cannot be changed: {self.support()['edit_every_level']}"
+            )
 
     #: Why a family cannot do something, by the names that `support` lists.
     unsupported: ClassVar[dict[str, str]] = {}

@@ -88,6 +88,44 @@ def resume(
 
 
 @torch.no_grad()
+def rerun(
+    model: Any,
+    inputs: dict[str, Any],
+    rows: int,
+    first: int,
+    start: int,
+    edit: Callable[[int, Tensor], Tensor],
+) -> tuple[Tensor, DynamicCache]:
+    """The same by a whole pass, for decoders that cannot be taken up in their middle.
+
+    Parameters
+    ----------
+    inputs : dict
+        Of one plain sequence; it is run `rows` times side by side.
+    rows, first, start : int
+        As in `resume`; positions before `start` are left as they are.
+    edit : callable (level, Tensor (B, n, d)) -> Tensor
+        Called with every level from `first` on, a copy that it may change in place.
+    """
+    many = {
+        k: v.repeat(rows, *[1] * (v.dim() - 1)) if isinstance(v, Tensor) else v
+        for k, v in inputs.items()
+    }
+    last: list[Tensor] = []
+
+    def visit(level: int, states: Tensor) -> Tensor:
+        new = edit(level, states[:, start:].clone())
+        if level == model.n_layers:
+            last.append(new)
+        return torch.cat([states[:, :start], new], dim=1)
+
+    cache = DynamicCache()
+    with visiting(model, range(first, model.n_layers + 1), visit, first=True):
+        model.trunk(**many, use_cache=True, past_key_values=cache)
+    return last[0], cache
+
+
+@torch.no_grad()
 def run_layers(
     model: Any, hidden: Tensor, first: int, edit: Change | None = None, **inputs: Any
 ) -> Tensor:

@@ -274,7 +274,17 @@ def granite_speech_plus(folder: Path) -> Path:
     return _granite(folder, "GraniteSpeechPlus", cat_hidden_layers=[0])
 
 
-def gemma4_unified(folder: Path) -> Path:
+GEMMA = (
+    "<bos>{% for message in messages %}<start_of_turn>"
+    "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'audio' %}<audio>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+
+
+def _gemma(folder: Path, kind: str, extractor: Any, audio: Any, vision: Any, **text: Any) -> Path:
     tok = make_tokenizer(
         [
             *("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<audio>", "<image>"),
@@ -284,34 +294,62 @@ def gemma4_unified(folder: Path) -> Path:
         "<pad>",
     )
     at = tok.convert_tokens_to_ids
-    tok.chat_template = (
-        "<bos>{% for message in messages %}<start_of_turn>"
-        "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
-        "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
-        "{% for part in message['content'] %}{% if part['type'] == 'audio' %}<audio>"
-        "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<end_of_turn>\n{% endfor %}"
-        "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
-    )
-    config = transformers.Gemma4UnifiedConfig(
+    tok.chat_template = GEMMA
+    config = getattr(transformers, f"{kind}Config")(
         text_config=llm(
             tok,
             head_dim=8,
             global_head_dim=8,
-            num_hidden_layers=4,
-            layer_types=["sliding_attention"] * 3 + ["full_attention"],
             sliding_window=16,
             final_logit_softcapping=5.0,
             bos_token_id=at("<bos>"),
+            **text,
         ),
-        vision_config={"mm_embed_dim": 16, "output_proj_dims": 32, "mm_posemb_size": 4},
-        audio_config={"audio_embed_dim": 640},
+        vision_config=vision,
+        audio_config=audio,
         **{"audio_token_id": at("<audio>"), "image_token_id": at("<image>")},
         **{"video_token_id": at("<video>"), "boa_token_id": at("<start_of_audio>")},
         **{"eoa_token_index": at("<end_of_audio>"), "boi_token_id": at("<boi>")},
         eoi_token_id=at("<eoi>"),
     )
-    model = fill(transformers.Gemma4UnifiedForConditionalGeneration(config))
-    return save(folder, model, tok, transformers.Gemma4UnifiedAudioFeatureExtractor())
+    model = fill(getattr(transformers, f"{kind}ForConditionalGeneration")(config))
+    return save(folder, model, tok, extractor)
+
+
+def gemma4_unified(folder: Path) -> Path:
+    return _gemma(
+        folder,
+        "Gemma4Unified",
+        transformers.Gemma4UnifiedAudioFeatureExtractor(),
+        {"audio_embed_dim": 640},
+        {"mm_embed_dim": 16, "output_proj_dims": 32, "mm_posemb_size": 4},
+        num_hidden_layers=4,
+        layer_types=["sliding_attention"] * 3 + ["full_attention"],
+    )
+
+
+def gemma4(folder: Path) -> Path:
+    """Five layers, of which the last two share keys and values."""
+    return _gemma(
+        folder,
+        "Gemma4",
+        transformers.Gemma4AudioFeatureExtractor(),
+        {
+            **{"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+            **{"subsampling_conv_channels": [128, 8], "output_proj_dims": 32},
+        },
+        {
+            **{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 8},
+            **{"num_attention_heads": 2, "num_key_value_heads": 2, "position_embedding_size": 8},
+        },
+        num_hidden_layers=5,
+        layer_types=[
+            f"{kind}_attention" for kind in ("sliding", "sliding", "full", "sliding", "full")
+        ],
+        num_kv_shared_layers=2,
+        hidden_size_per_layer_input=8,
+        vocab_size_per_layer_input=400,
+    )
 
 
 def moss_transcribe_diarize(folder: Path) -> Path:
@@ -448,6 +486,7 @@ MAKERS = {
         modgap_composite,
         granite_speech_plus,
         gemma4_unified,
+        gemma4,
         moss_transcribe_diarize,
         fun_asr_nano,
     )

@@ -21,6 +21,7 @@ from modgap.errors import AudioError, ModelError, SettingsError
 from modgap.interventions import Intervention
 from modgap.models import SpeechLM, load_model
 from modgap.models.batching import generate_batch, states_batch
+from modgap.models.decoding import decode_rows
 from modgap.prefill import Prefill, editing
 from tests.tiny import make_clip
 
@@ -227,7 +228,7 @@ class FamilySuite:
 
     @pytest.mark.parametrize("where", ["first", "middle", "last"])
     def test_interventions(self, model: SpeechLM, prefill: Prefill, where: str) -> None:
-        last = model.n_layers - 1
+        last = model.editable_levels[-1]
         level = {"first": 0, "middle": last // 2 + last % 2, "last": last}[where]
         prompt = prefill.pair.speech
         stack = (Intervention(rule="patch", tokens="all", layers=(level,)),)
@@ -244,9 +245,6 @@ class FamilySuite:
         assert edited.states is not None
         for k, theirs in enumerate(under.hidden_states[:-1]):
             assert torch.allclose(edited.states[k][0], theirs[0, prompt.content], atol=1e-4)
-        # And what is generated under hooks goes on from the edited prompt.
-        after = prefill.run([(), stack])
-        assert torch.equal(after.logits[0], prefill.logits)
 
     def test_strength_0_changes_no_bit(self, model: SpeechLM, prefill: Prefill) -> None:
         prompt = prefill.pair.speech
@@ -257,6 +255,29 @@ class FamilySuite:
             assert torch.equal(prefill.run([stack]).logits[0], prefill.logits)
             with torch.no_grad(), editing(prefill, stack):
                 assert torch.equal(model.hf(**prompt.inputs).logits, plain)
+
+    def test_variants_and_continuations(self, model: SpeechLM, pair: Any) -> None:
+        tail = tuple(ids_of(pair.text)[-3:])
+        prefill = Prefill.of(model, pair, continuation=tail)
+        angle, patch = (Intervention(rule=r, tokens="all", layers=(1,)) for r in ("angle", "patch"))
+        together = prefill.run([(angle,), (), (patch,)])
+        assert together.logits.shape[:2] == (3, len(tail))
+        assert torch.equal(together.logits[1], prefill.logits)
+        for row, stack in ((0, (angle,)), (2, (patch,))):
+            alone = prefill.run([stack])
+            assert torch.allclose(together.logits[row], alone.logits[0], atol=1e-4)
+            for both, one in zip(together.cache.layers, alone.cache.layers, strict=True):
+                assert torch.allclose(both.keys[row], one.keys[0], atol=1e-4)
+        # The answer after an edit, on the edited cache, is that of decoding under hooks.
+        short = Prefill.of(model, pair)
+        edited = short.run([(patch,)])
+        decoding = {"max_new_tokens": 4}
+        (ours,) = decode_rows(
+            model, edited.cache, edited.logits[:, 0], pair.speech.length, **decoding
+        )
+        with editing(short, (patch,)):
+            theirs = model.generate(pair.speech, **decoding)
+        assert ours.token_ids == theirs.token_ids
 
     # ---- batches and dtypes ----------------------------------------------------------------------
 

@@ -7,10 +7,16 @@ from typing import Any
 
 import librosa
 import numpy as np
+import pytest
 import torch
 import transformers
 
+from modgap.errors import ModelError, SettingsError
+from modgap.interventions import Intervention
 from modgap.models import SpeechLM
+from modgap.models.batching import states_batch
+from modgap.models.hooks import visiting
+from modgap.prefill import Prefill
 from tests.families.build import MELS
 from tests.models.suite import FamilySuite
 from tests.tiny import make_clip
@@ -196,6 +202,38 @@ class TestGemma4Unified(FamilySuite):
     positions = {0.5: 13, 1: 25, 2.37: 60, 10: 250}
     seconds, longest = 0.04, 30.0
     markers = ("<start_of_audio>", "<end_of_audio>")
+
+
+class TestGemma4(FamilySuite):
+    family = "gemma4"
+    positions = {0.5: 13, 1: 25, 2.37: 59, 10: 250}
+    seconds, longest = 0.04, 30.0
+    markers = ("<start_of_audio>", "<end_of_audio>")
+    slack = 0.04
+
+    def test_layers_that_share_keys_cannot_be_changed(
+        self, model: SpeechLM, prefill: Prefill
+    ) -> None:
+        assert list(model.editable_levels) == [0, 1, 2]
+        assert "from layer 3" in str(model.support()["edit_every_level"])
+        late = Intervention(rule="patch", tokens="all", layers=(3,))
+        with pytest.raises(SettingsError, match="keys and values"):
+            prefill.run([(late,)])
+        # As it is: a change of level 3 at the speech positions reaches no answer at all.
+        at = prefill.pair.speech.content
+
+        def double(level: int, hidden: torch.Tensor) -> torch.Tensor:
+            hidden = hidden.clone()
+            hidden[:, at] *= 2
+            return hidden
+
+        with torch.no_grad(), visiting(model, (3,), double, first=True):
+            under = model.hf(**prefill.pair.speech.inputs).logits[0, -1]
+        assert torch.allclose(under, prefill.logits[0], atol=1e-6)
+
+    def test_a_batch_of_unequal_clips_equals_singles(self, model: SpeechLM) -> None:
+        with pytest.raises(ModelError, match=r"one prompt at a time.*token ids"):
+            states_batch(model, [model.text_prompt("two")])
 
 
 class TestMoss(FamilySuite):
