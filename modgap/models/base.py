@@ -67,6 +67,8 @@ class SpeechLM(PromptMaker):
     chat_template: ClassVar[str | None] = None
     #: Whether the decoder's layers all take one causal mask and one rotary embedding, and no more.
     plain_decoder: ClassVar[bool] = False
+    #: What the family was tested with.
+    tested: ClassVar[str] = "tested with a tiny checkpoint; never run with real weights here"
     #: Released checkpoints of the family, hub id to one line for a list.
     checkpoints: ClassVar[dict[str, str]] = {}
 

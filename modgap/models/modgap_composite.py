@@ -1,4 +1,4 @@
-"""A composite: a Whisper encoder, a stacking adapter, and any causal text model, maybe with LoRA.
+"""A composite folder: a Whisper encoder, a stacking adapter, any causal text model, maybe LoRA.
 
 What the source of the method trained, and how Ultravox, LLaMA-Omni and others are made. A folder::
 

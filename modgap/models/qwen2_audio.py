@@ -22,6 +22,7 @@ class Qwen2Audio(SpeechLM):
     model_class = "Qwen2AudioForConditionalGeneration"
     processor_class = "Qwen2AudioProcessor"
     plain_decoder = True
+    tested = "runs the embedded models; the released weights were never run here"
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen2-Audio-7B-Instruct": "Qwen2-Audio, 7B, instruction-tuned; 17 GB, wants a GPU",
     }

@@ -1,4 +1,4 @@
-"""`modgap convert`: a composite folder of another project's checkpoint."""
+"""`modgap convert` and the families that `modgap models` lists."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: modgap convert ultravox out --encoder whisper-large-v3-turbo --llm llama"
     )(convert)
+
+
+def print_families() -> None:
+    """Print every family, what it is, and what it was tested with."""
+    from .models.families import list_families
+
+    print_table(
+        ("family", "what it is", "state"),
+        [(family.model_type, family.title, family.state) for family in list_families()],
+    )
 
 
 def convert(
