@@ -12,6 +12,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from modgap.cli import app
+from modgap.models.families import list_families
 from tests.families.makers import MAKERS, text_model
 from tests.tiny import make_clip
 
@@ -67,3 +68,18 @@ def test_a_text_model_says_that_it_takes_no_clip(wav: Path, tmp_path: Path) -> N
     )
     assert result.exit_code == 2
     assert "takes no clip" in " ".join(result.output.split())
+
+
+def test_models_lists_every_family_with_its_state() -> None:
+    families = {family.model_type: family for family in list_families()}
+    assert set(families) == {*MAKERS, "text_only"}
+    assert all(f.title and len(f.title) < 100 for f in families.values())
+    result = CliRunner().invoke(app, ["models"], env={"COLUMNS": "400"})
+    assert result.exit_code == 0
+    lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.strip()}
+    for name, family in families.items():
+        assert family.state in lines[name]
+        assert family.title in lines[name]
+        assert "never" in family.state
+        for checkpoint in family.checkpoints:
+            assert checkpoint in lines

@@ -19,7 +19,7 @@ class AudioFlamingo3(SpeechLM):
     model_class = "AudioFlamingo3ForConditionalGeneration"
     chat_template = chatml("<sound>", "You are a helpful assistant.")
     checkpoints: ClassVar[dict[str, str]] = {
-        "nvidia/audio-flamingo-3-hf": "Audio Flamingo 3, 8B; 17 GB, wants a GPU",
+        "nvidia/audio-flamingo-3-hf": "Audio Flamingo 3, 8B, wants a GPU",
     }
     max_seconds = 600.0
 

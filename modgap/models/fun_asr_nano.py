@@ -20,7 +20,7 @@ class FunAsrNano(SpeechLM):
     model_class = "FunAsrNanoForConditionalGeneration"
     chat_template = chatml("<|object_ref_start|>", "You are a helpful assistant.")
     checkpoints: ClassVar[dict[str, str]] = {
-        "FunAudioLLM/Fun-ASR-Nano-2512-hf": "Fun-ASR-Nano, 0.8B, a recogniser; 3 GB",
+        "FunAudioLLM/Fun-ASR-Nano-2512-hf": "Fun-ASR-Nano, 0.8B, a recogniser",
     }
     max_seconds = None
 

@@ -23,8 +23,8 @@ class Gemma4(Gemma4Unified):
     model_class = "Gemma4ForConditionalGeneration"
     extractor_class = "Gemma4AudioFeatureExtractor"
     checkpoints: ClassVar[dict[str, str]] = {
-        "google/gemma-4-e2b-it": "Gemma 4 E2B, with restrictions; 11 GB, wants a GPU",
-        "google/gemma-4-e4b-it": "Gemma 4 E4B, with restrictions; 16 GB, wants a GPU",
+        "google/gemma-4-e2b-it": "Gemma 4 E2B, with restrictions, wants a GPU",
+        "google/gemma-4-e4b-it": "Gemma 4 E4B, with restrictions, wants a GPU",
     }
 
     @property

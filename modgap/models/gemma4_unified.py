@@ -17,7 +17,7 @@ class Gemma4Unified(SpeechLM):
     model_class = "Gemma4UnifiedForConditionalGeneration"
     extractor_class = "Gemma4UnifiedAudioFeatureExtractor"
     checkpoints: ClassVar[dict[str, str]] = {
-        "google/gemma-4-12B-it": "Gemma 4, 12B, no audio encoder; 24 GB, wants a GPU",
+        "google/gemma-4-12B-it": "Gemma 4, 12B, no audio encoder, wants a GPU",
     }
     max_seconds = 30.0  # of 750 positions, the most that its processor names
 

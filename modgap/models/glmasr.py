@@ -29,7 +29,7 @@ class GlmAsr(SpeechLM):
     model_class = "GlmAsrForConditionalGeneration"
     chat_template = _TEMPLATE
     checkpoints: ClassVar[dict[str, str]] = {
-        "zai-org/GLM-ASR-Nano-2512": "GLM-ASR Nano, 1.5B, a recogniser; 5 GB",
+        "zai-org/GLM-ASR-Nano-2512": "GLM-ASR Nano, 1.5B, a recogniser",
     }
     max_seconds = 655.0
 

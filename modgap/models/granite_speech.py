@@ -32,8 +32,8 @@ class GraniteSpeech(SpeechLM):
     chat_template = _TEMPLATE
     one_string = True
     checkpoints: ClassVar[dict[str, str]] = {
-        "ibm-granite/granite-speech-3.3-2b": "Granite Speech 3.3, 2B; 6 GB, wants a GPU",
-        "ibm-granite/granite-speech-3.3-8b": "Granite Speech 3.3, 8B; 18 GB, wants a GPU",
+        "ibm-granite/granite-speech-3.3-2b": "Granite Speech 3.3, 2B, wants a GPU",
+        "ibm-granite/granite-speech-3.3-8b": "Granite Speech 3.3, 8B, wants a GPU",
     }
     max_seconds = None
 

@@ -13,7 +13,7 @@ class GraniteSpeechPlus(GraniteSpeech):
     model_type = "granite_speech_plus"
     model_class = "GraniteSpeechPlusForConditionalGeneration"
     checkpoints: ClassVar[dict[str, str]] = {
-        "ibm-granite/granite-speech-4.1-2b-plus": "Granite Speech 4.1 Plus, 2B; 6 GB",
+        "ibm-granite/granite-speech-4.1-2b-plus": "Granite Speech 4.1 Plus, 2B",
     }
 
 

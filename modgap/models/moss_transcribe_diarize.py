@@ -23,7 +23,7 @@ class MossTranscribeDiarize(SpeechLM):
     processor_class = "MossTranscribeDiarizeProcessor"
     chat_template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
     checkpoints: ClassVar[dict[str, str]] = {
-        "hf-audio/MOSS-Transcribe-Diarize-HF": "MOSS-Transcribe-Diarize, 0.9B, a recogniser; 3 GB",
+        "hf-audio/MOSS-Transcribe-Diarize-HF": "MOSS-Transcribe-Diarize, 0.9B, a recogniser",
     }
     max_seconds = None
 

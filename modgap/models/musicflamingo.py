@@ -15,7 +15,7 @@ class MusicFlamingo(AudioFlamingo3):
     slot_before = "<|sound_bos|>"
     slot_after = "<|sound_eos|>"
     checkpoints: ClassVar[dict[str, str]] = {
-        "nvidia/music-flamingo-2601-hf": "Music Flamingo, 8B; 17 GB, wants a GPU",
+        "nvidia/music-flamingo-2601-hf": "Music Flamingo, 8B, wants a GPU",
     }
     max_seconds = 1200.0
 

@@ -31,7 +31,7 @@ class Phi4Multimodal(SpeechLM):
     weight_folders = ("speech-lora",)
     checkpoints: ClassVar[dict[str, str]] = {
         "microsoft/Phi-4-multimodal-instruct": (
-            "Phi-4-multimodal, 5.6B, revision refs/pr/70; 12 GB, wants a GPU"
+            "Phi-4-multimodal, 5.6B, revision refs/pr/70, wants a GPU"
         ),
     }
     max_seconds = None

@@ -23,8 +23,8 @@ class Qwen25Omni(SpeechLM):
     chat_template = chatml("<|audio_bos|><|AUDIO|><|audio_eos|>", "You are a helpful assistant.")
     system_in_parts = True
     checkpoints: ClassVar[dict[str, str]] = {
-        "Qwen/Qwen2.5-Omni-7B": "Qwen2.5-Omni, 7B, the thinker; 18 GB, wants a GPU",
-        "Qwen/Qwen2.5-Omni-3B": "Qwen2.5-Omni, 3B, the thinker; 10 GB, wants a GPU",
+        "Qwen/Qwen2.5-Omni-7B": "Qwen2.5-Omni, 7B, the thinker, wants a GPU",
+        "Qwen/Qwen2.5-Omni-3B": "Qwen2.5-Omni, 3B, the thinker, wants a GPU",
     }
 
     @property

@@ -20,8 +20,8 @@ class Qwen3ASR(SpeechLM):
     extractor_class = "Qwen3ASRFeatureExtractor"
     chat_template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
     checkpoints: ClassVar[dict[str, str]] = {
-        "Qwen/Qwen3-ASR-1.7B-hf": "Qwen3-ASR, 1.7B, a recogniser; 5 GB",
-        "Qwen/Qwen3-ASR-0.6B-hf": "Qwen3-ASR, 0.6B, a recogniser; 2 GB",
+        "Qwen/Qwen3-ASR-1.7B-hf": "Qwen3-ASR, 1.7B, a recogniser",
+        "Qwen/Qwen3-ASR-0.6B-hf": "Qwen3-ASR, 0.6B, a recogniser",
     }
     max_seconds = None
 

@@ -23,7 +23,7 @@ class Qwen3Omni(SpeechLM):
     chat_template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
     system_in_parts = True
     checkpoints: ClassVar[dict[str, str]] = {
-        "Qwen/Qwen3-Omni-30B-A3B-Instruct": "Qwen3-Omni, 30B (3B active), the thinker; 64 GB",
+        "Qwen/Qwen3-Omni-30B-A3B-Instruct": "Qwen3-Omni, 30B (3B active), the thinker",
     }
     max_seconds = None
 

@@ -29,8 +29,8 @@ class Voxtral(SpeechLM):
     model_class = "VoxtralForConditionalGeneration"
     chat_template = _TEMPLATE
     checkpoints: ClassVar[dict[str, str]] = {
-        "mistralai/Voxtral-Mini-3B-2507": "Voxtral Mini, 3B; 10 GB, wants a GPU",
-        "mistralai/Voxtral-Small-24B-2507": "Voxtral Small, 24B; 49 GB",
+        "mistralai/Voxtral-Mini-3B-2507": "Voxtral Mini, 3B, wants a GPU",
+        "mistralai/Voxtral-Small-24B-2507": "Voxtral Small, 24B",
     }
     max_seconds = None
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import shutil
 import types
+from pathlib import Path
 from typing import Any
 
 import librosa
@@ -13,12 +17,12 @@ import transformers
 
 from modgap.errors import ModelError, SettingsError
 from modgap.interventions import Intervention
-from modgap.models import SpeechLM
+from modgap.models import SpeechLM, load_model
 from modgap.models.batching import states_batch
 from modgap.models.hooks import visiting
 from modgap.prefill import Prefill
 from tests.families.build import MELS
-from tests.models.suite import FamilySuite
+from tests.models.suite import FamilySuite, ids_of
 from tests.tiny import make_clip
 
 WHISPER = {0.5: 12, 1: 25, 2.37: 59, 10: 250}
@@ -94,6 +98,33 @@ class TestVoxtral(FamilySuite):
             **{"pad_to_multiple_of": model.extractor.n_samples, "return_tensors": "pt"},
         )
         assert torch.equal(model.encode_audio(wave).features["input_features"], theirs)
+
+    def test_the_released_tokenizer_file(self, folder: Path, tmp_path: Path) -> None:
+        """Released checkpoints have a tekken.json and no chat template."""
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (copy / name).unlink()
+        special = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AUDIO]", "[BEGIN_AUDIO]"]
+        words = [bytes([i]) for i in range(256)] + [b"th", b"he", b" t", b" th", b" the", b"in"]
+        config = {
+            **{"pattern": r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+", "version": "v7"},
+            **{"num_vocab_tokens": len(words), "default_num_special_tokens": len(special)},
+            "default_vocab_size": len(words) + len(special),
+        }
+        vocab = [
+            {"rank": i, "token_bytes": base64.b64encode(w).decode(), "token_str": None}
+            for i, w in enumerate(words)
+        ]
+        marks = [{"rank": i, "token_str": s, "is_control": True} for i, s in enumerate(special)]
+        (copy / "tekken.json").write_text(
+            json.dumps({"config": config, "vocab": vocab, "special_tokens": marks, "audio": {}})
+        )
+        model = load_model(copy)
+        pair = model.prepare(make_clip(1.3), "in the", instruction="I")
+        # Ids by hand: special tokens first, then the ranks; " the" is the longest merge.
+        around = ([1, 3, 6], [7 + ord("\n"), 7 + ord("I"), 4])
+        assert ids_of(pair.text) == [*around[0], 7 + 261, 7 + 260, *around[1]]
+        assert ids_of(pair.speech) == [*around[0], *[5] * 125, *around[1]]
 
 
 class TestAudioFlamingo3(FamilySuite):
