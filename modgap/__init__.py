@@ -14,6 +14,7 @@ from ._lazy import attach
 
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
+    from .answers import answer
     from .audio import Clip, load_clip
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
@@ -43,6 +44,7 @@ __all__ = [
     "StoreError",
     "__version__",
     "analyze",
+    "answer",
     "cached_analysis",
     "compare",
     "compare_variants",
@@ -61,6 +63,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
+        "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
         "comparison": ("Comparison", "compare", "compare_variants"),
         "errors": (
