@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 from ._lazy import attach
 
 if TYPE_CHECKING:
+    from .across import ModelComparison, curve_table
     from .analysis import Analysis, analyze, cached_analysis
     from .audio import Clip, load_clip
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .interventions import Intervention
     from .lens import logit_lens
+    from .model_runs import clip_curves, compare_models
     from .models import list_models, load_model
     from .prefill import Prefill
     from .settings import AnalysisSettings
+    from .spread import consistency, consistency_table
     from .store import Store, default_store
     from .sweeps import patching, sweep, with_target
 
@@ -35,6 +38,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "Intervention",
+    "ModelComparison",
     "ModelError",
     "ModgapError",
     "Prefill",
@@ -44,8 +48,13 @@ __all__ = [
     "__version__",
     "analyze",
     "cached_analysis",
+    "clip_curves",
     "compare",
+    "compare_models",
     "compare_variants",
+    "consistency",
+    "consistency_table",
+    "curve_table",
     "default_store",
     "list_models",
     "load_clip",
@@ -60,6 +69,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "across": ("ModelComparison", "curve_table"),
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "audio": ("Clip", "load_clip"),
         "comparison": ("Comparison", "compare", "compare_variants"),
@@ -73,9 +83,11 @@ __getattr__, __dir__ = attach(
         ),
         "interventions": ("Intervention",),
         "lens": ("logit_lens",),
+        "model_runs": ("clip_curves", "compare_models"),
         "models": ("list_models", "load_model"),
         "prefill": ("Prefill",),
         "settings": ("AnalysisSettings",),
+        "spread": ("consistency", "consistency_table"),
         "store": ("Store", "default_store"),
         "sweeps": ("patching", "sweep", "with_target"),
     },
