@@ -74,10 +74,10 @@ def answers(found: ModelComparison) -> None:
                 for kind in ("text", "speech"):
                     if row[kind] is None:
                         continue
-                    with st.container(horizontal=True, horizontal_alignment="distribute"):
-                        st.caption(f"Answer to the {kind}", width="content")
+                    with st.container(horizontal=True, vertical_alignment="center"):
+                        st.caption(f"To the {kind}", width=76)
+                        st.text(row[kind] if row[kind].strip() else "(an empty answer)")
                         widgets.verdict(row.get(f"{kind}_verdict"), known)
-                    st.text(row[kind] if row[kind].strip() else "(an empty answer)")
     if known is not None:
         st.caption(f"Right would be: {widgets.plain(known)}")
     for group in found.same_weights:
@@ -199,14 +199,14 @@ def consistency(models: list[str], measure: str) -> None:
             disabled=compare.running(),
         )  # fmt: skip
         return
-    from modgap.figures.consistency import ConsistencyPoints
+    from modgap.figures.consistency import ConsistencyPoints, consistency_panels
 
-    drawn: dict[str, ConsistencyPoints] = {}
+    drawn: list[ConsistencyPoints] = []
     for key in compare.CURVES[measure][1:]:
         with st.container(key=f"cm_points_{key}"):
             for place, statistic in zip(st.columns(3, gap="small"), SHOWN, strict=True):
                 points = ConsistencyPoints.of(made.consistency[key], statistic)
-                drawn[f"{key}-{statistic}"] = points
+                drawn.append(points)
                 figure: go.Figure = points.figure(dark=widgets.dark())
                 with place:
                     st.markdown(f"**{points.measure.short}**, {points.title}")
@@ -221,10 +221,7 @@ def consistency(models: list[str], measure: str) -> None:
     file = widgets.Download
     widgets.downloads(
         [
-            *(
-                file.figure(f"{p.measure.short}, {p.title}", f"modgap-{name}", p.figure)
-                for name, p in drawn.items()
-            ),
+            file.figure("Figure", "modgap-consistency", lambda: consistency_panels(drawn)),
             file.table("Statistics", "modgap-consistency", lambda: made.table),
             file.table("All curves", "modgap-consistency-curves", lambda: made.curves),
         ],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from modgap.errors import ModgapError
 from modgap.figures import base
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from modgap.spread import Consistency
 
 UNITS = {
-    "level": "mean over layers and clips",
-    "over_layers": "std over layers of the clip mean",
-    "over_clips": "std over clips, mean over layers",
-    "agreement": "correlation with the other clips' mean",
+    "level": "mean",
+    "over_layers": "std over layers",
+    "over_clips": "mean std over clips",
+    "agreement": "mean correlation",
 }
 NAME = 26  # characters of a model's name that an axis holds
 
@@ -96,8 +97,15 @@ class ConsistencyPoints:
 
     def figure(self, *, dark: bool = False, height: int | None = None) -> go.Figure:
         """Models from top to bottom, in the colours and markers of the curves."""
-        p, n = palette(dark), len(self.names)
-        fig = base.figure(dark=dark, height=height or 110 + 34 * n)
+        fig = base.figure(self.traces(dark), dark=dark, height=height or 100 + 32 * len(self.names))
+        fig.update_layout(showlegend=False, margin={"t": 8})
+        fig.update_yaxes(self.y_axis())
+        fig.update_xaxes(title_text=UNITS[self.statistic], range=self.x_range(), nticks=6)
+        return fig
+
+    def traces(self, dark: bool = False) -> list[go.Scatter]:
+        """Each model's interval, if there is one, and its point on it."""
+        p, made = palette(dark), []
         for k, name in enumerate(self.names):
             value, low, high = self.values[k], self.lows[k], self.highs[k]
             colour, tail = p.series[k % len(p.series)], ""
@@ -105,25 +113,29 @@ class ConsistencyPoints:
                 # A line of its own: a percentile interval need not hold the value.
                 interval = go.Scatter(
                     x=[low, high], y=[k, k], mode="lines+markers", hoverinfo="skip",
-                    line={"color": colour, "width": 1.8},
+                    line={"color": colour, "width": 1.8}, showlegend=False,
                     marker={"symbol": "line-ns", "size": 9,
                             "line": {"width": 1.8, "color": colour}},
                 )  # fmt: skip
-                fig.add_trace(interval)
+                made.append(interval)
                 tail = f" [{low:.4f} … {high:.4f}]"
             point = go.Scatter(
-                x=[value], y=[k], mode="markers", name=plain(name),
+                x=[value], y=[k], mode="markers", name=plain(name), showlegend=False,
                 marker={"size": 10, "symbol": MARKERS[k % len(MARKERS)], "color": colour},
                 hovertemplate=f"%{{x:.4f}}{tail}",
             )  # fmt: skip
-            fig.add_trace(point)
-        fig.update_layout(showlegend=False, margin={"t": 10})
-        fig.update_yaxes(
-            range=[n - 0.5, -0.5], tickvals=list(range(n)), showgrid=False,
-            ticktext=[plain(shorten(name, NAME)) for name in self.names],
-        )  # fmt: skip
-        fig.update_xaxes(title_text=UNITS[self.statistic], range=self.x_range(), nticks=6)
-        return fig
+            made.append(point)
+        return made
+
+    def y_axis(self) -> dict[str, Any]:
+        """The models' names, the first one on top."""
+        n = len(self.names)
+        return {
+            "range": [n - 0.5, -0.5],
+            "tickvals": list(range(n)),
+            "ticktext": [plain(shorten(name, NAME)) for name in self.names],
+            "showgrid": False,
+        }
 
     def x_range(self) -> list[float]:
         """From 0 for a spread, up to 1 for an agreement, around what is drawn for a level."""
@@ -151,3 +163,33 @@ class ConsistencyPoints:
                 "high": np.asarray(self.highs, dtype=float),
             }
         )
+
+
+def consistency_panels(points: Sequence[ConsistencyPoints], *, dark: bool = False) -> go.Figure:
+    """Several statistics in one figure to keep, three panels in a row.
+
+    Raises
+    ------
+    ModgapError
+        There are none, or they are of different models.
+    """
+    if not points or len({p.names for p in points}) != 1:
+        raise ModgapError("Panels show the same models, in at least one statistic.")
+    columns = min(3, len(points))
+    rows = -(-len(points) // columns)
+    fig = make_subplots(
+        rows=rows, cols=columns, vertical_spacing=0.28 / rows, horizontal_spacing=0.05,
+        subplot_titles=[plain(f"{p.measure.short}, {p.title}") for p in points],
+        shared_yaxes=True,
+    )  # fmt: skip
+    for n, each in enumerate(points):
+        at = {"row": n // columns + 1, "col": n % columns + 1}
+        for trace in each.traces(dark):
+            fig.add_trace(trace, **at)
+        fig.update_yaxes(each.y_axis(), **at)
+        fig.update_xaxes(title_text=UNITS[each.statistic], range=each.x_range(), nticks=6, **at)
+    fig.update_layout(
+        template=base.template_name(dark), height=70 + rows * (110 + 32 * len(points[0].names)),
+        margin={"t": 56},
+    )  # fmt: skip
+    return fig

@@ -64,11 +64,12 @@ class DepthCurves:
         return tuple(c.layers / n for c, n in zip(self.curves, self.n_layers, strict=True))
 
     def figure(
-        self, *, depth: float | None = None, dark: bool = False, height: int = 320
+        self, *, depth: float | None = None, dark: bool = False, height: int | None = None
     ) -> go.Figure:
         """Curves told apart by colour, dash and marker; `depth` marks a place."""
         layered = LayerCurves(self.key, self.curves)
-        fig = base.figure(dark=dark, height=height)
+        # Where the place is narrow, every name of the legend takes a line.
+        fig = base.figure(dark=dark, height=height or 270 + 22 * len(self.curves))
         add_curves(fig, layered, dark=dark)
         digits = self.measure.digits
         for trace, curve, n, at in zip(

@@ -10,7 +10,7 @@ import pytest
 from modgap.across import curve_table
 from modgap.errors import ModgapError, SettingsError
 from modgap.figures import AlignmentMap, ConsistencyPoints, DepthCurves, LayerCurve, SideBySide
-from modgap.figures.consistency import UNITS
+from modgap.figures.consistency import UNITS, consistency_panels
 from modgap.spread import STATISTICS, Consistency, Estimate
 from modgap.ui.theme import colorscale, palette
 from tests.crafted_runs import run
@@ -182,3 +182,18 @@ def test_points_are_of_one_measure() -> None:
     other = Consistency("b", "cosine", 1, 1, 0, *(Estimate(1.0),) * 4)
     with pytest.raises(ModgapError, match="one measure"):
         ConsistencyPoints.of([found("a", 1, None, None), other], "level")
+
+
+def test_panels_hold_what_the_single_figures_hold() -> None:
+    two = (found("a", 0.3, 0.2, 0.5), found("b", 0.4, None, None))
+    every = [ConsistencyPoints.of(two, s) for s in ("over_layers", "over_clips", "agreement")] * 2
+    fig = consistency_panels(every, dark=True)
+    assert len(fig.data) == 6 * 3
+    assert {t.xaxis for t in fig.data} == {"x", "x2", "x3", "x4", "x5", "x6"}
+    assert [tuple(t.x) for t in fig.data[:3]] == [(0.2, 0.5), (0.3,), (0.4,)]
+    assert fig.layout.annotations[1].text == "APS cos, spread over clips"
+    assert len(consistency_panels(every[:1]).data) == 3
+    with pytest.raises(ModgapError, match="same models"):
+        consistency_panels([every[0], ConsistencyPoints.of(two[:1], "level")])
+    with pytest.raises(ModgapError, match="at least one"):
+        consistency_panels([])
