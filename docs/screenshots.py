@@ -50,7 +50,8 @@ def main() -> None:
                 if name in ("alignment", "interventions"):
                     page.wait_for_selector(READY, timeout=60_000)
                 if name == "compare":
-                    page.wait_for_selector(".st-key-cm_maps .heatmaplayer image", timeout=60_000)
+                    maps = page.locator(".st-key-cm_maps .heatmaplayer image")
+                    maps.nth(1).wait_for(timeout=60_000)
                 settle(page)
                 stem = name if scheme == "light" else f"{name}-dark"
                 page.screenshot(path=IMAGES / f"{stem}.png")

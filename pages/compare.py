@@ -63,12 +63,12 @@ def missing(found: compare.Found) -> None:
         st.caption(f"Being analysed: {widgets.plain(', '.join(found.waiting))}.")
 
 
-def answers(found: ModelComparison) -> None:
-    """Each model's answers to the text and to the speech."""
+def answers(found: ModelComparison, count: int) -> None:
+    """Each model's answers to the text and to the speech, in `count` places."""
     known = state.reference()
     rows = found.answers(known).to_dict("records")
     with st.container(key="cm_answers"):
-        for place, row in zip(st.columns(len(rows), gap="small"), rows, strict=True):
+        for place, row in zip(st.columns(count, gap="small"), rows, strict=False):
             with place, st.container(border=True, height="stretch"):
                 st.markdown(f"**{widgets.plain(row['model'])}**")
                 for kind in ("text", "speech"):
@@ -100,7 +100,7 @@ def depth_slider(found: ModelComparison) -> float:
     return S["cm_depth"]
 
 
-def maps(found: ModelComparison, depth: float, measure: str) -> SideBySide:
+def maps(found: ModelComparison, count: int, depth: float, measure: str) -> SideBySide:
     """The alignment map of each model in its own layer, in the same colours."""
     from modgap.figures.depth import SideBySide
 
@@ -108,8 +108,8 @@ def maps(found: ModelComparison, depth: float, measure: str) -> SideBySide:
     both = SideBySide.of(found.names, found.analyses, layers, measure)
     panels = both.panels(dark=widgets.dark())
     with st.container(key="cm_maps"):
-        places = st.columns(len(panels), gap="small")
-        for n, (place, panel) in enumerate(zip(places, panels, strict=True)):
+        places = st.columns(count, gap="small")
+        for n, (place, panel) in enumerate(zip(places, panels, strict=False)):
             total = found.analyses[n].model["n_layers"]
             with place:
                 st.markdown(
@@ -268,10 +268,11 @@ def page() -> None:
         return
     missing(found)
     if found.comparison is not None:
-        answers(found.comparison)
+        count = len(found.comparison.names) + len(found.waiting)  # places are kept for the rest
+        answers(found.comparison, count)
         depth = depth_slider(found.comparison)
         S["view"]["depth"] = depth
-        both = maps(found.comparison, depth, measure)
+        both = maps(found.comparison, count, depth, measure)
         drawn = curves(found.comparison, depth, measure)
         files(found.comparison, both, drawn, depth, measure)
     consistency(models, measure)
