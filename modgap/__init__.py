@@ -15,6 +15,7 @@ from ._lazy import attach
 if TYPE_CHECKING:
     from .across import ModelComparison, curve_table
     from .analysis import Analysis, analyze, cached_analysis
+    from .answers import answer
     from .audio import Clip, load_clip
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
@@ -47,6 +48,7 @@ __all__ = [
     "StoreError",
     "__version__",
     "analyze",
+    "answer",
     "cached_analysis",
     "clip_curves",
     "compare",
@@ -71,6 +73,7 @@ __getattr__, __dir__ = attach(
     {
         "across": ("ModelComparison", "curve_table"),
         "analysis": ("Analysis", "analyze", "cached_analysis"),
+        "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
         "comparison": ("Comparison", "compare", "compare_variants"),
         "errors": (
