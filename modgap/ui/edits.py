@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,8 @@ def ask(wanted: EditRequest, title: str) -> Any | None:
     job_id = S[slot]
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
+        if (found := kept().results.get(wanted.signature)) is not None:
+            return found
         view = service().jobs.get(job_id, session)
         if view is None or not view.active:
             break
@@ -139,15 +142,17 @@ def _work(wanted: EditRequest, progress: Progress) -> str:
     """In the worker: the kept runs, then what is asked of them."""
     request = wanted.request
     try:
-        result = _made(wanted, progress)
+        result, save = _made(wanted, progress)
     except ModgapError as problem:
         said = str(problem).replace(request.choice.name, request.label)
         raise type(problem)(said) from problem
     kept().results.put(wanted.signature, result)
+    save()  # nobody waits for the disk
     return wanted.signature
 
 
-def _made(wanted: EditRequest, progress: Progress) -> Any:
+def _made(wanted: EditRequest, progress: Progress) -> tuple[Any, Callable[[], None]]:
+    """The result, and what keeps it in the cache."""
     from modgap import keeping, sweeps
     from modgap.comparison import compare_variants
     from modgap.edit_record import edit_key, from_record, to_record
@@ -180,7 +185,7 @@ def _made(wanted: EditRequest, progress: Progress) -> Any:
         return found
 
     if wanted.kind == "lens":
-        return logit_lens(runs(), progress=part(0.4, 1.0), **options)
+        return logit_lens(runs(), progress=part(0.4, 1.0), **options), lambda: None
 
     def key(asked: Any) -> str:
         return edit_key(wanted.kind, model, request.clip, request.transcript, settings, asked)
@@ -202,4 +207,9 @@ def _made(wanted: EditRequest, progress: Progress) -> Any:
     asked, make = options, searched
     if wanted.kind == "compare":
         asked, make = [it.to_dict() for it in wanted.stack], compared
-    return keeping.kept(default_store(), key(asked), make, to_record, from_record)
+    name = key(asked)
+    found = keeping.look_up(default_store(), name, from_record)
+    if found is not None:
+        return found, lambda: None
+    made = make()
+    return made, lambda: keeping.keep(default_store(), name, lambda: to_record(made))
