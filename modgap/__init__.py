@@ -15,12 +15,15 @@ from ._lazy import attach
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
     from .audio import Clip, load_clip
+    from .cascade import Cascade, pipeline
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
+    from .forced import WordTimes, word_times
     from .interventions import Intervention
     from .lens import logit_lens
     from .models import list_models, load_model
     from .prefill import Prefill
+    from .recognition import load_recognizer
     from .settings import AnalysisSettings
     from .store import Store, default_store
     from .sweeps import patching, sweep, with_target
@@ -32,6 +35,7 @@ __all__ = [
     "AnalysisSettings",
     "AudioError",
     "Cancelled",
+    "Cascade",
     "Clip",
     "Comparison",
     "Intervention",
@@ -41,6 +45,7 @@ __all__ = [
     "SettingsError",
     "Store",
     "StoreError",
+    "WordTimes",
     "__version__",
     "analyze",
     "cached_analysis",
@@ -50,10 +55,13 @@ __all__ = [
     "list_models",
     "load_clip",
     "load_model",
+    "load_recognizer",
     "logit_lens",
     "patching",
+    "pipeline",
     "sweep",
     "with_target",
+    "word_times",
 ]
 
 # `import modgap` must not wait for torch.
@@ -62,6 +70,7 @@ __getattr__, __dir__ = attach(
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "audio": ("Clip", "load_clip"),
+        "cascade": ("Cascade", "pipeline"),
         "comparison": ("Comparison", "compare", "compare_variants"),
         "errors": (
             "AudioError",
@@ -71,10 +80,12 @@ __getattr__, __dir__ = attach(
             "SettingsError",
             "StoreError",
         ),
+        "forced": ("WordTimes", "word_times"),
         "interventions": ("Intervention",),
         "lens": ("logit_lens",),
         "models": ("list_models", "load_model"),
         "prefill": ("Prefill",),
+        "recognition": ("load_recognizer",),
         "settings": ("AnalysisSettings",),
         "store": ("Store", "default_store"),
         "sweeps": ("patching", "sweep", "with_target"),

@@ -32,3 +32,9 @@ def tiny_model(tiny_folder: Path) -> SpeechLM:
 def clip() -> Clip:
     """A synthetic clip of 1.5 s."""
     return make_clip()
+
+
+@pytest.fixture(scope="session")
+def second_model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLM:
+    """The same with other weights."""
+    return load_model(make_tiny_checkpoint(tmp_path_factory.mktemp("second") / "tiny", seed=1))
