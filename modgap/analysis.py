@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import logging
 import wave
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -20,8 +18,9 @@ from .analysis_result import Analysis
 from .analysis_tables import layer_table, token_table
 from .answers import answer
 from .audio import Clip
-from .capture import PairedStates, capture_pair, check_layers, stream_pair
+from .capture import capture_pair, check_layers, stream_pair
 from .errors import SettingsError, StoreError
+from .keeping import keep, look_up
 from .models.base import PromptPair, SpeechLM
 from .pair_metrics import PairMetrics
 from .progress import Progress, Steps
@@ -38,8 +37,6 @@ __all__ = [
     "analyze",
     "cached_analysis",
 ]
-
-log = logging.getLogger(__name__)
 
 _MODEL = ("name", "identity", "dtype", "revision", "model_type", "n_layers", "hidden_size")
 
@@ -117,7 +114,7 @@ def analyze(
     steps = Steps(progress)
     steps(0.0, "looking in the cache" if store is not None else "preparing")
     found = None if store is None else cached_analysis(key, store)
-    states = _cached_states(key, store) if store is not None and settings.states else None
+    states = look_up(store, _states_key(key), states_from_record) if settings.states else None
     pair = None
     if found is None or (settings.states and states is None):
         pair = model.prepare(
@@ -129,7 +126,7 @@ def analyze(
         )
     if found is None and pair is not None:
         found = _compute(model, clip, settings, pair, key, about, steps)
-        _keep(store, key, found.record)
+        keep(store, key, found.record)
     assert found is not None
     if settings.states and states is None and pair is not None:
         captured = capture_pair(
@@ -140,7 +137,7 @@ def analyze(
             progress=steps.part(steps.done, 1.0, "states"),
         )
         states = replace(captured, speech=captured.speech.cpu(), text=captured.text.cpu())
-        _keep(store, _states_key(key), lambda: states_record(states))
+        keep(store, _states_key(key), lambda: states_record(states))
     steps(1.0, "done")
     # What does not enter the key is this call's, not that of the call that filled the cache.
     return replace(found, model=about, clip=_clip_info(clip), settings=settings, states=states)
@@ -154,18 +151,14 @@ def cached_analysis(key: str, store: Store) -> Analysis | None:
     StoreError
         The key is not one.
     """
-    record = store.get(key)
-    if record is None:
-        return None
-    try:
+
+    def parse(record: Record) -> Analysis:
         found = Analysis.from_record(record)
-        if found.key == key:
-            return found
-        reason = "it is of another key"
-    except StoreError as problem:
-        reason = str(problem)
-    store.reject(key, reason)
-    return None
+        if found.key != key:
+            raise StoreError("it is of another key")
+        return found
+
+    return look_up(store, key, parse)
 
 
 def _compute(
@@ -237,28 +230,8 @@ def _compute(
     )
 
 
-def _keep(store: Store | None, key: str, make: Callable[[], Record]) -> None:
-    if store is None:
-        return
-    try:
-        store.put(key, make())
-    except StoreError as problem:
-        log.warning("The result was not kept. %s", problem)
-
-
 def _states_key(key: str) -> str:
     return digest("states", key)
-
-
-def _cached_states(key: str, store: Store) -> PairedStates | None:
-    record = store.get(_states_key(key))
-    if record is None:
-        return None
-    try:
-        return states_from_record(record)
-    except StoreError as problem:
-        store.reject(_states_key(key), str(problem))
-        return None
 
 
 def _model_info(model: SpeechLM) -> dict[str, Any]:

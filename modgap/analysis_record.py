@@ -82,7 +82,7 @@ def from_record(record: Record) -> Analysis:
         answers = None
         if meta["answers"] is not None:
             answers = {
-                kind: _answer(values, arrays[f"logprobs_{kind}"])
+                kind: Answer.from_values(values, arrays[f"logprobs_{kind}"])
                 for kind, values in meta["answers"].items()
             }
         return Analysis(
@@ -129,11 +129,3 @@ def states_from_record(record: Record) -> PairedStates:
         )
     except (KeyError, TypeError, ValueError, RuntimeError) as problem:
         raise StoreError(f"This record holds no hidden states ({problem}).") from problem
-
-
-def _answer(values: dict[str, Any], logprobs: np.ndarray) -> Answer:
-    return Answer(**{k: _frozen(v) for k, v in values.items()}, logprobs=tuple(logprobs.tolist()))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

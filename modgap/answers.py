@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from modgap.models.base import Generation, Progress, Prompt, SpeechLM
+from .errors import SettingsError
+from .models.base import Generation, Progress, Prompt, SpeechLM
+
+if TYPE_CHECKING:
+    from .audio import Clip
+    from .interventions import Intervention
 
 Verdict = Literal["right", "wrong"]
 
@@ -76,25 +82,86 @@ class Answer:
             options=tuple((options or {}).items()),
         )
 
+    @classmethod
+    def from_values(cls, values: dict[str, Any], logprobs: Iterable[float]) -> Answer:
+        """The answer of fields as JSON has them, and the log-probabilities kept beside them."""
+        frozen = {name: _frozen(value) for name, value in values.items()}
+        return cls(**frozen, logprobs=tuple(float(x) for x in logprobs))
+
 
 def answer(
     model: SpeechLM,
-    prompt: Prompt,
+    source: Clip | Prompt,
+    interventions: Intervention | Sequence[Intervention] | None = None,
     *,
+    transcript: str | None = None,
+    instruction: str = "",
+    system: str | None = None,
     max_new_tokens: int = 48,
     temperature: float = 0.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Answer:
-    """Let the model answer one prompt; see `SpeechLM.generate` for the settings."""
-    made = model.generate(
-        prompt,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        seed=seed,
-        progress=progress,
-    )
-    return Answer.of(model, made, prompt.kind)
+    """Let the model answer a clip, as it is or with interventions.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    source : Clip or Prompt
+        A prompt, of either kind, is answered as it is.
+    interventions : Intervention or a sequence of them, optional
+        Applied one after the other while the clip is read.
+    transcript : str, optional
+        What is said: interventions need it, and the probabilities of a multiple choice's options.
+    instruction, system : str
+        As in `SpeechLM.prepare`.
+    max_new_tokens, temperature, seed, progress
+        As in `SpeechLM.generate`.
+
+    Raises
+    ------
+    SettingsError
+        There are interventions but no transcript or no clip, or one does not fit the model.
+    AudioError
+        The clip is longer than the model takes.
+
+    Examples
+    --------
+    >>> edit = modgap.Intervention(rule="angle", tokens="all")              # doctest: +SKIP
+    >>> modgap.answer(model, clip, edit, transcript="what is up").text      # doctest: +SKIP
+    """
+    decoding: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed,
+    }  # fmt: skip
+    if isinstance(source, Prompt):
+        if interventions:
+            raise SettingsError("Interventions need the clip: pass it instead of a prompt.")
+        return Answer.of(model, model.generate(source, progress=progress, **decoding), source.kind)
+    if transcript is None:
+        if interventions:
+            raise SettingsError(
+                "Interventions move speech states towards those of the words: say what is said "
+                "with transcript=..."
+            )
+        prompt = model.speech_prompt(source, instruction=instruction, system=system)
+        return answer(model, prompt, progress=progress, **decoding)
+    from .choices import choice_probabilities
+    from .interventions import Intervention
+    from .models.decoding import check_decoding, decode_rows
+    from .models.resume import keys_values
+    from .prefill import Prefill
+
+    check_decoding(max_new_tokens, temperature)
+    if isinstance(interventions, Intervention):
+        interventions = (interventions,)
+    pair = model.prepare(source, transcript, instruction=instruction, system=system)
+    with model.lock:
+        edited = Prefill.of(model, pair, progress=progress).run([tuple(interventions or ())])
+        cache = keys_values(edited.cache)
+        logits, length = edited.logits[:, 0], pair.speech.length
+        (made,) = decode_rows(model, edited.cache, logits, length, progress=progress, **decoding)
+        shares = choice_probabilities(model, cache, logits[0], length, transcript)
+    return Answer.of(model, made, "speech", shares)
 
 
 def verdict(answer_text: str, reference: str | None) -> Verdict | None:
@@ -138,6 +205,10 @@ def verdict(answer_text: str, reference: str | None) -> Verdict | None:
     n = len(wanted)
     found = any(given[i : i + n] == wanted for i in range(len(given) - n + 1))
     return "right" if found else "wrong"
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _option(text: str) -> str | None:

@@ -16,6 +16,7 @@ import torch
 
 from modgap.errors import SettingsError
 from modgap.models.base import Progress, Prompt, PromptPair, SpeechLM
+from modgap.models.hooks import visiting
 
 Visit = Callable[[int, torch.Tensor], Any]
 
@@ -75,7 +76,7 @@ def capture_states(
     """
     levels = check_layers(model, layers)
     states: list[torch.Tensor] = []
-    with _visiting(
+    with _picking(
         model, prompt, levels, final_norm, lambda _, h: states.append(h.to(model.device)), progress
     ):
         model.forward(prompt)
@@ -148,9 +149,9 @@ def stream_pair(
     before, after = _part(progress, 0.0, share, "text"), _part(progress, share, 1.0, "speech")
     # One lock over both, so that no other pass comes between them.
     with model.lock:
-        with _visiting(model, pair.text, levels, final_norm, text.__setitem__, before):
+        with _picking(model, pair.text, levels, final_norm, text.__setitem__, before):
             model.forward(pair.text)
-        with _visiting(
+        with _picking(
             model,
             pair.speech,
             levels,
@@ -176,7 +177,7 @@ def check_layers(model: SpeechLM, layers: Sequence[int] | None) -> tuple[int, ..
 
 
 @contextmanager
-def _visiting(
+def _picking(
     model: SpeechLM,
     prompt: Prompt,
     levels: tuple[int, ...],
@@ -184,7 +185,7 @@ def _visiting(
     visit: Visit,
     progress: Progress | None,
 ) -> Iterator[None]:
-    """Hook `visit` onto the decoder for one pass over `prompt`.
+    """Hand the states at the content positions to `visit` in one pass over `prompt`.
 
     The hooks come after any already there, so that they see what an edit has made of a level.
     """
@@ -200,30 +201,8 @@ def _visiting(
             picked = model.final_norm(picked)
         visit(level, picked)
 
-    def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        see(0, args[0] if args else kwargs["hidden_states"])
-
-    def leaving(level: int) -> Callable[[Any, Any, Any], None]:
-        def hook(_: Any, __: Any, output: Any) -> None:
-            see(level, output[0] if isinstance(output, tuple) else output)
-
-        return hook
-
-    handles = []
-    with model.lock:
-        try:
-            for level in levels:
-                if level == 0:
-                    handles.append(
-                        model.layers[0].register_forward_pre_hook(entering, with_kwargs=True)
-                    )
-                else:
-                    layer = model.layers[level - 1]
-                    handles.append(layer.register_forward_hook(leaving(level)))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    with visiting(model, levels, see):
+        yield
 
 
 def _text_share(pair: PromptPair) -> float:

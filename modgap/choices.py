@@ -30,6 +30,21 @@ def named_options(question: str) -> dict[str, str]:
     return found if len(found) > 1 and list(found) == expected and all(found.values()) else {}
 
 
+def choice_probabilities(
+    model: SpeechLM, kept: Sequence[KeysValues], first: Tensor, length: int, question: str
+) -> dict[str, float]:
+    """Probability of each option that a question names, as ``"A, down"``; empty without options.
+
+    See `option_probabilities` for the arguments.
+    """
+    options = named_options(question)
+    if not options:
+        return {}
+    words = list(options.values())
+    shares = option_probabilities(model, kept, first, length, words)
+    return {f"{letter}, {word}": shares[word] for letter, word in options.items()}
+
+
 @torch.no_grad()
 def option_probabilities(
     model: SpeechLM,

@@ -23,6 +23,7 @@ Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder,
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
 MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]
+Cache = Annotated[bool, typer.Option(help="Use the cache of results.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 PathKind = Annotated[str, typer.Option(help="argmax or dtw.")]
@@ -72,6 +73,7 @@ def intervene(
         typer.Option(help="Several, as JSON or as in a link; replaces the options above."),
     ] = None,
     as_json: Json = False,
+    cache: Cache = True,
     max_new_tokens: MaxTokens = 48,
     dtype: Dtype = "auto",
     device: Device = "auto",
@@ -93,11 +95,12 @@ def intervene(
     lm, words, sound = _ready(clip, transcript, model, dtype, device)
     from .cli_render import print_table, progress_bar
     from .comparison import compare
+    from .store import default_store
 
     with progress_bar("answering") as report:
         found = compare(
             lm, sound, words, stack, progress=report, instruction=instruction,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=max_new_tokens, store=default_store() if cache else None,
         )  # fmt: skip
     if as_json:
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
@@ -164,6 +167,7 @@ def sweep(
     path_layer: PathLayer = None,
     out: Out = None,
     as_json: Json = False,
+    cache: Cache = True,
     dtype: Dtype = "auto",
     device: Device = "auto",
     debug: Debug = False,
@@ -172,26 +176,31 @@ def sweep(
     lm, words, sound = _ready(clip, transcript, model, dtype, device)
     from . import sweeps
     from .cli_render import print_table, progress_bar
+    from .edit_record import edit_key, from_record, to_record
+    from .keeping import kept
+    from .settings import AnalysisSettings
+    from .store import default_store
 
     chosen = None if layers is None else parse_layers(layers)
-    with progress_bar("plain runs") as report:
-        pair = lm.prepare(sound, words, instruction=instruction)
-        prefill, name = sweeps.with_target(lm, pair, target)
-        made: Any
-        if patch:
-            made = sweeps.patching(
-                prefill, name, layers=chosen, measure=measure, path_layer=path_layer,
-                progress=report,
-            )  # fmt: skip
-            table = made.table()
-        else:
-            made = sweeps.sweep(
-                prefill, name, rules=rule or ("angle", "length"), layers=chosen,
-                tokens=tokens or ("bottom-3", "all"),
-                strengths=strength or (0.25, 0.5, 0.75, 1.0), path=path, measure=measure,
-                path_layer=path_layer, progress=report,
-            )  # fmt: skip
-            table = made.table
+    shared = {"layers": chosen, "measure": measure, "path_layer": path_layer}
+    grid: dict[str, Any] = {
+        "rules": rule or ("angle", "length"), "tokens": tokens or ("bottom-3", "all"),
+        "strengths": strength or (0.25, 0.5, 0.75, 1.0), "path": path,
+    }  # fmt: skip
+    options = shared if patch else {**shared, **grid}
+    settings = AnalysisSettings(instruction=instruction)
+
+    def make() -> Any:
+        with progress_bar("plain runs") as report:
+            pair = lm.prepare(sound, words, instruction=instruction)
+            prefill, name = sweeps.with_target(lm, pair, target, settings)
+            search = sweeps.patching if patch else sweeps.sweep
+            return search(prefill, name, progress=report, **options)
+
+    kind = "patching" if patch else "sweep"
+    key = edit_key(kind, lm, sound, words, settings, {"target": target, **options})
+    made = kept(default_store() if cache else None, key, make, to_record, from_record)
+    table = made.table() if patch else made.table
     if out is not None:
         _write(table, out)
     if as_json:

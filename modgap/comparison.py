@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 
 from .answers import Answer
-from .choices import named_options, option_probabilities
+from .choices import choice_probabilities
 from .interventions import Intervention, Stack
+from .keeping import kept
 from .models.decoding import check_decoding, decode_rows
 from .models.resume import keys_values, repeated
 from .pair_metrics import PairMetrics
@@ -23,6 +24,7 @@ from .settings import AnalysisSettings
 if TYPE_CHECKING:
     from .audio import Clip
     from .models.base import Progress, SpeechLM
+    from .store import Store
 
 __all__ = ["Comparison", "compare", "compare_variants", "kl_divergence"]
 
@@ -96,6 +98,7 @@ def compare(
     interventions: Intervention | Sequence[Intervention],
     settings: AnalysisSettings | None = None,
     *,
+    store: Store | None = None,
     progress: Progress | None = None,
     **overrides: Any,
 ) -> Comparison:
@@ -110,6 +113,8 @@ def compare(
         Applied one after the other. An empty sequence changes nothing.
     settings : AnalysisSettings, optional
         Its prompt and decoding settings count; ``**overrides`` are single ones, by name.
+    store : Store, optional
+        A cache to look in first and to keep the result in.
     progress : callable (fraction, note), optional
         May raise `Cancelled`; nothing is left behind.
 
@@ -129,22 +134,28 @@ def compare(
     >>> modgap.compare(model, clip, "what is two plus two",
     ...                modgap.Intervention(rule="angle", tokens="all")).after.text  # doctest: +SKIP
     """
-    if isinstance(interventions, Intervention):
-        interventions = (interventions,)
+    from .edit_record import edit_key, from_record, to_record
+
+    stack = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
     chosen = replace(settings or AnalysisSettings(), **overrides)
-    steps = Steps(progress)
-    pair = model.prepare(
-        clip,
-        transcript,
-        instruction=chosen.instruction,
-        system=chosen.system,
-        markers=chosen.markers,
-    )
-    prefill = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
-    (found,) = compare_variants(
-        prefill, [tuple(interventions)], chosen, progress=steps.part(0.4, 1.0, "edited")
-    )
-    return found
+
+    def make() -> Comparison:
+        steps = Steps(progress)
+        pair = model.prepare(
+            clip,
+            transcript,
+            instruction=chosen.instruction,
+            system=chosen.system,
+            markers=chosen.markers,
+        )
+        prefill = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
+        (found,) = compare_variants(
+            prefill, [stack], chosen, progress=steps.part(0.4, 1.0, "edited")
+        )
+        return found
+
+    key = edit_key("compare", model, clip, transcript, chosen, [it.to_dict() for it in stack])
+    return kept(store, key, make, to_record, from_record)
 
 
 def compare_variants(
@@ -174,7 +185,7 @@ def compare_variants(
         share = (start / total, (start + len(part)) / total)
         report = steps.part(0.4 + 0.6 * share[0], 0.4 + 0.6 * share[1], "edited")
         edited = prefill.run(part, states=True, progress=report)
-        kept = keys_values(edited.cache)
+        grown = keys_values(edited.cache)
         made = decode_rows(
             prefill.model,
             edited.cache,
@@ -185,7 +196,7 @@ def compare_variants(
         )
         assert edited.states is not None
         for v, stack in enumerate(part):
-            one = [(k[v : v + 1], w[v : v + 1]) for k, w in kept]
+            one = [(k[v : v + 1], w[v : v + 1]) for k, w in grown]
             states = tuple(h[v] for h in edited.states)
             found.append(
                 Comparison(
@@ -196,12 +207,18 @@ def compare_variants(
                         prefill.model,
                         made[v],
                         "speech",
-                        _options(prefill, one, edited.logits[v, 0], prefill.pair.speech.length),
+                        choice_probabilities(
+                            prefill.model,
+                            one,
+                            edited.logits[v, 0],
+                            prefill.pair.speech.length,
+                            prefill.pair.transcript,
+                        ),
                     ),
                     text=text,
                     kl_before=kl_before,
                     kl_after=kl_divergence(p_text, edited.logits[v, 0]),
-                    pairs=_pair_table(prefill, prefill.plan(stack)),
+                    pairs=_pair_table(prefill, edited.edits[v]),
                     layers=base.merge(_curves(prefill, states, "after"), on="layer"),
                 )
             )
@@ -225,7 +242,7 @@ def _plain_answers(
     if known in prefill.memo:
         return prefill.memo[known]
     out = []
-    for kind, kept, logits in (
+    for kind, cache, logits in (
         ("speech", prefill.kept, prefill.logits),
         ("text", prefill.text_kept, prefill.text_logits),
     ):
@@ -233,26 +250,18 @@ def _plain_answers(
         with prefill.model.lock:
             (made,) = decode_rows(
                 prefill.model,
-                repeated(kept, 1),
+                repeated(cache, 1),
                 logits[:1],
                 length,
                 progress=progress,
                 **_decoding(s),
             )
-            out.append(
-                Answer.of(prefill.model, made, kind, _options(prefill, kept, logits[0], length))
+            shares = choice_probabilities(
+                prefill.model, cache, logits[0], length, prefill.pair.transcript
             )
+            out.append(Answer.of(prefill.model, made, kind, shares))
     prefill.memo[known] = out[0], out[1]
     return out[0], out[1]
-
-
-def _options(prefill: Prefill, kept: Any, first: torch.Tensor, length: int) -> dict[str, float]:
-    options = named_options(prefill.pair.transcript)
-    if not options:
-        return {}
-    words = list(options.values())
-    shares = option_probabilities(prefill.model, kept, first, length, words)
-    return {f"{letter}, {word}": shares[word] for letter, word in options.items()}
 
 
 def _curves(prefill: Prefill, states: Sequence[torch.Tensor], name: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ over the positions from p0 on, and many variants go through as one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from torch import Tensor
 from .alignment import dtw_paths
 from .edits import Edit, SourcePath, apply_edit, plan_edit, source_path
 from .interventions import Intervention
+from .models.hooks import visiting
 from .models.resume import KeysValues, keys_values, repeated, resume
 
 if TYPE_CHECKING:
@@ -45,12 +46,15 @@ class Edited:
         float32, after the prompt and after each given token of the continuation.
     cache : DynamicCache
         Keys and values of V rows, for decoding.
+    edits : tuple of V tuples of Edit
+        What each variant was to change, the idle ones included.
     states : tuple of L + 1 Tensor (V, T_s, d), or None
         Raw speech states of every level after the edits.
     """
 
     logits: Tensor
     cache: Any
+    edits: tuple[Edits, ...]
     states: tuple[Tensor, ...] | None = None
 
 
@@ -182,14 +186,17 @@ class Prefill:
         progress : callable (fraction, note), optional
             Called at every layer.
         """
-        planned = [tuple(e for e in self.plan(stack) if not e.idle) for stack in variants]
+        edits = tuple(self.plan(stack) for stack in variants)
+        planned = [tuple(e for e in mine if not e.idle) for mine in edits]
         busy = [v for v, edits in enumerate(planned) if edits]
         V = len(planned)
         logits = self.logits.expand(V, *self.logits.shape).clone()
         plain = self.speech if states else None
         kept = None if plain is None else [h.expand(V, *h.shape).clone() for h in plain]
         if not busy:
-            return Edited(logits, repeated(self.kept, V), None if kept is None else tuple(kept))
+            return Edited(
+                logits, repeated(self.kept, V), edits, None if kept is None else tuple(kept)
+            )
         first = min(e.intervention.layers[0] for v in busy for e in planned[v])
         offset = int(self._content()[min(int(e.rows[0]) for v in busy for e in planned[v])])
         if any(e.intervention.rule == "mean" for v in busy for e in planned[v]):
@@ -221,7 +228,7 @@ class Prefill:
             logits[busy] = out.to(logits.device)
         if len(busy) < V:
             cache = _merge(cache, self.kept, busy, V)
-        return Edited(logits, cache, None if kept is None else tuple(kept))
+        return Edited(logits, cache, edits, None if kept is None else tuple(kept))
 
     def scores(
         self, variants: Sequence[Sequence[Intervention]], progress: Progress | None = None
@@ -272,48 +279,12 @@ def _plain(
         inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
     states: list[Tensor] = []
     n_out = max(1, len(tail))
-    with _hooked(
+    with visiting(
         model, range(model.n_layers + 1), lambda _, h: states.append(h[0, first:].clone())
     ):
         out = model.trunk(**inputs, use_cache=True)
     logits = model.logits(out.last_hidden_state[0, -n_out:]).float()
     return tuple(states), logits, keys_values(out.past_key_values)
-
-
-@contextmanager
-def _hooked(
-    model: SpeechLM, levels: Any, visit: Callable[[int, Tensor], Tensor | None]
-) -> Iterator[None]:
-    """Call `visit` with every level's states (B, S, d) of a pass; what it returns replaces them."""
-
-    def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        new = visit(0, args[0] if args else kwargs["hidden_states"])
-        if new is None:
-            return None
-        return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
-
-    def leaving(level: int) -> Callable[[Any, Any, Any], Any]:
-        def hook(_: Any, __: Any, output: Any) -> Any:
-            new = visit(level, output[0] if isinstance(output, tuple) else output)
-            if new is None:
-                return None
-            return (new, *output[1:]) if isinstance(output, tuple) else new
-
-        return hook
-
-    handles: list[Any] = []
-    with model.lock:
-        try:
-            for level in levels:
-                if level == 0:
-                    hook = model.layers[0].register_forward_pre_hook(entering, with_kwargs=True)
-                else:
-                    hook = model.layers[level - 1].register_forward_hook(leaving(level))
-                handles.append(hook)
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 @contextmanager
@@ -339,5 +310,5 @@ def editing(prefill: Prefill, stack: Sequence[Intervention]) -> Iterator[None]:
         return hidden
 
     levels = sorted({level for e in edits for level in e.intervention.layers})
-    with _hooked(model, levels, visit):
+    with visiting(model, levels, visit, first=True):
         yield

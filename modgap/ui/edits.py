@@ -13,11 +13,12 @@ import streamlit as st
 from modgap.errors import ModgapError
 from modgap.interventions import Stack
 from modgap.progress import Progress
-from modgap.ui import state
+from modgap.ui import state, widgets
 from modgap.ui.service import Request, service
 from modgap.ui.shelf import Shelf
 
 if TYPE_CHECKING:
+    from modgap.analysis import Analysis
     from modgap.prefill import Prefill
 
 S = st.session_state
@@ -61,6 +62,24 @@ class Kept:
 def kept() -> Kept:
     """What this server process keeps."""
     return Kept()
+
+
+def opened(purpose: str, *, key: str) -> tuple[Analysis, Request] | None:
+    """What the page is about, or None after a word on why there is nothing yet."""
+    analysis = state.shown()
+    if analysis is None:
+        if not S.get("jobs"):
+            widgets.empty(
+                f"**Nothing to {purpose} yet.** Load an example here, or analyse a clip of your "
+                "own on the Clip page.",
+                key=key,
+            )
+        return None
+    request = state.current_request()
+    if request is None or not state.is_current():
+        st.caption("The inputs have changed since this result: analyse again on the Clip page.")
+        return None
+    return analysis, request
 
 
 def ask(wanted: EditRequest, title: str) -> Any | None:
@@ -129,11 +148,13 @@ def _work(wanted: EditRequest, progress: Progress) -> str:
 
 
 def _made(wanted: EditRequest, progress: Progress) -> Any:
-    from modgap import sweeps
+    from modgap import keeping, sweeps
     from modgap.comparison import compare_variants
+    from modgap.edit_record import edit_key, from_record, to_record
     from modgap.lens import logit_lens
     from modgap.prefill import Prefill
     from modgap.settings import AnalysisSettings
+    from modgap.store import default_store
 
     request, options = wanted.request, json.loads(wanted.options)
     markers: Any = request.markers
@@ -151,20 +172,34 @@ def _made(wanted: EditRequest, progress: Progress) -> Any:
     def part(start: float, end: float) -> Progress:
         return lambda fraction, note: progress(start + (end - start) * fraction, note)
 
-    if wanted.kind in ("compare", "lens"):
-        runs = kept().runs.get(request.signature)
-        if runs is None or runs.model is not model:
-            runs = Prefill.of(model, pair(), progress=part(0.05, 0.4))
-            kept().runs.put(request.signature, runs)
-        if wanted.kind == "lens":
-            return logit_lens(runs, progress=part(0.4, 1.0), **options)
-        (found,) = compare_variants(runs, [wanted.stack], settings, progress=part(0.4, 1.0))
+    def runs() -> Prefill:
+        found = kept().runs.get(request.signature)
+        if found is None or found.model is not model:
+            found = Prefill.of(model, pair(), progress=part(0.05, 0.4))
+            kept().runs.put(request.signature, found)
         return found
-    target = options.pop("target", None)
-    key = f"{request.signature}|{target}"
-    ready = kept().targets.get(key)
-    if ready is None or ready[0].model is not model:
-        ready = sweeps.with_target(model, pair(), target, settings, progress=part(0.05, 0.3))
-        kept().targets.put(key, ready)
-    make = sweeps.patching if wanted.kind == "patching" else sweeps.sweep
-    return make(*ready, progress=part(0.3, 1.0), **options)
+
+    if wanted.kind == "lens":
+        return logit_lens(runs(), progress=part(0.4, 1.0), **options)
+
+    def key(asked: Any) -> str:
+        return edit_key(wanted.kind, model, request.clip, request.transcript, settings, asked)
+
+    def compared() -> Any:
+        return compare_variants(runs(), [wanted.stack], settings, progress=part(0.4, 1.0))[0]
+
+    def searched() -> Any:
+        target = options.get("target")
+        name = f"{request.signature}|{target}"
+        ready = kept().targets.get(name)
+        if ready is None or ready[0].model is not model:
+            ready = sweeps.with_target(model, pair(), target, settings, progress=part(0.05, 0.3))
+            kept().targets.put(name, ready)
+        make = sweeps.patching if wanted.kind == "patching" else sweeps.sweep
+        grid = {k: v for k, v in options.items() if k != "target"}
+        return make(*ready, progress=part(0.3, 1.0), **grid)
+
+    asked, make = options, searched
+    if wanted.kind == "compare":
+        asked, make = [it.to_dict() for it in wanted.stack], compared
+    return keeping.kept(default_store(), key(asked), make, to_record, from_record)
