@@ -6,7 +6,6 @@ gives it the transcript, so the two answers differ by what was misheard and by n
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -16,6 +15,7 @@ import numpy as np
 
 from modgap.answers import Answer, answer
 from modgap.errors import SettingsError, StoreError
+from modgap.keeping import keep, look_up
 from modgap.progress import Progress, Steps
 from modgap.record import Record
 from modgap.settings import AnalysisSettings, check_text, digest
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from modgap.store import Store
 
 __all__ = ["Cascade", "pipeline", "pipeline_key"]
-
-log = logging.getLogger(__name__)
 
 VERSION = 1  # raised whenever the same input would give another answer
 _SETTINGS = ("instruction", "system", "markers", "max_new_tokens", "temperature", "seed")
@@ -93,16 +91,6 @@ class Cascade:
             "created": self.created,
         }
 
-    def record(self) -> Record:
-        """As an entry of the cache: what was heard and answered."""
-        arrays: dict[str, np.ndarray] = {}
-        given = None
-        if self.answer is not None:
-            given = asdict(self.answer)
-            arrays["logprobs"] = np.array(given.pop("logprobs"), np.float64)
-        meta = {"kind": "pipeline", "key": self.key, "heard": self.heard, "answer": given}
-        return Record(arrays, {}, meta | {"created": self.created})
-
 
 def pipeline(
     recognizer: Recognizer,
@@ -156,48 +144,43 @@ def pipeline(
     key = pipeline_key(recognizer, llm, clip.sha256, settings)
     steps = Steps(progress)
     steps(0.0, "looking in the cache" if store is not None else "listening")
-    found = None if store is None else _cached(store, key)
+    found = look_up(store, key, _from_record)
+    cached = found is not None
     if found is None:
         heard = recognizer.transcribe(clip, progress=steps.part(0.0, 0.6, "listening"))
         given = None
         if heard.strip():
+            prompt = llm.text_prompt(
+                heard,
+                instruction=settings.instruction,
+                system=settings.system,
+                markers=settings.markers,
+            )
             given = answer(
                 llm,
-                llm.text_prompt(
-                    heard,
-                    instruction=settings.instruction,
-                    system=settings.system,
-                    markers=settings.markers,
-                ),
+                prompt,
                 max_new_tokens=settings.max_new_tokens,
                 temperature=settings.temperature,
                 seed=settings.seed,
                 progress=steps.part(0.6, 1.0, "answering"),
             )
         found = heard, given, datetime.now(UTC).isoformat(timespec="seconds")
-        cached = False
-    else:
-        cached = True
+        keep(store, key, lambda: _record(*found))
     steps(1.0, "done")
-    made = Cascade(
+    heard, given, created = found
+    return Cascade(
         key=key,
         recognizer=short_name(recognizer.name),
         llm=short_name(llm.name),
         clip={"sha256": clip.sha256, "seconds": clip.seconds, "name": clip.name},
         transcript=transcript,
-        heard=found[0],
-        errors=word_errors(transcript, found[0]),
-        answer=found[1],
+        heard=heard,
+        errors=word_errors(transcript, heard),
+        answer=given,
         settings=settings,
         from_cache=cached,
-        created=found[2],
+        created=created,
     )
-    if store is not None and not cached:
-        try:
-            store.put(key, made.record())
-        except StoreError as problem:
-            log.warning("The result was not kept. %s", problem)
-    return made
 
 
 def pipeline_key(
@@ -221,23 +204,23 @@ def short_name(name: str) -> str:
     return path.name if path.is_absolute() or name.startswith((".", "~")) else name
 
 
-def _cached(store: Store, key: str) -> tuple[str, Answer | None, str] | None:
-    record = store.get(key)
-    if record is None:
-        return None
+def _record(heard: str, given: Answer | None, created: str) -> Record:
+    arrays: dict[str, np.ndarray] = {}
+    values = None
+    if given is not None:
+        values = asdict(given)
+        arrays["logprobs"] = np.array(values.pop("logprobs"), np.float64)
+    meta = {"kind": "pipeline", "heard": heard, "answer": values, "created": created}
+    return Record(arrays, {}, meta)
+
+
+def _from_record(record: Record) -> tuple[str, Answer | None, str]:
     try:
-        meta = record.meta
-        if meta["kind"] != "pipeline" or meta["key"] != key:
-            raise ValueError("it is of another kind or key")
-        given = meta["answer"]
-        if given is not None:
-            values = {name: _frozen(value) for name, value in given.items()}
-            given = Answer(**values, logprobs=tuple(record.arrays["logprobs"].tolist()))
+        meta, given = record.meta, None
+        if meta["kind"] != "pipeline":
+            raise ValueError("it is of another kind")
+        if meta["answer"] is not None:
+            given = Answer.from_values(meta["answer"], record.arrays["logprobs"])
         return str(meta["heard"]), given, str(meta["created"])
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        store.reject(key, f"it is not a pipeline's answer: {problem}")
-        return None
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        raise StoreError(f"This record is not a pipeline's answer ({problem}).") from problem

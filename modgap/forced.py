@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from modgap.errors import StoreError
+from modgap.keeping import kept
 from modgap.recognition import Recognizer, WordTimes
 from modgap.settings import check_text, digest
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from modgap.store import Store
 
 __all__ = ["WordTimes", "word_times"]
-
-log = logging.getLogger(__name__)
 
 VERSION = 1  # raised whenever the same input would give other times
 
@@ -61,16 +58,10 @@ def word_times(
 
         aligner = load_recognizer()
     key = digest("words", VERSION, aligner.identity, clip.sha256, transcript)
-    record = None if store is None else store.get(key)
-    if record is not None and store is not None:
-        try:
-            return WordTimes.from_record(record)
-        except StoreError as problem:
-            store.reject(key, str(problem))
-    found = aligner.align(clip, transcript, progress=progress)
-    if store is not None:
-        try:
-            store.put(key, found.record())
-        except StoreError as problem:
-            log.warning("The word times were not kept. %s", problem)
-    return found
+    return kept(
+        store,
+        key,
+        lambda: aligner.align(clip, transcript, progress=progress),
+        WordTimes.record,
+        WordTimes.from_record,
+    )
