@@ -199,6 +199,13 @@ def explorer(
         list[str] | None,
         typer.Option(help="Also offer this model: a hub id or a folder. Can be given again."),
     ] = None,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also offer this Whisper to the pipeline: a hub id or a folder. Can be given "
+            "again."
+        ),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
     ] = None,
@@ -217,7 +224,10 @@ def explorer(
     """Start the explorer, for the browser."""
     from .cli_app import has_screen, is_loopback, plan, serve
 
-    server = plan(model or (), port=port, address=address, allow_hosts=allow_host or ())
+    server = plan(
+        model or (), port=port, address=address, allow_hosts=allow_host or (),
+        recognizers=recognizer or (),
+    )  # fmt: skip
     if not is_loopback(address):
         say(
             "warning: everyone who reaches this address can use the explorer and its models; it "

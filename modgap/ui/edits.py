@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import streamlit as st
 
@@ -82,10 +83,23 @@ def opened(purpose: str, *, key: str) -> tuple[Analysis, Request] | None:
     return analysis, request
 
 
-def ask(wanted: EditRequest, title: str) -> Any | None:
+class Wanted(Protocol):
+    """Something that a job makes: equal requests have equal signatures."""
+
+    @property
+    def signature(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+
+def ask(
+    wanted: Wanted, title: str, make: Callable[[Any, Progress], Any] | None = None
+) -> Any | None:
     """The result if it is there or comes at once, else None while a job makes it.
 
-    What this session asked for before and no longer wants is cancelled.
+    What this session asked for before and no longer wants is cancelled. `make` is called in the
+    worker with `wanted` and makes the result; without it, `wanted` is an `EditRequest`.
     """
     found = kept().results.get(wanted.signature)
     slot = f"edit_job_{wanted.kind}"
@@ -99,7 +113,7 @@ def ask(wanted: EditRequest, title: str) -> Any | None:
     if running is None or S.get(slot) != running.id:
         _leave(slot)
         job = service().jobs.submit(
-            wanted.signature, lambda progress: _work(wanted, progress), session, title=title
+            wanted.signature, lambda progress: _work(wanted, make, progress), session, title=title
         )
         S[slot] = job.id
     job_id = S[slot]
@@ -118,12 +132,12 @@ def ask(wanted: EditRequest, title: str) -> Any | None:
     return kept().results.get(wanted.signature)
 
 
-def failure(wanted: EditRequest) -> str | None:
+def failure(wanted: Wanted) -> str | None:
     """Why there is no result, if it was tried."""
     return S.get("failed", {}).get(wanted.signature)
 
 
-def forget_failure(wanted: EditRequest) -> None:
+def forget_failure(wanted: Wanted) -> None:
     """Try again."""
     S.get("failed", {}).pop(wanted.signature, None)
 
@@ -135,16 +149,18 @@ def _leave(slot: str) -> None:
         S.get("jobs", {}).pop(job_id, None)
 
 
-def _work(wanted: EditRequest, progress: Progress) -> str:
-    """In the worker: the kept runs, then what is asked of them."""
-    request = wanted.request
+def _work(wanted: Any, make: Callable[[Any, Progress], Any] | None, progress: Progress) -> str:
+    """In the worker: what is asked for, kept for all sessions."""
+    request: Request | None = getattr(wanted, "request", None)
     try:
-        result = _made(wanted, progress)
+        result = (make or _made)(wanted, progress)
     except ModgapError as problem:
-        said = str(problem).replace(request.choice.name, request.label)
+        said = str(problem)
+        if request is not None:
+            said = said.replace(request.choice.name, request.label)
         raise type(problem)(said) from problem
     kept().results.put(wanted.signature, result)
-    return wanted.signature
+    return str(wanted.signature)
 
 
 def _made(wanted: EditRequest, progress: Progress) -> Any:
