@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .forced import WordTimes, word_times
+    from .hits import WordHits, hits_summary, word_hits
     from .interventions import Intervention
     from .lens import logit_lens
     from .models import list_models, load_model
@@ -45,6 +46,7 @@ __all__ = [
     "SettingsError",
     "Store",
     "StoreError",
+    "WordHits",
     "WordTimes",
     "__version__",
     "analyze",
@@ -52,6 +54,7 @@ __all__ = [
     "compare",
     "compare_variants",
     "default_store",
+    "hits_summary",
     "list_models",
     "load_clip",
     "load_model",
@@ -61,6 +64,7 @@ __all__ = [
     "pipeline",
     "sweep",
     "with_target",
+    "word_hits",
     "word_times",
 ]
 
@@ -89,5 +93,6 @@ __getattr__, __dir__ = attach(
         "settings": ("AnalysisSettings",),
         "store": ("Store", "default_store"),
         "sweeps": ("patching", "sweep", "with_target"),
+        "hits": ("WordHits", "hits_summary", "word_hits"),
     },
 )

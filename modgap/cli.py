@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_interventions, cli_pipeline
+from . import __version__, cli_interventions, cli_pipeline, cli_words
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
 from .errors import SettingsError
@@ -32,6 +32,7 @@ cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of results
 app.add_typer(cache_app, name="cache")
 cli_interventions.register(app)
 cli_pipeline.register(app)
+cli_words.register(app)
 
 
 class _Demo(TyperGroup):

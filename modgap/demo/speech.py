@@ -169,7 +169,7 @@ def timed_words(text: str, events: Sequence[Event], sampling_rate: int, samples:
     A word ends where the next one or a pause begins. Events that lie inside one word of the text
     ("42" is spoken as two) count as parts of it.
     """
-    from modgap.recognition.words import split_words, word_times
+    from modgap.recognition.words import split_words, timed
 
     words = split_words(text)
     parts: list[list[tuple[int, int]]] = [[] for _ in words]
@@ -189,7 +189,7 @@ def timed_words(text: str, events: Sequence[Event], sampling_rate: int, samples:
     ]
     chosen = tuple(words[w] for w in alone)
     nothing = [float("nan")] * len(chosen)
-    return word_times(text, "espeak-ng", chosen, times, nothing, samples / sampling_rate)
+    return timed(text, "espeak-ng", chosen, times, nothing, samples / sampling_rate)
 
 
 def _checked(text: str, rate: int, pitch: int) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modgap.figures.sound import SoundPicture
     from modgap.figures.text import file_name, plain, shorten, visible
     from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
+    from modgap.figures.words import WordCurves
 
 __all__ = [
     "MEASURES",
@@ -29,6 +30,7 @@ __all__ = [
     "Measure",
     "Panels",
     "SoundPicture",
+    "WordCurves",
     "file_name",
     "measure",
     "norms",
@@ -77,5 +79,6 @@ __getattr__, __dir__ = attach(
             "speech_tokens",
             "text_tokens",
         ),
+        "words": ("WordCurves",),
     },
 )

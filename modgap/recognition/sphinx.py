@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from modgap.errors import AudioError, ModelError, SettingsError
 from modgap.recognition.base import EMBEDDED, RATE, Recognizer, pcm16, words_of
 from modgap.recognition.phones import pronounce
-from modgap.recognition.words import Word, WordTimes, word_times
+from modgap.recognition.words import Word, WordTimes, timed
 
 if TYPE_CHECKING:
     from modgap.audio import Clip
@@ -73,7 +73,7 @@ class PocketSphinx(Recognizer):
             raise AudioError(f"The transcript could not be found in the clip: {_ADVICE}.")
         times = [(start / FRAMES, (start + frames) / FRAMES) for start, frames, _ in found]
         scores = [score / max(1, frames) for _, frames, score in found]
-        return word_times(transcript, self.name, words, times, scores, clip.seconds)
+        return timed(transcript, self.name, words, times, scores, clip.seconds)
 
     def _decoder(self, kind: str) -> Any:
         if kind not in self._decoders:

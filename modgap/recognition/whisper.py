@@ -18,7 +18,7 @@ from modgap.errors import ModelError, SettingsError
 from modgap.models.explain import explained
 from modgap.progress import Steps
 from modgap.recognition.base import RATE, Recognizer, words_of
-from modgap.recognition.words import WordTimes, word_times
+from modgap.recognition.words import WordTimes, timed
 
 if TYPE_CHECKING:
     from modgap.audio import Clip
@@ -151,7 +151,7 @@ class Whisper(Recognizer):
             raise ModelError(f"The tokenizer of {self.name} has no token for {lost[0]!r}.")
         times = [(edges[at[0]], edges[at[-1] + 1]) for at in found]
         scores = [float(np.mean([logp[k, ids[k]] for k in at])) for at in found]
-        return word_times(transcript, self.name, words, times, scores, clip.seconds)
+        return timed(transcript, self.name, words, times, scores, clip.seconds)
 
     def _features(self, clip: Clip, *, whole: bool) -> tuple[torch.Tensor, torch.Tensor]:
         batch = self.extractor(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ class WordTimes:
             raise StoreError(f"This record holds no word times ({problem}).") from problem
 
 
-def word_times(
+def timed(
     transcript: str,
     source: str,
     words: tuple[Word, ...],
@@ -170,3 +170,8 @@ def word_times(
         np.clip(np.array(times, np.float64).reshape(-1, 2), 0.0, seconds),
         np.array(scores, np.float64).reshape(-1),
     )
+
+
+def moved(times: WordTimes, seconds: float) -> WordTimes:
+    """The same words that much later."""
+    return replace(times, times=times.times + seconds)

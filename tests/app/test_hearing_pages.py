@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
 from modgap.cascade import pipeline
+from modgap.forced import word_times
+from modgap.hits import word_hits, word_rows
 from modgap.recognition import load_recognizer
 from modgap.ui import hearing
 from modgap.ui.service import service
-from tests.app.conftest import finish, go
+from tests.app.conftest import finish, go, paint
 from tests.app.test_pages import address, press
 from tests.test_cascade import EXAMPLES, Ears, whisper_folder  # noqa: F401
 from tests.tiny import make_clip
@@ -134,3 +137,66 @@ def test_other_pages_stay_as_they_are(heard: AppTest) -> None:
     assert "pipeline" not in address(at)
     at = finish(go(at, "clip"))
     assert any("Heard by pocketsphinx" in text for text in shown(at))
+
+
+# ---- word boundaries -----------------------------------------------------------------------------
+
+
+def sent(at: AppTest) -> Any:
+    """What the page sent to the component as the words."""
+    (component,) = at.get("bidi_component")
+    data = bytes(component.proto.bytes)
+    size = int.from_bytes(data[:4], "little")
+    return json.loads(data[4 : 4 + size])["start"]["words"]
+
+
+def words_on(at: AppTest) -> AppTest:
+    """As a press on the component's switch, and the runs that follow from it."""
+    state = {"paths": ["argmax", "dtw", "words"]}
+    paint(at, **state)
+    while at.session_state.get("jobs"):
+        finish(at)
+    return paint(at, **state)
+
+
+def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
+    at = go(heard, "alignment")
+    assert sent(at) == []  # the switch is offered, nothing has been aligned
+    assert "In its word" not in [m.label for m in at.metric]
+    words_on(at)
+    analysis = service().result(at.session_state["run"])
+    assert analysis is not None
+    clip = modgap.audio.load_clip(analysis.audio, rate=analysis.audio_rate)
+    times = word_times(clip, analysis.transcript)
+    assert sent(at) == [list(row) for row in word_rows(times, analysis.spans)]
+    found = word_hits(analysis, times).layers()
+    values = {m.label: m.value for m in at.metric}
+    row = found[found["layer"] == int(values["Layer"])].iloc[0]
+    assert values["In its word"] == f"{row['word_cos']:.0%}"
+    assert len(at.get("plotly_chart")) == 2
+    assert any("by pocketsphinx and not by the model" in c.value for c in at.caption)
+    assert address(at)["paths"] == ["argmax", "dtw", "words"]
+    assert len(at.get("download_button")) == 9
+
+
+def test_a_link_opens_with_the_boundaries(heard: AppTest, open_app: Open) -> None:
+    link = address(words_on(go(heard, "alignment")))
+    at = open_app(**link)
+    at.switch_page("../../pages/alignment.py").run()
+    finish(at)
+    at.run()
+    rows = sent(at)
+    assert len(rows) == 5
+    assert (np.diff([row[0] for row in rows]) > 0).all()
+
+
+def test_words_that_cannot_be_aligned(open_app: Open) -> None:
+    at = finish(press(open_app(), "Analyse"))
+    at.text_area(key="transcript").set_value("Привет").run()
+    finish(at.button(key="analyse").click().run())
+    go(at, "alignment")
+    words_on(at)
+    said = [c.value.replace("\\", "").replace("\u2060", "") for c in at.caption]
+    assert any("No word boundaries: These words cannot be pronounced" in text for text in said)
+    assert sent(at) == []
+    assert "Try again" in [b.label for b in at.button]
