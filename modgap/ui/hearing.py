@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 S = st.session_state
 OFF = ""
 _ALIGNER = "pocketsphinx"
+ABOUT = (
+    "A speech recogniser writes the clip down; the text side of the same model answers what it "
+    "wrote, in the prompt of the answer to the text. So the two differ by what was misheard."
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def pipeline_column(known: str | None) -> None:
     options = recognizer_options()
     if S.get("pipeline", OFF) not in options:
         S["pipeline"] = OFF
-    st.caption("Answer of a pipeline: a speech recogniser, then the model's text side")
+    head = st.container(horizontal=True, horizontal_alignment="distribute")
+    head.caption("Answer of a pipeline", help=ABOUT)
     if not S["pipeline"]:
         for id in options:
             label = "Ask the pipeline" if len(options) == 1 else f"Ask with {widgets.plain(id)}"
@@ -94,7 +99,7 @@ def pipeline_column(known: str | None) -> None:
     made = edits.ask(wanted, f"Pipeline, {request.clip.name}", _answer)
     problem = edits.failure(wanted)
     if made is not None:
-        _answered(made, known)
+        _answered(made, known, head)
     elif problem:
         widgets.error(problem)
         st.button("Try again", on_click=edits.forget_failure, args=(wanted,), key="pipeline_again")
@@ -106,7 +111,7 @@ def pipeline_column(known: str | None) -> None:
     )  # fmt: skip
 
 
-def _answered(made: Cascade, known: str | None) -> None:
+def _answered(made: Cascade, known: str | None, head: Any) -> None:
     from modgap.answers import verdict
     from modgap.cascade import NOTHING
 
@@ -114,16 +119,18 @@ def _answered(made: Cascade, known: str | None) -> None:
     if given is None:
         st.caption(NOTHING)
     else:
-        widgets.verdict(verdict(given.text, known), known)
+        with head:
+            widgets.verdict(verdict(given.text, known), known)
         st.text(given.text if given.text.strip() else "(an empty answer)")
         if not given.finished:
             st.caption("Cut at the longest answer allowed.")
     rate = made.errors.rate
     counted = "no word to compare with" if rate is None else f"word error rate {rate:.0%}"
-    st.caption(f"Heard by {widgets.plain(made.recognizer)}, {counted}:")
+    st.caption(
+        f"Heard by {widgets.plain(made.recognizer)}, {counted}:",
+        help="Struck out: said, not heard. Bold: heard, not said." if rate else None,
+    )
     st.markdown(marked(made) or "(nothing)")
-    if rate:
-        st.caption("Struck out: said, not heard. Bold: heard, not said.")
 
 
 def marked(made: Cascade) -> str:

@@ -32,9 +32,10 @@ function paintMap(v, g, c) {
 function paintWords(v, g, c) {
   const { plot: p } = g;
   for (const [start, end, j, last] of v.words || []) {
-    const x = xOf(v, g, positionOf(v.d, start)), y = yOf(v, g, j), w = Math.max(2, xOf(v, g, positionOf(v.d, end)) - x), h = yOf(v, g, last + 1) - y;
+    const [x, x1] = [start, end].map((t) => Math.round(xOf(v, g, positionOf(v.d, t)))), [y, y1] = [j, last + 1].map((r) => Math.round(yOf(v, g, r)));
+    const w = Math.max(2, x1 - x), h = y1 - y;
     if (x > p.x + p.w || x + w < p.x || y > p.y + p.h || y + h < p.y) continue;
-    for (const [lw, col] of [[3.6, '#111'], [1.8, WORDS]]) { c.lineWidth = lw; c.strokeStyle = col; c.strokeRect(x, y + 1, w, Math.max(2, h - 2)); }
+    for (const [lw, col] of [[4, '#111'], [2, WORDS]]) { c.lineWidth = lw; c.strokeStyle = col; c.strokeRect(x, y + 1, w, Math.max(2, h - 2)); }
   }
 }
 const WORDS = '#39d0ff';
