@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import modgap
+from modgap import cli_app
 from modgap.recognition import load_recognizer
 from tests.test_cascade import EXAMPLES, whisper_folder  # noqa: F401
 from tests.test_cli import TEXT, place, refused, run  # noqa: F401
@@ -66,3 +68,11 @@ def test_json_with_a_whisper_and_another_llm(
 )
 def test_what_it_refuses(run: Any, options: tuple[str, str], say: str) -> None:  # noqa: F811
     refused(run("pipeline", "clip.wav", "--transcript", TEXT, *FAST, *options), say)
+
+
+def test_the_explorer_is_told_of_the_operators_recognisers(place: Path) -> None:  # noqa: F811
+    (place / "ears").mkdir()
+    server = cli_app.plan(recognizers=["ears", "openai/whisper-small"])
+    names = json.loads(server.environment["MODGAP_RECOGNIZERS"])
+    assert names == [str((place / "ears").resolve()), "openai/whisper-small"]
+    assert json.loads(server.environment["MODGAP_MODELS"]) == []
