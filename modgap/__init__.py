@@ -14,6 +14,7 @@ from ._lazy import attach
 
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
+    from .answers import answer
     from .audio import Clip, load_clip
     from .cascade import Cascade, pipeline
     from .comparison import Comparison, compare, compare_variants
@@ -50,6 +51,7 @@ __all__ = [
     "WordTimes",
     "__version__",
     "analyze",
+    "answer",
     "cached_analysis",
     "compare",
     "compare_variants",
@@ -73,6 +75,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
+        "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
         "cascade": ("Cascade", "pipeline"),
         "comparison": ("Comparison", "compare", "compare_variants"),
