@@ -9,7 +9,7 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
-from .cli_interventions import Clip, Device, Dtype, Instruction, MaxTokens, Model, Transcript
+from .cli_options import Cache, Clip, Device, Dtype, Instruction, MaxTokens, Model, Transcript
 
 if TYPE_CHECKING:
     from .cascade import Cascade
@@ -19,7 +19,6 @@ Recognizer = Annotated[
     typer.Option(help="pocketsphinx, or a Whisper: a folder or a hub id."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
-Cache = Annotated[bool, typer.Option(help="Use the cache of results.")]
 
 
 def register(app: typer.Typer) -> None:

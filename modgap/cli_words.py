@@ -12,7 +12,8 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
-from .cli_interventions import Device, Dtype
+from .cli_options import Device, Dtype
+from .cli_write import table_bytes, write_file
 from .errors import ModgapError, SettingsError
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ def words(
     hits = word_hits(result, times)
     table = hits.layers()
     if out is not None:
-        from .cli_interventions import _write
-
-        _write(table, out)
+        write_file(out, table_bytes(table))
     if as_json:
         body = {**times.to_dict(), "model": result.model["name"], "tokens": len(hits.tokens)}
         body["layers"] = _rows(table)
@@ -155,9 +154,7 @@ def _many(
             _print_summary(name, data, aligner, parts[-1])
     whole: pd.DataFrame = pd.concat(parts, ignore_index=True)
     if out is not None:
-        from .cli_interventions import _write
-
-        _write(whole, out)
+        write_file(out, table_bytes(whole))
     if as_json:
         body = {"data": data, "aligner": aligner, "rows": _rows(whole)}
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
