@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ._lazy import attach
 
 if TYPE_CHECKING:
+    from .across import ModelComparison, curve_table
     from .analysis import Analysis, analyze, cached_analysis
     from .answers import answer
     from .audio import Clip, load_clip
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from .hits import WordHits, hits_summary, word_hits
     from .interventions import Intervention
     from .lens import logit_lens
+    from .model_runs import clip_curves, compare_models
     from .models import list_models, load_model
     from .prefill import Prefill
     from .recognition import load_recognizer
     from .settings import AnalysisSettings
+    from .spread import consistency, consistency_table
     from .store import Store, default_store
     from .sweeps import patching, sweep, with_target
 
@@ -41,6 +44,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "Intervention",
+    "ModelComparison",
     "ModelError",
     "ModgapError",
     "Prefill",
@@ -53,8 +57,13 @@ __all__ = [
     "analyze",
     "answer",
     "cached_analysis",
+    "clip_curves",
     "compare",
+    "compare_models",
     "compare_variants",
+    "consistency",
+    "consistency_table",
+    "curve_table",
     "default_store",
     "hits_summary",
     "list_models",
@@ -74,6 +83,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "across": ("ModelComparison", "curve_table"),
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
@@ -90,10 +100,12 @@ __getattr__, __dir__ = attach(
         "forced": ("WordTimes", "word_times"),
         "interventions": ("Intervention",),
         "lens": ("logit_lens",),
+        "model_runs": ("clip_curves", "compare_models"),
         "models": ("list_models", "load_model"),
         "prefill": ("Prefill",),
         "recognition": ("load_recognizer",),
         "settings": ("AnalysisSettings",),
+        "spread": ("consistency", "consistency_table"),
         "store": ("Store", "default_store"),
         "sweeps": ("patching", "sweep", "with_target"),
         "hits": ("WordHits", "hits_summary", "word_hits"),
