@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_families, cli_interventions, cli_models_compare
+from . import (
+    __version__,
+    cli_families,
+    cli_interventions,
+    cli_models_compare,
+    cli_pipeline,
+    cli_words,
+)
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
 from .errors import SettingsError
@@ -33,6 +40,8 @@ app.add_typer(cache_app, name="cache")
 cli_interventions.register(app)
 cli_families.register(app)
 cli_models_compare.register(app)
+cli_pipeline.register(app)
+cli_words.register(app)
 
 
 class _Demo(TyperGroup):
@@ -201,6 +210,13 @@ def explorer(
         list[str] | None,
         typer.Option(help="Also offer this model: a hub id or a folder. Can be given again."),
     ] = None,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also offer this Whisper to the pipeline: a hub id or a folder. Can be given "
+            "again."
+        ),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
     ] = None,
@@ -219,7 +235,10 @@ def explorer(
     """Start the explorer, for the browser."""
     from .cli_app import has_screen, is_loopback, plan, serve
 
-    server = plan(model or (), port=port, address=address, allow_hosts=allow_host or ())
+    server = plan(
+        model or (), port=port, address=address, allow_hosts=allow_host or (),
+        recognizers=recognizer or (),
+    )  # fmt: skip
     if not is_loopback(address):
         say(
             "warning: everyone who reaches this address can use the explorer and its models; it "
