@@ -38,7 +38,10 @@ __all__ = [
     "cached_analysis",
 ]
 
-_MODEL = ("name", "identity", "dtype", "revision", "model_type", "n_layers", "hidden_size")
+_MODEL = (
+    *("name", "identity", "dtype", "quantization", "adapter", "revision", "model_type"),
+    *("n_layers", "hidden_size"),
+)
 
 
 def analyze(

@@ -11,6 +11,7 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import parse_layers, read_transcript, sound_source
+from .cli_model import ModelOptions, with_model
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
 Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")]
 Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
-Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
 MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]
 Cache = Annotated[bool, typer.Option(help="Use the cache of results.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 PathKind = Annotated[str, typer.Option(help="argmax or dtw.")]
 Measure = Annotated[str, typer.Option(help="cosine or euclidean.")]
 PathLayer = Annotated[
@@ -47,11 +45,12 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@with_model()
 def intervene(
     clip: Clip,
     transcript: Transcript,
+    how: ModelOptions,
     instruction: Instruction = "",
-    model: Model = "demo",
     rule: Annotated[
         str, typer.Option(help="angle, length, both, patch, mean or random.")
     ] = "angle",
@@ -75,8 +74,6 @@ def intervene(
     as_json: Json = False,
     cache: Cache = True,
     max_new_tokens: MaxTokens = 48,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """Answer a clip before and after an intervention, and its transcript."""
@@ -92,7 +89,7 @@ def intervene(
         if pair:
             values |= {"tokens": "given", "pairs": [p.split(":") for p in pair]}
         stack = (Intervention.from_dict(values),)
-    lm, words, sound = _ready(clip, transcript, model, dtype, device)
+    lm, words, sound = _ready(clip, transcript, how)
     from .cli_render import print_table, progress_bar
     from .comparison import compare
     from .store import default_store
@@ -141,11 +138,12 @@ def intervene(
     )  # fmt: skip
 
 
+@with_model()
 def sweep(
     clip: Clip,
     transcript: Transcript,
+    how: ModelOptions,
     instruction: Instruction = "",
-    model: Model = "demo",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
     ] = None,
@@ -168,12 +166,10 @@ def sweep(
     out: Out = None,
     as_json: Json = False,
     cache: Cache = True,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """How much likelier interventions over layers and strengths make the wanted answer."""
-    lm, words, sound = _ready(clip, transcript, model, dtype, device)
+    lm, words, sound = _ready(clip, transcript, how)
     from . import sweeps
     from .cli_render import print_table, progress_bar
     from .edit_record import edit_key, from_record, to_record
@@ -231,7 +227,9 @@ def sweep(
     )
 
 
+@with_model(named=False)
 def table1(
+    how: ModelOptions,
     data: Annotated[
         str,
         typer.Option(
@@ -247,8 +245,6 @@ def table1(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
     max_new_tokens: MaxTokens = 12,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """The source's Table 1: accuracies before and after interventions, with controls."""
@@ -261,7 +257,7 @@ def table1(
 
     items = read_items(data, limit)
     for name in model or ["demo:full", "demo:lora"]:
-        lm = _load(name, dtype, device)
+        lm = how.load(name)
         variants = {
             row: tuple(replace(it, path_layer=path_layer) for it in stack)
             for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
@@ -323,17 +319,9 @@ def _write(table: Any, path: Path) -> None:
     temporary.replace(path)
 
 
-def _ready(
-    clip: Path, transcript: str, model: str, dtype: str, device: str
-) -> tuple[SpeechLM, str, Any]:
+def _ready(clip: Path, transcript: str, how: ModelOptions) -> tuple[SpeechLM, str, Any]:
     words = read_transcript(transcript)
     from .audio import load_clip
 
     sound = load_clip(sound_source(clip))
-    return _load(model, dtype, device), words, sound
-
-
-def _load(name: str, dtype: str, device: str) -> SpeechLM:
-    from .cli import load
-
-    return load(name, dtype=dtype, device=device)
+    return how.load(), words, sound

@@ -47,6 +47,9 @@ class SpeechLM(PromptMaker):
     processor_class: ClassVar[str]
     #: Released checkpoints of the family, hub id to one line for a list.
     checkpoints: ClassVar[dict[str, str]] = {}
+    #: How the weights are held, if not as they are ("8bit", "4bit"), and the PEFT adapter on them.
+    quantization: str | None = None
+    adapter: str | None = None
 
     def __init__(
         self, hf: Any, processor: Any, *, name: str, revision: str | None, identity: str
@@ -80,7 +83,7 @@ class SpeechLM(PromptMaker):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights and of the hidden states."""
+        """The dtype of the hidden states and, unless they are quantized, of the weights."""
         return self.hf.dtype
 
     def trunk(self, **inputs: Any) -> Any:
@@ -152,6 +155,8 @@ class SpeechLM(PromptMaker):
             "identity": self.identity,
             "model_type": self.model_type,
             "dtype": str(self.dtype).removeprefix("torch."),
+            "quantization": self.quantization,
+            "adapter": self.adapter,
             "device": str(self.device),
             "n_layers": self.n_layers,
             "hidden_size": self.hidden_size,
