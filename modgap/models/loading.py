@@ -182,7 +182,7 @@ def load_model(
         with explained(str(name), folder):
             hf = tuned.put_on(hf)
     hf.eval().requires_grad_(False)
-    commit = None if folder else getattr(hf.config, "_commit_hash", None)
+    commit = None if folder else str(options["revision"])
     model = family(
         hf,
         processor,

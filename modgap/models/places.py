@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +71,10 @@ def read_config(
 
     with explained(name, folder):
         commit = None if folder else _hub_commit(where, revision)
+        asked = revision or "main"
+        known = None if folder or commit else _remembered(where, asked, cache_dir)
         options = {
-            "revision": commit or revision or "main",
+            "revision": commit or known or asked,
             "cache_dir": None if folder else cache_dir,
             # Without an answer from the hub, what lies on this machine has to do.
             "local_files_only": commit is None,
@@ -79,6 +83,8 @@ def read_config(
         found, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
         if not isinstance(found, dict):
             raise ValueError("config.json is no JSON object")
+        if commit is not None:
+            _remember(where, asked, commit, cache_dir)
     return found, options
 
 
@@ -96,4 +102,32 @@ def _hub_commit(name: str, revision: str | None) -> str | None:
     except (HfHubHTTPError, ValueError):
         raise
     except Exception:  # the transport's own errors; which library it is changes with versions
+        return None
+
+
+def _ref(name: str, revision: str, cache_dir: str | Path | None) -> Path:
+    """The file of the hub's cache that says which commit a revision was when it was last asked."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = repo_folder_name(repo_id=name, repo_type="model")
+    return Path(cache_dir or constants.HF_HUB_CACHE) / folder / "refs" / revision
+
+
+def _remember(name: str, revision: str, commit: str, cache_dir: str | Path | None) -> None:
+    """Note it as the hub's client does for a branch: files are asked for by their commit here."""
+    if revision == commit:
+        return
+    path = _ref(name, revision, cache_dir)
+    with contextlib.suppress(OSError):  # a cache that cannot be written can still be read
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+        temporary.write_text(commit)
+        temporary.replace(path)
+
+
+def _remembered(name: str, revision: str, cache_dir: str | Path | None) -> str | None:
+    try:
+        return _ref(name, revision, cache_dir).read_text().strip() or None
+    except OSError:
         return None
