@@ -40,6 +40,15 @@ class Reading:
     ids: np.ndarray
     probabilities: np.ndarray
 
+    def alternatives(self, level: int, position: int) -> pd.DataFrame:
+        """``token`` and ``probability`` of one cell, the likeliest first."""
+        return pd.DataFrame(
+            {
+                "token": self.tokens[level, position],
+                "probability": self.probabilities[level, position],
+            }
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Lens:

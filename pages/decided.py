@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from modgap.ui import edits, state, widgets
+from modgap.ui import edits, widgets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,13 +61,6 @@ def said(made: Any) -> None:
         )
 
 
-def chart(figure_of: ChangeMap, key: str, alt: str, current: tuple[int, int] | None = None) -> None:
-    """A map of changes with its files."""
-    widgets.chart(
-        figure_of.figure(dark=widgets.dark(), current=current), key=key, name=key, alt=alt
-    )
-
-
 def go_to(analysis: Analysis, layer: int, j: int, *, intervene: bool = False) -> None:
     """Open a layer and token on another page."""
     k = [int(n) for n in analysis.layer_ids].index(layer)
@@ -80,9 +73,11 @@ def go_to(analysis: Analysis, layer: int, j: int, *, intervene: bool = False) ->
 
 
 def where_next(analysis: Analysis, layers: tuple[int, ...]) -> tuple[int, int]:
-    """Choose a layer and a word, and go there."""
+    """The layer and the word that were clicked or are chosen here, and ways to go there."""
     from modgap.figures.text import visible
 
+    for name, value in S.pop("wd_next_cell", {}).items():
+        S[name] = value
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_next"):
         layer = st.selectbox("Layer", layers, key="wd_layer", width=110)
         j = st.selectbox(
@@ -96,6 +91,13 @@ def where_next(analysis: Analysis, layers: tuple[int, ...]) -> tuple[int, int]:
             go_to(analysis, layer, j, intervene=True)
             st.switch_page("../../pages/interventions.py")
     return j, layer
+
+
+def choose(analysis: Analysis, layer: int, j: int) -> None:
+    """Take a clicked cell up: here, and on the other pages."""
+    S["wd_next_cell"] = {"wd_layer": layer, "wd_token": j}
+    go_to(analysis, layer, j)
+    st.rerun()
 
 
 def files(name: str, map_: ChangeMap, table: pd.DataFrame) -> None:
@@ -130,10 +132,13 @@ def patching(request: Request, analysis: Analysis) -> None:
     place = st.container()
     current = where_next(analysis, made.layers)
     with place:
-        chart(
-            map_, "patching", "Change of the answer's log-probability by patched layer and word",
-            (current[0], current[1]),
+        clicked = widgets.clickable(
+            map_.figure(dark=widgets.dark(), current=current), key="patching", name="patching",
+            alt="Change of the answer's log-probability by patched layer and word",
         )  # fmt: skip
+        st.caption("A click on a cell chooses its layer and word, here and on the other pages.")
+    if clicked is not None and (clicked[0], clicked[1]) != current:
+        choose(analysis, clicked[1], clicked[0])
     files("patching", map_, made.table())
 
 
@@ -158,7 +163,16 @@ def sweep(request: Request) -> None:
         return
     said(made)
     map_ = ChangeMap.of_sweep(made)
-    chart(map_, "sweep", "Change of the answer's log-probability by layer and intervention")
+    clicked = widgets.clickable(
+        map_.figure(dark=widgets.dark()), key="sweep", name="sweep",
+        alt="Change of the answer's log-probability by layer and intervention",
+    )  # fmt: skip
+    st.caption("A click on a cell opens its intervention on the Interventions page.")
+    if clicked is not None:
+        row, layer = clicked
+        S["iv_open"] = dict(zip(("rule", "tokens", "strength"), map_.variants[row], strict=True))
+        S["iv_open"]["layer"] = layer
+        st.switch_page("../../pages/interventions.py")
     files("sweep", map_, made.table)
 
 
@@ -178,14 +192,15 @@ def lens(request: Request, analysis: Analysis) -> None:
         made.text.tokens[..., 0], made.text.probabilities[..., 0], made.pieces, "text tokens"
     )
     st.subheader("Speech positions", anchor=False)
-    widgets.chart(
+    heard = widgets.clickable(
         speech.figure(dark=widgets.dark()), key="lens_speech", name="lens-speech",
         alt="The likeliest token at every speech position in every layer",
     )  # fmt: skip
+    details = st.container()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("The transcript itself", anchor=False)
-        widgets.chart(
+        read = widgets.clickable(
             text.figure(dark=widgets.dark()), key="lens_text", name="lens-text",
             alt="The likeliest token at every text position in every layer",
         )  # fmt: skip
@@ -194,6 +209,12 @@ def lens(request: Request, analysis: Analysis) -> None:
         widgets.table(first_layers(made), key="lens_first", height=340)
         st.caption("A word's stretch of speech: the monotone path of layer "
                    f"{made.path_layer}.")  # fmt: skip
+    if heard is not None:
+        S["wd_lens_cell"] = (heard[0], heard[1], word_at(made, heard[1]))
+    elif read is not None:
+        S["wd_lens_cell"] = (read[0], made.segments[read[1]][0], read[1])
+    with details:
+        alternatives(made, analysis, *S.get("wd_lens_cell", (0, 0, word_at(made, 0))))
     file = widgets.Download
     widgets.downloads(
         [
@@ -203,6 +224,35 @@ def lens(request: Request, analysis: Analysis) -> None:
         ],
         key="wd_lens",
     )
+
+
+def word_at(made: Lens, i: int) -> int:
+    """The text token whose stretch of speech holds position `i`."""
+    return next((j for j, rows in enumerate(made.segments) if i in rows), 0)
+
+
+def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> None:
+    """What one position could be read as, beside the word's own place in the transcript."""
+    from modgap.figures.text import visible
+
+    level, i = min(level, len(made.speech.tokens) - 1), min(i, len(made.times) - 1)
+    j = min(j, len(made.pieces) - 1)
+    start, end = made.times[i]
+    st.caption(
+        f"Layer {level}: the speech from {start:.2f} to {end:.2f} s, and the text token {j}, "
+        f"“{widgets.plain(visible(made.pieces[j]))}”, whose stretch it is in. A click on a cell "
+        "chooses another."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        widgets.table(made.speech.alternatives(level, i), key="lens_alternatives")
+    with right:
+        widgets.table(made.text.alternatives(level, j), key="lens_alternatives_text")
+    if level < int(analysis.model["n_layers"]) and st.button(
+        "Show on the Alignment page", key="wd_lens_align"
+    ):
+        go_to(analysis, level, j)
+        st.switch_page("../../pages/alignment.py")
 
 
 def right_cells(made: Lens) -> np.ndarray:
@@ -245,19 +295,10 @@ def page() -> None:
         "Patch: $h_s[l]_i \\leftarrow h_t[l]_j$ for the positions i of word j. Lens: "
         "softmax(W · norm($h[l]$)).",
     )
-    analysis = state.shown()
-    if analysis is None:
-        if not S.get("jobs"):
-            widgets.empty(
-                "**Nothing to look into yet.** Load an example here, or analyse a clip of your own "
-                "on the Clip page.",
-                key="empty_decided",
-            )
+    subject = edits.opened("look into", key="empty_decided")
+    if subject is None:
         return
-    request = state.current_request()
-    if request is None or not state.is_current():
-        st.caption("The inputs have changed since this result: analyse again on the Clip page.")
-        return
+    analysis, request = subject
     opened = S.get("link", {}).get("show")
     S.setdefault("wd_view", opened if opened in VIEWS else "patching")
     view = st.segmented_control(

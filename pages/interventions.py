@@ -46,6 +46,8 @@ def restore(n_layers: int) -> None:
         S["iv_pairs"] = {j: i for i, j in opened.pairs}
     for name, value in values.items():
         S.setdefault(name, value)
+    for name, value in S.pop("iv_open", {}).items():  # a variant that was clicked on a sweep
+        S[f"iv_{name}"] = value
     S.setdefault("iv_pairs", {})
     S["iv_layer"] = min(S["iv_layer"], n_layers - 1)
     if S["iv_tokens"] not in TOKENS:
@@ -195,15 +197,21 @@ def heatmap(analysis: Analysis, marked: dict[int, int]) -> None:
 
 def effects(found: Comparison) -> None:
     """Probabilities and curves."""
-    from modgap.figures.edits import FirstTokens, before_after
+    from modgap.figures.edits import RunProbabilities, before_after
 
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("First token of the answer", anchor=False)
-        first = FirstTokens.of(found)
+        first, options = RunProbabilities.of_first_tokens(found), RunProbabilities.of_options(found)
+        with st.container(horizontal=True, horizontal_alignment="distribute", key="iv_bars"):
+            st.subheader("First token" if options is None else "Probabilities", anchor=False)
+            view = options and st.segmented_control(
+                "Bars of", ("options", "first token"), default="options", key="iv_bars_of",
+                required=True, label_visibility="collapsed",
+            )  # fmt: skip
+        shown = options if options is not None and view == "options" else first
         widgets.chart(
-            first.figure(dark=widgets.dark(), height=300), key="iv_first", name="first-token",
-            alt="Probabilities of the likeliest first tokens in the three runs",
+            shown.figure(dark=widgets.dark(), height=300), key="iv_first", name="probabilities",
+            alt="Probabilities of the options or of the likeliest first tokens in the three runs",
         )  # fmt: skip
     with right:
         st.subheader("Downstream: does it hold?", anchor=False)
@@ -217,7 +225,8 @@ def effects(found: Comparison) -> None:
     file = widgets.Download
     widgets.downloads(
         [
-            file.figure("First token", "modgap-first-token", lambda: first.figure()),
+            file.figure("Bars", "modgap-probabilities", lambda: shown.figure()),
+            file.table("Bars", "modgap-probabilities", shown.table),
             file.figure("Curves", f"modgap-downstream-{key}", lambda: curves.figure()),
             file.table("Pairs", "modgap-pairs", lambda: found.pairs),
             file.table("Layers", "modgap-layers-before-after", lambda: found.layers),
@@ -240,19 +249,10 @@ def page() -> None:
         r"\qquad \text{length: } h_s \leftarrow \lVert h_t\rVert \frac{h_s}{\lVert h_s\rVert}",
         "Strength turns along the arc between both directions, and changes lengths linearly.",
     )
-    analysis = state.shown()
-    if analysis is None:
-        if not S.get("jobs"):
-            widgets.empty(
-                "**Nothing to change yet.** Load an example here, or analyse a clip of your own on "
-                "the Clip page.",
-                key="empty_interventions",
-            )
+    opened = edits.opened("change", key="empty_interventions")
+    if opened is None:
         return
-    request = state.current_request()
-    if request is None or not state.is_current():
-        st.caption("The inputs have changed since this result: analyse again on the Clip page.")
-        return
+    analysis, request = opened
     n_layers = int(analysis.model["n_layers"])
     if "iv_new_tokens" in S:
         S["iv_tokens"] = S.pop("iv_new_tokens")

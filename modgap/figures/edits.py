@@ -16,6 +16,8 @@ from modgap.figures.curves import LayerCurve, LayerCurves
 from modgap.figures.text import plain, shorten, visible
 from modgap.ui.theme import colorscale, palette
 
+MOST_WRITTEN = 4000  # cells of a lens grid that get their word written in
+WIDE = 20  # positions of it that are seen at once
 RUNS = ("text", "speech, before", "speech, after")
 
 
@@ -29,9 +31,30 @@ def before_after(layers: pd.DataFrame, key: str = "aps_cos") -> LayerCurves:
     return LayerCurves(key, curves)
 
 
+def click_cells(
+    rows: Sequence[int] | np.ndarray, columns: Sequence[int], hover: Sequence[Sequence[str]]
+) -> go.Scatter:
+    """Invisible markers over a heatmap with (row, column) as ``customdata``.
+
+    Streamlit passes on clicks on points, not on cells. With ``hoverdistance=-1`` the nearest marker
+    is meant, which is that of the cell.
+    """
+    at = [(int(r), int(c)) for r in rows for c in columns]
+    return go.Scatter(
+        x=[c for _, c in at],
+        y=[r for r, _ in at],
+        customdata=at,
+        text=[words for line in hover for words in line],
+        mode="markers",
+        marker={"symbol": "square", "size": 16, "opacity": 0},
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )
+
+
 @dataclass(frozen=True, eq=False)
-class FirstTokens:
-    """Probabilities of likely first tokens of the answer in three runs.
+class RunProbabilities:
+    """Probabilities in three runs: of likely first tokens of the answer, or of options.
 
     tokens : tuple of n str
     values : float (n, 3)
@@ -46,7 +69,7 @@ class FirstTokens:
             raise ModgapError(f"Values of shape {self.values.shape} for {len(self.tokens)} tokens.")
 
     @classmethod
-    def of(cls, comparison: Any, count: int = 6) -> FirstTokens:
+    def of_first_tokens(cls, comparison: Any, count: int = 6) -> RunProbabilities:
         """From a `Comparison`: the likeliest tokens of all three runs."""
         tops = [
             {t: float(np.exp(p)) for t, p in answer.top}
@@ -56,6 +79,15 @@ class FirstTokens:
         tokens = tuple(sorted(best, key=best.__getitem__, reverse=True)[:count])
         values = np.array([[top.get(t, np.nan) for top in tops] for t in tokens])
         return cls(tokens, values.reshape(len(tokens), len(RUNS)))
+
+    @classmethod
+    def of_options(cls, comparison: Any) -> RunProbabilities | None:
+        """From a `Comparison`: the options of a multiple choice; None if it is none."""
+        runs = (comparison.text, comparison.before, comparison.after)
+        if not comparison.text.options:
+            return None
+        names = tuple(name for name, _ in comparison.text.options)
+        return cls(names, np.array([[share for _, share in run.options] for run in runs]).T)
 
     def figure(self, *, dark: bool = False, height: int = 260) -> go.Figure:
         """Three bars a token."""
@@ -96,12 +128,15 @@ class ChangeMap:
         In nats; 0 means no change.
     title : str
         What the rows are.
+    variants : tuple of R tuples
+        Of a sweep: what each row stands for, such as rule, tokens and strength.
     """
 
     rows: tuple[str, ...]
     layers: tuple[int, ...]
     values: np.ndarray
     title: str
+    variants: tuple[tuple[Any, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.rows), len(self.layers)):
@@ -124,7 +159,8 @@ class ChangeMap:
             ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in key)
             for key in wide.index
         )
-        return cls(names, tuple(int(k) for k in wide.columns), wide.to_numpy(), "intervention")
+        layers = tuple(int(k) for k in wide.columns)
+        return cls(names, layers, wide.to_numpy(), "intervention", tuple(map(tuple, wide.index)))
 
     def figure(
         self,
@@ -144,12 +180,17 @@ class ChangeMap:
             zmin=-top,
             zmax=top,
             colorscale=colorscale(tuple(palette(dark).diverging)),
-            customdata=np.repeat(np.array(rows, dtype=object)[:, None], len(self.layers), 1),
+            hoverinfo="skip",
             colorbar={"title": {"text": "nats", "font": {"size": 13}}, "thickness": 12,
                       "outlinewidth": 0},
-            hovertemplate="layer %{x}<br>%{customdata}<br>%{z:+.3f} nats<extra></extra>",
         )  # fmt: skip
-        fig = base.figure([heat], dark=dark, height=height or max(260, 22 * len(rows) + 90))
+        hover = [
+            [f"layer {k}<br>{row}<br>{self.values[r, n]:+.3f} nats"
+             for n, k in enumerate(self.layers)]
+            for r, row in enumerate(rows)
+        ]  # fmt: skip
+        cells = click_cells(where, self.layers, hover)
+        fig = base.figure([heat, cells], dark=dark, height=height or max(260, 22 * len(rows) + 90))
         fig.update_xaxes({**base.layer_axis(self.layers), "showgrid": False})
         fig.update_xaxes(range=[min(self.layers) - 0.5, max(self.layers) + 0.5])
         fig.update_yaxes(
@@ -159,7 +200,7 @@ class ChangeMap:
             showgrid=False,
             title_text=self.title,
         )
-        fig.update_layout(margin_t=14)
+        fig.update_layout(margin_t=14, hoverdistance=-1)
         if current is not None:
             row, layer = current
             fig.add_shape(
@@ -203,24 +244,30 @@ class LensGrid:
         """Layers upwards, positions to the right; tokens in cells, probability as colour."""
         K, n = self.tokens.shape
         p = palette(dark)
-        shown = np.vectorize(lambda t: plain(shorten(visible(t), 9)), otypes=[object])(self.tokens)
+        shown = np.vectorize(lambda t: plain(shorten(visible(t), 7)), otypes=[object])(self.tokens)
         full = np.vectorize(lambda t: plain(visible(t)), otypes=[object])(self.tokens)
+        written = self.tokens.size <= MOST_WRITTEN
+        hover = [
+            [f"layer {k}, {plain(visible(self.columns[i]))}<br>“{full[k, i]}” "
+             f"{self.probabilities[k, i]:.3f}" for i in range(n)]
+            for k in range(K)
+        ]  # fmt: skip
         heat = go.Heatmap(
             z=self.probabilities,
             x=np.arange(n),
             y=np.arange(K),
-            text=shown if n <= 40 else None,
-            texttemplate="%{text}" if n <= 40 else None,
+            text=shown if written else None,
+            texttemplate="%{text}" if written else None,
             textfont={"size": 11},
-            customdata=full,
+            hoverinfo="skip",
             zmin=0,
             zmax=1,
             colorscale=[[0, p.page], [1, p.series[0]]],
             colorbar={"title": {"text": "probability", "font": {"size": 13}}, "thickness": 12,
                       "outlinewidth": 0},
-            hovertemplate="layer %{y}, position %{x}<br>“%{customdata}” %{z:.3f}<extra></extra>",
         )  # fmt: skip
-        fig = base.figure([heat], dark=dark, height=height or 26 * K + 90)
+        cells = click_cells(np.arange(K), range(n), hover)
+        fig = base.figure([heat, cells], dark=dark, height=height or 26 * K + 90)
         if self.wanted is not None and self.wanted.any():
             y, x = np.nonzero(self.wanted)
             ring = go.Scatter(
@@ -230,12 +277,16 @@ class LensGrid:
             )  # fmt: skip
             fig.add_trace(ring)
             fig.update_layout(showlegend=True)
-        every = max(1, -(-n // 30))
+        # Words need room: the rest is reached by dragging.
+        seen = min(n, WIDE) if written else n
+        every = max(1, -(-seen // 30))
         fig.update_xaxes(
             tickvals=np.arange(0, n, every),
             ticktext=[plain(shorten(visible(c), 10)) for c in self.columns[::every]],
-            range=[-0.5, n - 0.5], showgrid=False, title_text=self.title,
+            range=[-0.5, seen - 0.5], showgrid=False,
+            title_text=self.title + (" (drag to move along)" if seen < n else ""),
         )  # fmt: skip
+        fig.update_layout(dragmode="pan", hoverdistance=-1)
         fig.update_yaxes(
             range=[-0.5, K - 0.5], tickvals=np.arange(K), showgrid=False, title_text="layer"
         )

@@ -13,11 +13,12 @@ import streamlit as st
 from modgap.errors import ModgapError
 from modgap.interventions import Stack
 from modgap.progress import Progress
-from modgap.ui import state
+from modgap.ui import state, widgets
 from modgap.ui.service import Request, service
 from modgap.ui.shelf import Shelf
 
 if TYPE_CHECKING:
+    from modgap.analysis import Analysis
     from modgap.prefill import Prefill
 
 S = st.session_state
@@ -61,6 +62,24 @@ class Kept:
 def kept() -> Kept:
     """What this server process keeps."""
     return Kept()
+
+
+def opened(purpose: str, *, key: str) -> tuple[Analysis, Request] | None:
+    """What the page is about, or None after a word on why there is nothing yet."""
+    analysis = state.shown()
+    if analysis is None:
+        if not S.get("jobs"):
+            widgets.empty(
+                f"**Nothing to {purpose} yet.** Load an example here, or analyse a clip of your "
+                "own on the Clip page.",
+                key=key,
+            )
+        return None
+    request = state.current_request()
+    if request is None or not state.is_current():
+        st.caption("The inputs have changed since this result: analyse again on the Clip page.")
+        return None
+    return analysis, request
 
 
 def ask(wanted: EditRequest, title: str) -> Any | None:

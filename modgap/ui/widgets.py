@@ -110,6 +110,23 @@ def chart(figure: go.Figure, *, key: str, name: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, theme=None, config=plot_config(name), alt=alt)
 
 
+def clickable(figure: go.Figure, *, key: str, name: str, alt: str) -> tuple[int, ...] | None:
+    """The same, with the ``customdata`` of the point that was clicked in this run."""
+    from modgap.figures.base import plot_config
+
+    event: Any = st.plotly_chart(
+        figure, key=key, theme=None, config=plot_config(name), alt=alt,
+        on_select="rerun", selection_mode="points",
+    )  # fmt: skip
+    points = event["selection"]["points"]
+    cell = tuple(int(v) for v in points[0]["customdata"]) if points else None
+    # The browser says the same again in every run; only a change is a click.
+    if st.session_state.get(f"{key}_clicked") == cell:
+        return None
+    st.session_state[f"{key}_clicked"] = cell
+    return cell
+
+
 @dataclass(frozen=True)
 class Download:
     """A file that is made when it is asked for, not before."""

@@ -134,11 +134,11 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any, server: str) -> Iterator[Callable[..., Visitor]]:
-    """`visit(**context)`: another browser, for a module with a `server`."""
+    """`visit(**context)`: another browser, at the module's `server` or the one that is named."""
     visitors: list[Visitor] = []
 
-    def make(**context: Any) -> Visitor:
-        visitors.append(Visitor(chromium, server, **context))
+    def make(at: str = server, **context: Any) -> Visitor:
+        visitors.append(Visitor(chromium, at, **context))
         return visitors[-1]
 
     yield make

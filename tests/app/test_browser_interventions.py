@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.browser import READY, serving
+from benchmarks.browser import READY, ROOT, serving
 
 pytestmark = pytest.mark.browser
 
@@ -97,21 +98,108 @@ def test_two_visitors_toggle_at_once(visit: Callable) -> None:
         v.check()
 
 
-def test_where_the_gap_is_decided_and_a_sweep_is_cancelled(visit: Callable) -> None:
+def test_where_the_gap_is_decided(visit: Callable) -> None:
     v = visit()
     page = v.open("/decided", example="capital-France-open")
     page.get_by_text("Log-probability of").wait_for()
     v.settle()
     v.shot("decided-patching")
+    click_a_cell(page, ".st-key-patching", 0.8, 0.3)  # of 8 layers and 8 words
+    v.settle()
+    ring = page.locator(".st-key-patching .shapelayer path")
+    assert ring.count() == 1
+    assert boxes(page) == ["6", "2"]
+    page.get_by_role("button", name="Patch it on the Interventions page").click()
+    page.locator(READY).wait_for()
+    v.settle()
+    assert "layers%3D6" in page.url
+    assert page.locator(".choice button[aria-pressed=true]").count() == 1
+    v.go("Where is the gap decided?")
     page.get_by_role("radio", name="Logit lens").click()
     v.settle()
+    click_a_cell(page, ".st-key-lens_speech", 0.4, 0.4)
+    v.settle()
+    assert "Layer 0:" not in page.get_by_text("whose stretch it is in").inner_text()
     v.shot("decided-lens")
     page.get_by_role("radio", name="Sweep").click()
     v.settle()
     v.shot("decided-sweep")
-    v.check()
-    page.get_by_role("link", name="Clip", exact=True).click()
+    click_a_cell(page, ".st-key-sweep", 0.3, 0.5)
+    page.locator(READY).wait_for()
     v.settle()
+    assert "/interventions" in page.url
+    v.check()
+
+
+def click_a_cell(page: Any, chart: str, across: float, down: float) -> None:
+    """Click at a share of a chart's plotting area."""
+    box = page.locator(f"{chart} .nsewdrag").first.bounding_box()
+    at = (box["x"] + across * box["width"], box["y"] + down * box["height"])
+    page.mouse.move(*at)
+    page.wait_for_timeout(300)
+    page.mouse.click(*at)
+
+
+def boxes(page: Any) -> list[str]:
+    """What the boxes for layer and word say."""
+    found = page.locator(".st-key-wd_next input[role=combobox]").all()
+    return [box.input_value().split(":")[0] for box in found]
+
+
+def test_a_multiple_choice_shows_its_options(visit: Callable) -> None:
+    v = visit()
+    page = v.open("/interventions", example="capital-Italy-choice")
+    page.locator(READY).wait_for()
+    v.settle()
+    bars = page.locator(".st-key-iv_first")
+    options = bars.locator(".xtick text").all_text_contents()
+    assert len(options) > 1
+    assert all(text[:2] in ("A,", "B,", "C,", "D,") for text in options)
+    v.shot("interventions-options")
+    page.get_by_role("radio", name="first token").click()
+    v.settle()
+    assert bars.locator(".xtick text").all_text_contents() != options
+    v.check()
+
+
+def test_a_cancelled_sweep_leaves_nothing_behind(visit: Callable, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    script = str(ROOT / "tests" / "app" / "slow_edits_app.py")
+    with serving(script, {"MODGAP_CACHE": str(tmp_path / "cache")}, log) as url:
+        v = visit(url)
+        page = v.open("/interventions", example="capital-France-open")
+        page.locator(READY).wait_for()
+        v.settle()
+        page.get_by_role("radio", name="all", exact=True).click()
+        v.settle()
+        once = after(page)
+        page.get_by_role("link", name="Where is the gap decided?", exact=True).click()
+        page.get_by_role("radio", name="Sweep").click()
+        bar = page.locator(".st-key-progress")
+        bar.get_by_text("Variant").wait_for()
+        v.shot("decided-progress")
+        bar.get_by_role("button", name="Cancel").click()
+        page.get_by_text("Cancelled.").first.wait_for()
+        v.settle()
+        assert page.locator(".st-key-sweep").count() == 0
+        page.get_by_role("button", name="Try again").click()
+        bar.get_by_text("Variant").wait_for()
+        bar.get_by_role("button", name="Cancel").click()
+        page.get_by_text("Cancelled.").first.wait_for()
+        v.settle()
+        v.go("Interventions")
+        page.get_by_role("radio", name="Patch").click()
+        v.settle()
+        page.get_by_role("radio", name="Angle projection").click()
+        v.settle()
+        assert after(page) == once
+        v.check()
+    lines = [line for line in log.read_text().splitlines() if "hooks" in line]
+    assert any("sweep stopped" in line for line in lines)
+    assert any("compare done" in line for line in lines)
+    states = {line.split(": ", 1)[1] for line in lines}
+    assert len(states) == 1, lines  # every plain pass gives the same bits
+    assert states.pop().startswith("hooks 0,")
 
 
 def test_narrow_windows(visit: Callable) -> None:

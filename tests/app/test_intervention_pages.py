@@ -123,7 +123,12 @@ def test_where_the_gap_is_decided(analysed: AppTest) -> None:
     assert len(at.get("plotly_chart")) == 1
     at.segmented_control(key="wd_view").set_value("lens").run()
     assert len(at.get("plotly_chart")) == 2
-    assert at.dataframe[0].value["piece"].tolist() == list(analysis.pieces)
+    assert at.dataframe[-1].value["piece"].tolist() == list(analysis.pieces)
+    click(at, "lens_speech", 2, 5)
+    read, text = result().speech, result().text
+    assert at.dataframe[0].value["token"].tolist() == read.tokens[2, 5].tolist()
+    j = next(j for j, rows in enumerate(result().segments) if 5 in rows)
+    assert at.dataframe[1].value["token"].tolist() == text.tokens[2, j].tolist()
     assert not at.exception
     at.segmented_control(key="wd_view").set_value("patching").run()
     at.text_input(key="wd_target").set_value("five").run()
@@ -139,6 +144,38 @@ def test_from_a_patched_word_to_the_other_pages(analysed: AppTest) -> None:
     made = result().interventions[0]
     assert (made.rule, made.layers, made.tokens) == ("patch", (2,), "given")
     assert [j for _, j in made.pairs] == [1]
+
+
+def click(at: AppTest, chart: str, *cell: int) -> None:
+    """Say what the browser says when a point of a chart is clicked."""
+    point = {"customdata": list(cell)}
+    at.session_state[chart] = {
+        "selection": {"points": [point], "point_indices": [0], "box": [], "lasso": []}
+    }
+    at.run()
+
+
+def test_a_click_on_the_map_chooses_layer_and_word_everywhere(analysed: AppTest) -> None:
+    at = go(analysed, "decided")
+    click(at, "patching", 1, 3)
+    assert not at.exception
+    assert (at.selectbox(key="wd_layer").value, at.selectbox(key="wd_token").value) == (3, 1)
+    assert at.session_state["alignment"]["layer"] == 3
+    assert at.session_state["cell"][2] == 1
+    at.selectbox(key="wd_layer").set_value(0).run()
+    assert at.selectbox(key="wd_layer").value == 0  # an old click is not a new one
+
+
+def test_a_click_on_the_sweep_opens_its_intervention(analysed: AppTest) -> None:
+    at = go(analysed, "decided")
+    at.segmented_control(key="wd_view").set_value("sweep").run()
+    table = result().table
+    row = sorted(set(zip(table["rule"], table["tokens"], table["strength"], strict=True)))[4]
+    click(at, "sweep", 4, 2)
+    assert not at.exception
+    made = result().interventions[0]
+    assert (made.rule, made.tokens, made.strength) == row
+    assert made.layers == (2,)
 
 
 def test_two_sessions_get_their_own_answers(open_app: Open, monkeypatch: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from modgap.errors import ModgapError
-from modgap.figures.edits import RUNS, ChangeMap, FirstTokens, LensGrid, before_after
+from modgap.figures.edits import RUNS, ChangeMap, LensGrid, RunProbabilities, before_after
 
 
 def _answer(**top: float) -> SimpleNamespace:
@@ -17,7 +18,7 @@ def _answer(**top: float) -> SimpleNamespace:
 
 
 def test_first_tokens_hold_the_likeliest_of_all_three_runs() -> None:
-    found = FirstTokens.of(
+    found = RunProbabilities.of_first_tokens(
         SimpleNamespace(
             text=_answer(Paris=0.9, Rome=0.05), before=_answer(Oslo=0.6, Paris=0.2),
             after=_answer(Paris=0.5),
@@ -32,7 +33,7 @@ def test_first_tokens_hold_the_likeliest_of_all_three_runs() -> None:
     assert bars[1].y.tolist() == pytest.approx([0.2, 0.6])
     assert found.table().columns.tolist() == ["token", *RUNS]
     with pytest.raises(ModgapError):
-        FirstTokens(("a",), np.zeros((2, 3)))
+        RunProbabilities(("a",), np.zeros((2, 3)))
 
 
 def test_curves_before_and_after() -> None:
@@ -69,13 +70,56 @@ def test_maps_of_patching_and_sweeps() -> None:
     map_ = ChangeMap.of_sweep(SimpleNamespace(table=table))
     assert map_.rows == ("angle, all, 0.5",)
     assert map_.values.tolist() == [[1.0, 2.0]]
+    assert map_.variants == (("angle", "all", 0.5),)
+
+
+def test_every_cell_can_be_clicked_and_says_its_value() -> None:
+    map_ = ChangeMap(("<b>", "x"), (0, 2, 4), np.array([[0.5, -2.0, 0], [0, 0, 1]]), "rows")
+    cells = map_.figure().data[1]
+    assert [list(c) for c in cells.customdata] == [[r, k] for r in (0, 1) for k in (0, 2, 4)]
+    at = [list(c) for c in zip(cells.y, cells.x, strict=True)]
+    assert at == [list(c) for c in cells.customdata]
+    assert cells.text[1] == "layer 2<br>&lt;b&gt;<br>-2.000 nats"
+    grid = LensGrid(np.array([["a", "b"]], dtype=object), np.array([[0.25, 1]]), ("u", "v"), "t")
+    assert grid.figure().data[1].text == ("layer 0, u<br>“a” 0.250", "layer 0, v<br>“b” 1.000")
+
+
+def test_a_long_lens_is_read_by_dragging_and_a_huge_one_by_pointing() -> None:
+    def drawn(n: int) -> tuple[Any, Any]:
+        tokens = np.full((5, n), "word", dtype=object)
+        fig = LensGrid(tokens, np.zeros((5, n)), ("c",) * n, "time").figure()
+        return fig.data[0].text, list(fig.layout.xaxis.range)
+
+    text, window = drawn(100)
+    assert text.shape == (5, 100)
+    assert window == [-0.5, 19.5]
+    text, window = drawn(2000)
+    assert text is None
+    assert window == [-0.5, 1999.5]
+
+
+def test_options_of_a_multiple_choice_are_bars_too() -> None:
+    def run(*shares: float) -> SimpleNamespace:
+        return SimpleNamespace(options=tuple(zip(("A, up", "B, down"), shares, strict=True)))
+
+    made = SimpleNamespace(text=run(0.75, 0.25), before=run(0.5, 0.5), after=run(0.125, 0.875))
+    found = RunProbabilities.of_options(made)
+    assert found is not None
+    assert found.table().to_dict("list") == {
+        "token": ["A, up", "B, down"], "text": [0.75, 0.25], "speech, before": [0.5, 0.5],
+        "speech, after": [0.125, 0.875],
+    }  # fmt: skip
+    none = SimpleNamespace(options=())
+    assert RunProbabilities.of_options(
+        SimpleNamespace(text=none, before=none, after=none)
+    ) is None  # fmt: skip
 
 
 def test_the_lens_rings_the_right_word() -> None:
     tokens = np.array([["a", "<s>"], ["b", " c"]], dtype=object)
     wanted = np.array([[False, True], [False, False]])
     grid = LensGrid(tokens, np.full((2, 2), 0.5), ("0.0", "0.1"), "time", wanted)
-    heat, ring = grid.figure().data
+    heat, _, ring = grid.figure().data
     assert heat.text.tolist() == [["a", "&lt;s&gt;"], ["b", "c"]]
     assert (list(ring.x), list(ring.y)) == ([1], [0])
     with pytest.raises(ModgapError):

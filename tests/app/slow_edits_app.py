@@ -1,0 +1,49 @@
+"""The explorer with slow sweeps, and a log of what each job leaves behind in the model."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from typing import Any
+
+import streamlit as st
+import torch
+
+from modgap.prefill import Prefill
+from modgap.progress import Progress
+from modgap.ui import edits
+from modgap.ui.service import service
+
+logging.basicConfig()
+log = logging.getLogger("modgap.ui")
+log.setLevel(logging.INFO)
+plain_run, plain_work = Prefill.run, edits._work
+
+
+def run(self: Prefill, variants: Any, **options: Any) -> Any:
+    if len(variants) > 1:  # sweeps and patching
+        time.sleep(1.0)
+    return plain_run(self, variants, **options)
+
+
+def work(wanted: edits.EditRequest, progress: Progress) -> str:
+    ended = "stopped"
+    try:
+        made = plain_work(wanted, progress)
+        ended = "done"
+        return made
+    finally:
+        request = wanted.request
+        model = service().pool.get(request.choice)
+        hooks = sum(len(x._forward_hooks) + len(x._forward_pre_hooks) for x in model.layers)
+        prompt = model.speech_prompt(request.clip, instruction=request.instruction)
+        with torch.no_grad():
+            logits = model.hf(**prompt.inputs).logits
+        digest = hashlib.sha256(logits.numpy().tobytes()).hexdigest()
+        log.info("%s %s: hooks %d, plain %s", wanted.kind, ended, hooks, digest)
+
+
+Prefill.run = run  # type: ignore[method-assign]
+edits._work = work
+app = st.App("../../modgap/ui/main.py")
