@@ -15,11 +15,13 @@ from ._lazy import attach
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
     from .audio import Clip, load_clip
+    from .check import CheckReport, check_model
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .interventions import Intervention
     from .lens import logit_lens
     from .models import list_models, load_model
+    from .models.memory import estimate_memory
     from .prefill import Prefill
     from .settings import AnalysisSettings
     from .store import Store, default_store
@@ -32,6 +34,7 @@ __all__ = [
     "AnalysisSettings",
     "AudioError",
     "Cancelled",
+    "CheckReport",
     "Clip",
     "Comparison",
     "Intervention",
@@ -44,9 +47,11 @@ __all__ = [
     "__version__",
     "analyze",
     "cached_analysis",
+    "check_model",
     "compare",
     "compare_variants",
     "default_store",
+    "estimate_memory",
     "list_models",
     "load_clip",
     "load_model",
@@ -62,6 +67,7 @@ __getattr__, __dir__ = attach(
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "audio": ("Clip", "load_clip"),
+        "check": ("CheckReport", "check_model"),
         "comparison": ("Comparison", "compare", "compare_variants"),
         "errors": (
             "AudioError",
@@ -74,6 +80,7 @@ __getattr__, __dir__ = attach(
         "interventions": ("Intervention",),
         "lens": ("logit_lens",),
         "models": ("list_models", "load_model"),
+        "models.memory": ("estimate_memory",),
         "prefill": ("Prefill",),
         "settings": ("AnalysisSettings",),
         "store": ("Store", "default_store"),

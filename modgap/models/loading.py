@@ -142,7 +142,7 @@ def load_model(
     """
     base, revision, tuned = split(str(name), adapter, revision)
     where, folder = locate(base, revision, cache_dir)
-    device = _device(device)
+    device = device_of(device)
     dtype = dtype_of(dtype, device if device_map is None else None)
     _check_device_map(device_map)
     spread = device_map is not None
@@ -158,7 +158,7 @@ def load_model(
     family = family_of(str(name), config_dict)
     if device.type == "cpu" and not spread:
         refuse_too_large(str(name), family, where, options, dtype, quantize)
-    with explained(str(name), folder), _quiet(folder is not None):
+    with explained(str(name), folder), quiet(folder is not None):
         processor = getattr(transformers, family.processor_class).from_pretrained(where, **options)
         hf, report = getattr(transformers, family.model_class).from_pretrained(
             where,
@@ -216,7 +216,7 @@ def family_of(name: str, config: dict[str, Any]) -> type[SpeechLM]:
 
 
 @contextlib.contextmanager
-def _quiet(quiet: bool) -> Iterator[None]:
+def quiet(quiet: bool) -> Iterator[None]:
     """Silence transformers' progress bars, which are for downloads, while a folder is read."""
     from transformers.utils import logging
 
@@ -234,7 +234,14 @@ def _adapter(model_type: str) -> type[SpeechLM]:
     return importlib.import_module(f"{package.__name__}.{model_type}").ADAPTER
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """What "auto" is here, or the device of a name.
+
+    Raises
+    ------
+    ModelError
+        It is not there.
+    """
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
