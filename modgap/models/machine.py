@@ -36,6 +36,13 @@ class Machine:
                 gpus.append((name, int(torch.cuda.mem_get_info(number)[0])))
         return cls(_free_ram(_CGROUP), tuple(gpus))
 
+    def with_more(self, held: int) -> Machine:
+        """This machine once `held` bytes are given back: where models go by themselves."""
+        if not self.gpus:
+            return Machine(self.ram + held)
+        (name, free), *others = self.gpus
+        return Machine(self.ram, ((name, free + held), *others))
+
     def place(self, device: str, device_map: object = None) -> tuple[str, int]:
         """Where a model would go, in words, and the bytes that are free there.
 

@@ -153,6 +153,7 @@ class Service:
             lambda progress: self._run(request, progress),
             session,
             title=request.title,
+            subject=request.label,
         )
 
     def known(self, request: Request) -> str | None:
