@@ -123,7 +123,7 @@ class MemoryEstimate:
         """Compare with what a machine has; see `Machine.place`."""
         place, free = machine.place(device, device_map)
         held = self.weights + self.adapter
-        have = f"{gigabytes(free)} are free ({place})"
+        have = f"{gigabytes(free)} are free" + (f" ({place})" if place != "memory" else "")
         if self.total <= free:
             text = f"Needs about {gigabytes(self.total)}; {have}."
             return Fit("fits", text, self.total, free)

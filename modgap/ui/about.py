@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modgap.errors import ModgapError
 from modgap.ui import state
+from modgap.ui.heavy import import_heavy
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.service import service
 from modgap.ui.shelf import Shelf
@@ -18,9 +20,11 @@ from modgap.ui.widgets import plain
 
 if TYPE_CHECKING:
     from modgap.check import CheckReport
+    from modgap.fidelity import Check
     from modgap.models.memory import Fit, MemoryEstimate
 
 POLL_SECONDS = 1.0
+RETRY_SECONDS = 60.0  # a hub out of reach may be back
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Known:
 
     estimate: MemoryEstimate | None
     error: str = ""
+    when: float = field(default_factory=time.monotonic)
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is time to try again."""
+        return bool(self.error) and time.monotonic() - self.when > RETRY_SECONDS
 
 
 class Estimates:
@@ -43,7 +53,7 @@ class Estimates:
     def get(self, choice: ModelChoice) -> Known | None:
         """What is known of a model; None while it is being found out."""
         found = self._found.get(choice)
-        if found is None:
+        if found is None or found.stale:
             with self._lock:
                 if choice not in self._asked:
                     self._asked.add(choice)
@@ -55,6 +65,7 @@ class Estimates:
 
     def _find(self, choice: ModelChoice) -> None:
         try:
+            import_heavy()
             from modgap.models.memory import estimate_memory
 
             options: dict[str, Any] = choice.options
@@ -136,18 +147,18 @@ def _checked(choice: ModelChoice) -> None:
             "Against plain transformers; differences in units of the dtype's epsilon. "
             "The same on the command line: `modgap check`."
         )
-        st.dataframe(
-            [
-                {
-                    "check": check.name,
-                    "prompt": check.prompt,
-                    "dtype": check.dtype,
-                    "epsilons": check.epsilons,
-                    "limit": check.limit if check.difference is not None else None,
-                    "result": {True: "pass", False: "fail", None: "not run"}[check.passed],
-                    "note": check.note,
-                }
-                for check in report.checks
-            ],
-            hide_index=True,
-        )
+        # A plain table: the other kind comes with a library that the first page would wait for.
+        st.table([_row(check) for check in report.checks])
+
+
+def _row(check: Check) -> dict[str, str]:
+    ran = check.epsilons is not None
+    return {
+        "check": plain(check.name),
+        "prompt": check.prompt,
+        "dtype": check.dtype,
+        "epsilons": f"{check.epsilons:.3g}" if ran else "",
+        "limit": f"{check.limit:g}" if ran else "",
+        "result": {True: "pass", False: "fail", None: "not run"}[check.passed],
+        "note": plain(check.note),
+    }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modgap.errors import ModelError
+from modgap.ui.heavy import import_heavy
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -152,7 +153,8 @@ class ModelPool:
     def _load(self) -> Loader:
         if self._loader is not None:
             return self._loader
-        from modgap.models import load_model  # torch and transformers: seconds, so only here
+        import_heavy()
+        from modgap.models import load_model
 
         return load_model
 

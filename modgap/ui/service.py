@@ -7,7 +7,6 @@ the same result while the worker makes the next one.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import logging
 import threading
@@ -20,6 +19,7 @@ import streamlit as st
 from modgap.audio import Clip, load_clip
 from modgap.errors import ModgapError
 from modgap.progress import Progress
+from modgap.ui.heavy import import_heavy
 from modgap.ui.jobs import Jobs, JobView
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.shelf import Shelf
@@ -84,7 +84,7 @@ class Service:
         self._clips: Shelf[tuple, Clip] = Shelf(CLIP_BYTES, lambda clip: clip.samples.nbytes)
         self._wavs: Shelf[str, bytes] = Shelf(WAV_BYTES, len)
         self._pictures: Shelf[str, SoundPicture] = Shelf(256)
-        threading.Thread(target=_import_heavy, name="modgap-import", daemon=True).start()
+        threading.Thread(target=import_heavy, name="modgap-import", daemon=True).start()
 
     def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
@@ -197,6 +197,7 @@ class Service:
 
     def _analyze(self, request: Request, progress: Progress) -> Outcome:
         progress(0.01, "Loading the libraries")
+        import_heavy()
         from modgap.analysis import AnalysisSettings, analyze
         from modgap.store import default_store
 
@@ -227,23 +228,6 @@ def _session_is_open(session: str) -> bool:
     from streamlit import runtime
 
     return runtime.exists() and runtime.get_instance().is_active_session(session)
-
-
-def _import_heavy() -> None:
-    """Import what the first job needs while the first page is being read."""
-    try:
-        import librosa.feature.spectral  # noqa: F401, the package loads its parts when touched
-        import transformers
-
-        import modgap.analysis  # noqa: F401
-        from modgap.models.loading import known_types
-
-        for model_type in known_types():
-            adapter = importlib.import_module(f"modgap.models.{model_type}").ADAPTER
-            getattr(transformers, adapter.model_class)
-            getattr(transformers, adapter.processor_class)
-    except Exception:  # the job will say it again, to a user
-        log.exception("The models cannot be imported")
 
 
 def _analysis_bytes(analysis: Analysis) -> int:

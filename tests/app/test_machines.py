@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import threading
 import time
 import weakref
@@ -21,8 +22,8 @@ from modgap.models import load_model
 from modgap.models.machine import Machine
 from modgap.models.memory import estimate_memory
 from modgap.store import default_store
-from modgap.ui import edits
-from modgap.ui.about import estimates
+from modgap.ui import about, edits
+from modgap.ui.about import Estimates, estimates
 from modgap.ui.jobs import Jobs
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.service import service
@@ -82,13 +83,28 @@ def test_a_model_that_is_not_there_is_said_before_it_is_used(
     assert str(tmp_path) not in said(at), "where it would lie is no visitor's business"
 
 
+def test_what_failed_is_tried_again_after_a_while(
+    shared: None, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = ModelChoice(str(tmp_path / "late"))
+    found = Estimates()
+    until(lambda: found.get(late) is not None, 120)
+    assert found.get(late).error
+    shutil.copytree(tiny_folder, late.name)
+    assert found.get(late).error, "not at once"
+    monkeypatch.setattr(about, "RETRY_SECONDS", 0.0)
+    until(lambda: not found.get(late).error, 60)
+    assert found.get(late).estimate.parameters == estimate_memory(tiny_folder).parameters
+    found.close()
+
+
 def test_a_report_in_the_cache_is_shown(open_app: Open, tiny_folder: Path) -> None:
     at = open_app()
     assert "Checked" not in said(at)
     check_model(tiny_folder, store=default_store(), device="cpu")
     finish(press(at, "Analyse"))
     assert "all 24 checks passed (float32, bfloat16)" in said(at)
-    (table,) = at.sidebar.dataframe
+    (table,) = at.sidebar.table
     assert list(table.value["result"]) == ["pass"] * 24
 
 
@@ -235,7 +251,7 @@ def test_what_is_far_too_large_is_told_while_the_last_model_stays(
     pool.get(ModelChoice("200-a"))
     free = found.weights - 900  # with the 800 bytes that the model in memory gives back: too few
     monkeypatch.setattr(Machine, "here", classmethod(lambda cls: cls(free)))
-    with pytest.raises(ModelError, match="200-b does not fit. The weights take"):
+    with pytest.raises(ModelError, match=r"200-b does not fit\. The weights take"):
         pool.get(ModelChoice("200-b"))
     assert [c.name for c in pool.loaded()] == ["200-a"]
     monkeypatch.setattr(Machine, "here", classmethod(lambda cls: cls(free + 100)))
@@ -246,7 +262,7 @@ def test_what_is_far_too_large_is_told_while_the_last_model_stays(
 def test_a_model_that_goes_is_let_go() -> None:
     gone: list[Any] = []
     pool = ModelPool(1000, loader=Loader())
-    pool.on_drop(lambda model: gone.append(weakref.ref(model)))
+    pool.on_drop(lambda model: gone.append(weakref.ref(model.hf.parameters()[0])))
     pool.get(ModelChoice("200-a"))
     assert pool.held() == 800
     pool.get(ModelChoice("200-b"))
