@@ -56,10 +56,11 @@ def nnsight_answer(model: Any, prompt: Any, kept: Prefill, it: Intervention, tok
     new = apply_edit(edit, 0, kept.speech[0], kept.text[0])
 
     def run() -> torch.Tensor:
-        inputs = dict(prompt.inputs)
-        with net.generate(**inputs, max_new_tokens=tokens, do_sample=False):
+        with net.trace(
+            fn=model.hf.generate, max_new_tokens=tokens, do_sample=False, **prompt.inputs
+        ) as tracer:
             net.model.language_model.layers[0].input[0, rows] = new
-            out = net.generator.output.save()
+            out = tracer.result.save()
         return out
 
     return run
@@ -111,7 +112,10 @@ def main() -> None:
         "decoding alone, prefill kept": plain,
     }
     if importlib.util.find_spec("nnsight"):
-        ways["the same toggle in nnsight"] = nnsight_answer(model, speech, kept, whole, 8)
+        toggle = nnsight_answer(model, speech, kept, whole, 8)
+        ids = list(edited(whole)()[0].token_ids)
+        assert toggle()[0, speech.length :].tolist() == ids, "nnsight gives another answer"
+        ways["the same toggle in nnsight"] = toggle
     times = in_turn(ways, args.rounds)
     bare = statistics.median(times["bare `generate` of the clip"])
     print(

@@ -14,6 +14,7 @@ from ._lazy import attach
 
 if TYPE_CHECKING:
     from .analysis import Analysis, analyze, cached_analysis
+    from .answers import answer
     from .audio import Clip, load_clip
     from .check import CheckReport, check_model
     from .comparison import Comparison, compare, compare_variants
@@ -46,6 +47,7 @@ __all__ = [
     "StoreError",
     "__version__",
     "analyze",
+    "answer",
     "cached_analysis",
     "check_model",
     "compare",
@@ -66,6 +68,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "analysis": ("Analysis", "analyze", "cached_analysis"),
+        "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
         "check": ("CheckReport", "check_model"),
         "comparison": ("Comparison", "compare", "compare_variants"),

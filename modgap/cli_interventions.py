@@ -1,4 +1,4 @@
-"""The commands that change something: `modgap intervene`, `modgap sweep`, `modgap table1`."""
+"""The commands that change something: `modgap intervene`, `modgap sweep`, and the trials'."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import typer
 from .cli_errors import Debug, literal
 from .cli_input import parse_layers, read_transcript, sound_source
 from .cli_model import ModelOptions, with_model
-from .errors import SettingsError
+from .cli_options import (
+    Cache,
+    Clip,
+    Instruction,
+    Json,
+    MaxTokens,
+    Measure,
+    Out,
+    PathKind,
+    PathLayer,
+    Transcript,
+)
+from .cli_trials import table1
+from .cli_write import table_bytes, write_file
 
 if TYPE_CHECKING:
     from .models.base import SpeechLM
-
-Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")]
-Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
-Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
-MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]
-Cache = Annotated[bool, typer.Option(help="Use the cache of results.")]
-PathKind = Annotated[str, typer.Option(help="argmax or dtw.")]
-Measure = Annotated[str, typer.Option(help="cosine or euclidean.")]
-PathLayer = Annotated[
-    int | None, typer.Option(help="Layer of the path; by default where it is edited.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -198,7 +198,7 @@ def sweep(
     made = kept(default_store() if cache else None, key, make, to_record, from_record)
     table = made.table() if patch else made.table
     if out is not None:
-        _write(table, out)
+        write_file(out, table_bytes(table))
     if as_json:
         head = {"target": made.target, "plain": made.plain, "text": made.text}
         body = {**head, "rows": table.to_dict("records")}
@@ -225,98 +225,6 @@ def sweep(
             for name, values in zip(names, wide.to_numpy(), strict=True)
         ),
     )
-
-
-@with_model(named=False)
-def table1(
-    how: ModelOptions,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="A manifest (.csv, .jsonl, .parquet with audio, transcript, reference), or demo, "
-            "demo:noisy, ...: the embedded family's held-out questions."
-        ),
-    ] = "demo",
-    model: Annotated[list[str] | None, typer.Option(help="Can be given again.")] = None,
-    limit: Annotated[int | None, typer.Option(min=2, help="Only so many questions.")] = None,
-    path_layer: PathLayer = None,
-    adaptive: Annotated[
-        bool, typer.Option("--adaptive", help="Choose an intervention on a third, test it too.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
-    max_new_tokens: MaxTokens = 12,
-    debug: Debug = False,
-) -> None:
-    """The source's Table 1: accuracies before and after interventions, with controls."""
-    from dataclasses import replace
-
-    from .cli_render import print_table, progress_bar
-    from .items import read_items
-    from .settings import AnalysisSettings
-    from .trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes, summary
-
-    items = read_items(data, limit)
-    for name in model or ["demo:full", "demo:lora"]:
-        lm = how.load(name)
-        variants = {
-            row: tuple(replace(it, path_layer=path_layer) for it in stack)
-            for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
-        }
-        if adaptive:
-            from .adaptive import grid
-
-            candidates = grid(lm.n_layers)
-            variants = {**variants, **candidates}
-        with progress_bar(name) as report:
-            table = outcomes(
-                lm, items, variants, AnalysisSettings(max_new_tokens=max_new_tokens),
-                progress=report,
-            )  # fmt: skip
-        if table.empty:
-            raise SettingsError("No question could be run; the warnings above say why.")
-        fixed = table[table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS])]
-        print(literal(f"{name}, {data}"))
-        _print_summary(print_table, summary(fixed))
-        if out is not None:
-            stem = name.replace(":", "-").replace("/", "-").replace("@", "-")
-            _write(table, out / f"{stem}-answers.parquet")
-        if adaptive:
-            from .adaptive import evaluate
-
-            choice, report_table = evaluate(
-                table[~table["variant"].isin(CONTROLS)],
-            )
-            print(
-                literal(
-                    f"adaptive: {choice.variant} where the path's similarity is at most "
-                    f"{choice.threshold:.3f} ({choice.tuned_right} of {choice.n} right on the "
-                    f"tuning split, {choice.plain_right} without)"
-                )
-            )
-            kept = report_table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, "adaptive"])
-            _print_summary(print_table, report_table[kept])
-
-
-def _print_summary(print_table: Any, table: Any) -> None:
-    print_table(
-        ("variant", "n", "accuracy %", "95 %", "change", "95 %", "fixed", "broken"),
-        (
-            (
-                r.variant, str(r.n), f"{100 * r.accuracy:.1f}",
-                f"{100 * r.low:.1f} to {100 * r.high:.1f}", f"{100 * r.change:+.1f}",
-                f"{100 * r.change_low:+.1f} to {100 * r.change_high:+.1f}", str(r.fixed),
-                str(r.broken),
-            )
-            for r in table.itertuples()
-        ),
-    )  # fmt: skip
-
-
-def _write(table: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(path)
 
 
 def _ready(clip: Path, transcript: str, how: ModelOptions) -> tuple[SpeechLM, str, Any]:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_options import Device, Dtype, Model
+
 if TYPE_CHECKING:
     from .models.base import SpeechLM
 
-_MODEL = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
 _HELD: dict[str, Any] = {
-    "dtype": Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")],
-    "device": Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")],
+    "dtype": Dtype,
+    "device": Device,
     "device_map": Annotated[
         str | None,
         typer.Option(help="auto spreads the model over all GPUs and the CPU, instead of --device."),
@@ -79,7 +80,7 @@ def with_model(*, named: bool = True) -> Callable[[Callable[..., None]], Callabl
                 default=getattr(ModelOptions, name),
                 annotation=annotation,
             )
-            for name, annotation in (({"model": _MODEL} if named else {}) | _HELD).items()
+            for name, annotation in (({"model": Model} if named else {}) | _HELD).items()
         ]
         hints = typing.get_type_hints(command, include_extras=True)
         parameters: list[inspect.Parameter] = []

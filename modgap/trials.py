@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .answers import verdict
-from .errors import ModgapError
+from .errors import ModgapError, SettingsError
 from .interventions import Intervention, Stack
 from .models.decoding import decode_rows
 from .models.resume import repeated
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .items import Item
     from .models.base import Generation, Progress, SpeechLM
 
-__all__ = ["CONTROLS", "RULES_OF_THE_SOURCE", "outcomes", "summary"]
+__all__ = ["CONTROLS", "RULES_OF_THE_SOURCE", "gains", "outcomes", "summary"]
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,32 @@ def summary(table: pd.DataFrame, against: str = PLAIN, seed: int = 0) -> pd.Data
             }
         )
     return pd.DataFrame(rows)
+
+
+def gains(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What each variant gains against the model's own accuracy on speech, model by model.
+
+    Parameters
+    ----------
+    summaries : mapping of a model's name to its `summary`
+
+    Returns
+    -------
+    DataFrame
+        One row a model and variant, the weakest model first: ``model``, ``own`` (accuracy on the
+        speech as it is), ``variant``, ``n``, ``change``, ``change_low``, ``change_high``.
+    """
+    parts = []
+    for name, table in summaries.items():
+        own = float(table.loc[table["variant"] == PLAIN, "accuracy"].iloc[0])
+        rows = table[~table["variant"].isin([PLAIN, TEXT])]
+        part = rows[["variant", "n", "change", "change_low", "change_high"]].copy()
+        part.insert(0, "own", own)
+        part.insert(0, "model", name)
+        parts.append(part)
+    if not parts:
+        raise SettingsError("There is no model to compare.")
+    return pd.concat(parts).sort_values("own", kind="stable").reset_index(drop=True)
 
 
 def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:

@@ -13,12 +13,13 @@ import pytest
 
 from modgap.adaptive import Choice, choose, evaluate, grid, split
 from modgap.choices import named_options, option_probabilities
-from modgap.errors import SettingsError
+from modgap.errors import ModgapError, SettingsError
+from modgap.figures.gains import GainCurve
 from modgap.interventions import Intervention
 from modgap.items import Item, manifest_items, read_items
 from modgap.prefill import Prefill
 from modgap.settings import AnalysisSettings
-from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes, summary
+from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, outcomes, summary
 from tests.tiny import make_clip
 
 ROWS = [
@@ -222,3 +223,24 @@ def test_probabilities_of_options_by_plain_passes(tiny_model: Any) -> None:
         logps.append(sum(float(logp[start + n, i]) for n, i in enumerate(ids)))
     expected = np.exp(logps) / np.exp(logps).sum()
     assert [got[w] for w in words] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_gains_are_ordered_by_the_models_own_accuracy() -> None:
+    weak = table_of({"none": [0, 0, 0, 1], "text": [1] * 4, "a": [1, 1, 0, 1]}, [0.1] * 4)
+    strong = table_of({"none": [1, 1, 1, 0], "text": [1] * 4, "a": [0, 1, 1, 0]}, [0.1] * 4)
+    found = gains({"strong": summary(strong), "weak": summary(weak)})
+    assert found["model"].tolist() == ["weak", "strong"]
+    assert found["variant"].tolist() == ["a", "a"]
+    assert found["own"].tolist() == [0.25, 0.75]
+    assert found["change"].tolist() == [0.5, -0.25]
+    assert (found["change_low"] <= found["change"]).all()
+    bars = GainCurve(found).figure().data
+    assert [list(b.x) for b in bars] == [[25, 75]]
+    assert list(bars[0].y) == [50, -25]
+    assert bars[0].error_y.arrayminus.tolist() == pytest.approx(
+        (100 * (found["change"] - found["change_low"])).tolist()
+    )
+    with pytest.raises(SettingsError):
+        gains({})
+    with pytest.raises(ModgapError, match="lack the column"):
+        GainCurve(found.drop(columns="own"))

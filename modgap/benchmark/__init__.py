@@ -1,0 +1,1 @@
+"""Whole data sets: questions, scorers, the runner and the tables that it writes."""

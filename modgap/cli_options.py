@@ -1,0 +1,24 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")]
+Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
+Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
+Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
+MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]
+Cache = Annotated[bool, typer.Option(help="Use the cache of results.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+PathKind = Annotated[str, typer.Option(help="argmax or dtw.")]
+Measure = Annotated[str, typer.Option(help="cosine or euclidean.")]
+PathLayer = Annotated[
+    int | None, typer.Option(help="Layer of the path; by default where it is edited.")
+]
