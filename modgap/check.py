@@ -24,7 +24,8 @@ from .record import Record
 from .settings import digest
 
 if TYPE_CHECKING:
-    from .models.base import SpeechLM
+    from .models.base import PromptPair, SpeechLM
+    from .models.prompt import Prompt
     from .store import Store
 
 __all__ = ["Check", "CheckReport", "cached_report", "check_model"]
@@ -163,14 +164,11 @@ def check_model(
                 return dataclasses.replace(found, model=about, from_cache=True)
         fresh, why = _fresh(model, str(name), dtype, options)
         sound = clip or _tones()
-        pair = model.prepare(sound, transcript)
-        dropped = None
-        if model.support().get("markers_drop") is None:
-            dropped = model.prepare(sound, transcript, markers="drop")
-        for made, check in enumerate(run_checks(model, pair, dropped, fresh, why), 1):
+        pair, dropped, prompts = _prompts(model, sound, transcript)
+        for made, check in enumerate(run_checks(model, prompts, pair, dropped, fresh, why), 1):
             steps(start + min(made, 13) / 14 / len(wanted), f"{dtype}, {check.name}")
             checks.append(check)
-        del model, fresh, pair, dropped
+        del model, fresh, pair, dropped, prompts
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -229,6 +227,19 @@ def from_record(record: Record) -> CheckReport:
         return CheckReport(meta["model"], checks, meta["created"], meta["versions"])
     except (KeyError, TypeError) as problem:
         raise StoreError(f"This record is not a fidelity report ({problem}).") from problem
+
+
+def _prompts(
+    model: SpeechLM, sound: Clip, transcript: str
+) -> tuple[PromptPair | None, PromptPair | None, tuple[Prompt, ...]]:
+    """The pairs with markers and without, and all prompts to compare; of a text model, its own."""
+    can = model.support()
+    if can.get("speech"):
+        return None, None, (model.text_prompt(transcript),)
+    pair, dropped = model.prepare(sound, transcript), None
+    if can.get("markers_drop") is None:
+        dropped = model.prepare(sound, transcript, markers="drop")
+    return pair, dropped, (pair.speech, pair.text)
 
 
 def _fresh(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import cli_families
 from .cli_errors import Debug, say
 from .cli_model import ModelOptions, with_model
 from .cli_render import print_table, size
@@ -32,6 +33,7 @@ def models(context: typer.Context, debug: Debug = False) -> None:
     """List the models that can be named, and whether they are on this machine."""
     if context.invoked_subcommand is None:
         print_table(("name", "kind", "state", "size", "description"), rows())
+        cli_families.print_families()
 
 
 @models_app.command(

@@ -7,7 +7,7 @@ everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ Compared = tuple[float, float]  # difference, epsilons
 
 def run_checks(
     model: SpeechLM,
-    pair: PromptPair,
+    prompts: Sequence[Prompt],
+    pair: PromptPair | None,
     dropped: PromptPair | None,
     fresh: Any | None,
     why_not_fresh: str = "",
@@ -81,9 +82,11 @@ def run_checks(
     Parameters
     ----------
     model : SpeechLM
-    pair, dropped : PromptPair
+    prompts : sequence of Prompt
+        Whose logits and states are compared.
+    pair, dropped : PromptPair or None
         Of one clip, with the audio's markers kept and dropped around the transcript; None where the
-        family does not drop them.
+        model does not offer them.
     fresh : transformers model or None
         The checkpoint as transformers alone loads it, on the same device and in the same dtype.
     why_not_fresh : str
@@ -93,7 +96,7 @@ def run_checks(
     can = model.support()
     for kind, one in (("keep", pair), ("drop", dropped)):
         yield _prompts(one, kind, dtype, can.get(f"markers_{kind}") or "")
-    for prompt in (pair.speech, pair.text):
+    for prompt in prompts:
 
         def against(name: str, other: Any, prompt: Prompt = prompt) -> Check:
             return _against(model, other, prompt, name, dtype)
@@ -110,13 +113,15 @@ def run_checks(
         yield _tried("hooked states: output_hidden_states", prompt.kind, dtype, states)
     runs: list[_Runs] = []
     for name, check in _EDITS.items():
-        if can.get("edit"):
-            yield Check(name, "speech", dtype, note=str(can["edit"]))
+        if pair is None or can.get("edit"):
+            yield Check(name, "speech", dtype, note=can.get("edit") or can.get("speech") or "")
             continue
 
-        def edited(name: str, check: Callable[..., Check] = check) -> Check:
+        def edited(
+            name: str, check: Callable[..., Check] = check, both: PromptPair = pair
+        ) -> Check:
             if not runs:
-                runs.append(_Runs(model, pair))
+                runs.append(_Runs(model, both))
             return check(runs[0], name)
 
         yield _tried(name, "speech", dtype, edited)
@@ -198,7 +203,9 @@ def _states(model: SpeechLM, prompt: Prompt, fresh: Any | None, name: str, dtype
     run: Callable[..., Any] = model.trunk
     if fresh is not None:  # asking for states leaves recorders on a model
         run = (
-            fresh.get_base_model().base_model if hasattr(fresh, "peft_config") else fresh.base_model
+            fresh.get_base_model().base_model
+            if hasattr(fresh, "get_base_model")
+            else fresh.base_model
         )
     with model.lock:
         out = run(**prompt.inputs, use_cache=False, output_hidden_states=True)
@@ -222,7 +229,8 @@ class _Runs:
     def __init__(self, model: SpeechLM, pair: PromptPair) -> None:
         self.model, self.pair = model, pair
         self.kept = Prefill.of(model, pair)
-        self.levels = sorted({0, model.n_layers // 2, model.n_layers - 1})
+        can = model.editable_levels
+        self.levels = sorted({can[0], can[len(can) // 2], can[-1]})
         self.plain = self.whole()
 
     @torch.no_grad()

@@ -43,7 +43,7 @@ def results(model: SpeechLM, fresh: Any = None, **changed: Any) -> dict[str, boo
     """Verdicts by name, the worse of both prompts; `changed` replaces parts of the pair."""
     pair = replace(model.prepare(make_clip(), WORDS), **changed)
     found: dict[str, bool | None] = {}
-    for check in run_checks(model, pair, None, fresh):
+    for check in run_checks(model, (pair.speech, pair.text), pair, None, fresh):
         found[check.name] = check.passed if found.get(check.name, True) else False
     return found
 
@@ -168,7 +168,9 @@ class Scaled(Qwen2Audio):
 def test_a_scaling_that_transformers_leaves_out(tiny_model: SpeechLM) -> None:
     model = Scaled(tiny_model.hf, tiny_model.processor, name="s", revision=None, identity="0" * 64)
     pair = model.prepare(make_clip(), WORDS)
-    checks = [c for c in run_checks(model, pair, None, None) if c.name == OWN]
+    checks = [
+        c for c in run_checks(model, (pair.speech, pair.text), pair, None, None) if c.name == OWN
+    ]
     assert all(c.passed for c in checks)
     assert all("scaling" in c.note for c in checks)
 
@@ -182,7 +184,8 @@ class Limited(Qwen2Audio):
 
 def test_what_a_family_cannot_do_is_not_run(tiny_model: SpeechLM) -> None:
     model = Limited(tiny_model.hf, tiny_model.processor, name="l", revision=None, identity="0" * 64)
-    found = list(run_checks(model, model.prepare(make_clip(), WORDS), None, None, "no room"))
+    pair = model.prepare(make_clip(), WORDS)
+    found = list(run_checks(model, (pair.speech, pair.text), pair, None, None, "no room"))
     notes = {c.name: c.note for c in found if c.passed is None}
     assert notes[RESUMED] == "its layers share keys"
     assert notes[DROP] == "it has none"

@@ -87,7 +87,8 @@ def known_types() -> list[str]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in names if name in CONFIG_MAPPING_NAMES)
+    ours = "modgap_"  # types of folders that only modgap reads
+    return sorted(n for n in names if n in CONFIG_MAPPING_NAMES or n.startswith(ours))
 
 
 def load_model(
@@ -150,8 +151,6 @@ def load_model(
     if quantize is not None and not spread:
         device_map = {"": device}  # quantized weights are made where they stay
 
-    import transformers
-
     config_dict, options = read_config(
         str(name), where, folder, revision, cache_dir, trust_remote_code
     )
@@ -159,15 +158,11 @@ def load_model(
     if device.type == "cpu" and not spread:
         refuse_too_large(str(name), family, where, options, dtype, quantize)
     with explained(str(name), folder), quiet(folder is not None):
-        processor = getattr(transformers, family.processor_class).from_pretrained(where, **options)
-        hf, report = getattr(transformers, family.model_class).from_pretrained(
-            where,
-            dtype=dtype,
-            device_map=device_map,
-            use_safetensors=True,
-            output_loading_info=True,
-            quantization_config=quantization_config(quantize, dtype),
-            **options,
+        processor = family.load_processor(where, options)
+        if quantize is not None:
+            options["quantization_config"] = quantization_config(quantize, dtype)
+        hf, report = family.load_weights(
+            where, dtype=dtype, device_map=device_map, use_safetensors=True, **options
         )
         if device_map is None:
             hf.to(device)
@@ -189,7 +184,7 @@ def load_model(
         name=str(name),
         revision=commit or revision,
         identity=held_identity(
-            identity(config_dict, processor, folder, commit),
+            identity(config_dict, processor, folder, commit, family.weight_folders),
             quantize=quantize,
             adapter=None if tuned is None else tuned.identity,
         ),
@@ -207,12 +202,17 @@ def family_of(name: str, config: dict[str, Any]) -> type[SpeechLM]:
         There is none.
     """
     model_type = config.get("model_type")
-    if model_type not in known_types():
-        raise ModelError(
-            f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
-            f"{', '.join(known_types())}."
-        )
-    return _adapter(str(model_type))
+    if isinstance(model_type, str):
+        # A thinker that was saved by itself is still of the whole's family.
+        model_type = model_type.removesuffix("_thinker")
+    if model_type in known_types():
+        return _adapter(str(model_type))
+    if _is_text_model(config):
+        return _adapter("text_only")
+    raise ModelError(
+        f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
+        f"{', '.join(known_types())}."
+    )
 
 
 @contextlib.contextmanager
@@ -228,6 +228,14 @@ def quiet(quiet: bool) -> Iterator[None]:
     finally:
         if quiet and shown:
             logging.enable_progress_bar()
+
+
+def _is_text_model(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint is a causal text model, by the class that its config names."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(config.get("model_type")))
+    return named is not None and named in (config.get("architectures") or ())
 
 
 def _adapter(model_type: str) -> type[SpeechLM]:

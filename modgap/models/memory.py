@@ -1,7 +1,7 @@
 """How much memory a model takes, and a clip in it, told from its config alone.
 
-Parameters are counted exactly, see `skeleton`; what a clip takes on top follows from the sizes, see
-`clip_bytes`. A hub id costs one small download, its config.json.
+Parameters are counted exactly, see `SpeechLM.skeleton`; what a clip takes on top follows from the
+sizes, see `clip_bytes`. A hub id costs one small download, its config.json.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from modgap.models.machine import Machine
 from modgap.models.peft_adapter import split
 from modgap.models.places import locate, read_config
 from modgap.models.quantized import QUANTIZATIONS, check_quantize
-from modgap.models.sizes import clip_bytes, gigabytes, skeleton, weight_bytes
+from modgap.models.sizes import clip_bytes, gigabytes, plain_options, weight_bytes
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -72,7 +72,7 @@ class MemoryEstimate:
     weights : int
         As they would be held.
     adapter : int
-        Weights of a PEFT adapter, on top.
+        Weights of a PEFT adapter, on top; of the checkpoint's own where its file is here.
     ways : dict of str to int
         Weights in "float32", "bfloat16", "8bit" and "4bit".
     clip : dict of str to int
@@ -188,14 +188,15 @@ def estimate_memory(
     config, options = read_config(str(name), where, folder, revision, cache_dir)
     family = family_of(str(name), config)
     with explained(str(name), folder):
-        hf = skeleton(family, where, options)
+        hf = family.skeleton(where, plain_options(options))
     on = None if device_map is not None else _kind(device)
     held = dtype_of(dtype, on)
     model, template = _dry(family, hf, where, options)
     limit = model.max_seconds if model is not None else None
     each = model.seconds_per_position if model is not None else None
     length = min(seconds, limit or math.inf)
-    positions = math.ceil(length / each) if each else math.ceil(length * POSITIONS_PER_SECOND)
+    rate = POSITIONS_PER_SECOND if model is None else 1 / each if each else 0.0  # 0: a text model
+    positions = math.ceil(length * rate - 1e-9)
     tokens = math.ceil(length * TOKENS_PER_SECOND)
     text = hf.config.get_text_config()
     ways = weight_bytes(hf)
@@ -207,7 +208,7 @@ def estimate_memory(
         dtype=str(held).removeprefix("torch."),
         quantize=quantize,
         weights=plain if quantize is None else weight_bytes(hf, held)[quantize],
-        adapter=tuned.bytes if tuned else 0,
+        adapter=(tuned.bytes if tuned else 0) + _own_adapter(family, where, options),
         ways=ways,
         clip=clip_bytes(text, positions, tokens, held.itemsize),
         clip_seconds=length,
@@ -235,29 +236,45 @@ def _dry(
     family: type[SpeechLM], hf: Any, where: str, options: dict[str, Any]
 ) -> tuple[SpeechLM | None, str]:
     """The adapter without weights, if the processor's files are here, and the template's state."""
-    import transformers
-
     here = options | {"local_files_only": True}
     try:
-        processor = getattr(transformers, family.processor_class).from_pretrained(where, **here)
+        processor = family.load_processor(where, here)
     except Exception:  # it is not here, or not whole: loading will say so
         return None, "unknown"
     if not isinstance(getattr(processor, "chat_template", None), str):
         return None, "none"
-    template = "file" if _has_template(where, options) else "family"
+    template = "file" if _has_template(family, where, options) else "family"
     try:
         return family(hf, processor, name=where, revision=None, identity=""), template
     except ModelError:
         return None, template
 
 
-def _has_template(where: str, options: dict[str, Any]) -> bool:
+def _own_adapter(family: type[SpeechLM], where: str, options: dict[str, Any]) -> int:
+    """Bytes of the LoRA weights that a checkpoint brings beside its others."""
     from transformers.utils import cached_file
 
-    def text(file: str) -> str | None:
+    path = cached_file(
+        where,
+        "adapter_model.safetensors",
+        subfolder=family.adapter_folder,
+        revision=options["revision"],
+        cache_dir=options["cache_dir"],
+        local_files_only=True,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return 0 if path is None else Path(path).stat().st_size
+
+
+def _has_template(family: type[SpeechLM], where: str, options: dict[str, Any]) -> bool:
+    from transformers.utils import cached_file
+
+    def text(file: str, subfolder: str) -> str | None:
         path = cached_file(
             where,
             file,
+            subfolder=subfolder,
             revision=options["revision"],
             cache_dir=options["cache_dir"],
             local_files_only=True,
@@ -266,7 +283,10 @@ def _has_template(where: str, options: dict[str, Any]) -> bool:
         )
         return None if path is None else Path(path).read_text("utf-8")
 
-    if any(text(file) is not None for file in ("chat_template.jinja", "chat_template.json")):
-        return True
-    held = (text("tokenizer_config.json"), text("processor_config.json"))
-    return any('"chat_template"' in found for found in held if found)
+    for part in ("", *family.weight_folders):
+        if text("chat_template.jinja", part) or text("chat_template.json", part):
+            return True
+        held = (text("tokenizer_config.json", part), text("processor_config.json", part))
+        if any('"chat_template"' in found for found in held if found):
+            return True
+    return False

@@ -120,6 +120,12 @@ class PeftAdapter:
         """
         from peft import PeftConfig, PeftModel
 
+        if getattr(hf, "_hf_peft_config_loaded", False):
+            raise ModelError(
+                f"{self.base or 'The model'} comes with an adapter of its own; a second one "
+                f"({self.folder.name}) is not put on it."
+            )
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is checked below
             try:

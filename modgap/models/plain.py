@@ -67,6 +67,11 @@ def load_plain(
         )
         if spread is None:
             hf.to(on)
+        if model.lora != "none" and tuned is None and not getattr(hf, "peft_config", None):
+            # What the family's own description says to do with the adapter it comes with.
+            hf.load_adapter(
+                where, adapter_name="plain", adapter_kwargs={"subfolder": model.adapter_folder}
+            )
         if tuned is not None:
             from peft import PeftModel
 

@@ -109,9 +109,18 @@ def quantized_bytes(module: nn.Module, quantize: str, skip: list[str], dtype: to
 
 def skipped(module: nn.Module) -> list[str]:
     """Names of the modules that transformers does not quantize in this model."""
+    from transformers import PreTrainedModel
     from transformers.quantizers.base import get_keys_to_not_convert
 
-    return list(get_keys_to_not_convert(module))
+    if isinstance(module, PreTrainedModel):
+        return list(get_keys_to_not_convert(module))
+    # A composite: only its text model is loaded by transformers.
+    inner = {n: m for n, m in module.named_children() if isinstance(m, PreTrainedModel)}
+    llm = inner.pop("llm", None)
+    whole = [name for name, _ in module.named_children() if name != "llm"]
+    if llm is None:
+        return whole
+    return [*whole, *(f"llm.{name}" for name in get_keys_to_not_convert(llm))]
 
 
 def check_widths(module: nn.Module, device: torch.device) -> None:

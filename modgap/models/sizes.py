@@ -59,16 +59,9 @@ def clip_bytes(text: Any, positions: int, tokens: int, itemsize: int) -> dict[st
     }
 
 
-def skeleton(family: type[SpeechLM], where: str, options: dict[str, Any]) -> Any:
-    """A family's transformers model without weights, on the meta device."""
-    import transformers
-
-    kind = getattr(transformers, family.model_class)
-    config = kind.config_class.from_pretrained(
-        where, **{k: v for k, v in options.items() if k != "trust_remote_code"}
-    )
-    with torch.device("meta"):
-        return kind(config)
+def plain_options(options: dict[str, Any]) -> dict[str, Any]:
+    """What a config's ``from_pretrained`` takes of a model's options."""
+    return {k: v for k, v in options.items() if k != "trust_remote_code"}
 
 
 def weight_bytes(hf: Any, dtype: torch.dtype = torch.bfloat16) -> dict[str, int]:
@@ -100,7 +93,7 @@ def refuse_too_large(
         With the numbers, and what to do.
     """
     try:
-        hf = skeleton(family, where, options)
+        hf = family.skeleton(where, plain_options(options))
     except Exception:  # what is wrong with the config is from_pretrained's to say
         return
     if getattr(hf.config, "quantization_config", None) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 
@@ -28,12 +27,10 @@ def import_heavy() -> None:
 
             import modgap.analysis
             import modgap.models.memory  # noqa: F401
-            from modgap.models.loading import known_types
+            from modgap.models.qwen2_audio import ADAPTER  # the embedded models' family
 
-            for model_type in known_types():
-                adapter = importlib.import_module(f"modgap.models.{model_type}").ADAPTER
-                for name in filter(None, (adapter.model_class, adapter.processor_class)):
-                    getattr(transformers, name)
+            getattr(transformers, ADAPTER.model_class)
+            getattr(transformers, str(ADAPTER.processor_class))
         except Exception:  # the job will say it again, to a user
             log.exception("The models cannot be imported")
         else:
