@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.browser import serving
-from tests.models.test_memory import QWEN2_AUDIO_7B
+from benchmarks.full_configs import QWEN2_AUDIO_7B
 
 pytestmark = pytest.mark.browser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,3 +44,14 @@ def test_its_fidelity_report(family_folder: Folder, family: str) -> None:
     ]
     assert not wrong
     assert found.passed
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("bitsandbytes") is None,
+    reason='bitsandbytes is not installed: pip install "modgap[quantized]"',
+)
+@pytest.mark.parametrize("family", MAKERS)
+def test_it_holds_with_8_bits(family_folder: Folder, family: str) -> None:
+    found = check_model(family_folder(family), device="cpu", quantize="8bit", dtypes=("bfloat16",))
+    assert found.passed, [c for c in found.checks if c.passed is False]
+    assert found.model["quantization"] == "8bit"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmarks.full_configs import QWEN2_AUDIO_7B
 from modgap.errors import ModelError
 from modgap.models import SpeechLM, load_model
 from modgap.models.machine import Machine, _free_ram
@@ -17,44 +18,6 @@ from modgap.models.memory import estimate_memory
 from modgap.models.sizes import clip_bytes, gigabytes
 
 GB = 10**9
-
-# config.json of Qwen/Qwen2-Audio-7B-Instruct, as published; what is left out has its default.
-QWEN2_AUDIO_7B = {
-    "architectures": ["Qwen2AudioForConditionalGeneration"],
-    "audio_config": {
-        "model_type": "qwen2_audio_encoder",
-        "num_mel_bins": 128,
-        "encoder_layers": 32,
-        "encoder_attention_heads": 20,
-        "encoder_ffn_dim": 5120,
-        "encoder_layerdrop": 0.0,
-        "d_model": 1280,
-        "max_source_positions": 1500,
-        "scale_embedding": False,
-        "activation_function": "gelu",
-    },
-    "audio_token_index": 151646,
-    "ignore_index": -100,
-    "model_type": "qwen2_audio",
-    "text_config": {
-        "model_type": "qwen2",
-        "bos_token_id": 151643,
-        "eos_token_id": 151645,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "max_position_embeddings": 8192,
-        "num_attention_heads": 32,
-        "num_hidden_layers": 32,
-        "num_key_value_heads": 32,
-        "rms_norm_eps": 1e-05,
-        "rope_theta": 10000,
-        "use_mrope": False,
-        "vocab_size": 156032,
-        "torch_dtype": "bfloat16",
-    },
-    "torch_dtype": "bfloat16",
-    "vocab_size": 156032,
-}
 
 
 @pytest.fixture(scope="module")
