@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ._lazy import attach
 
 if TYPE_CHECKING:
+    from .across import ModelComparison, curve_table
     from .analysis import Analysis, analyze, cached_analysis
     from .answers import answer
     from .audio import Clip, load_clip
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .interventions import Intervention
     from .lens import logit_lens
+    from .model_runs import clip_curves, compare_models
     from .models import list_models, load_model
     from .models.memory import estimate_memory
     from .prefill import Prefill
     from .settings import AnalysisSettings
+    from .spread import consistency, consistency_table
     from .store import Store, default_store
     from .sweeps import patching, sweep, with_target
 
@@ -39,6 +42,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "Intervention",
+    "ModelComparison",
     "ModelError",
     "ModgapError",
     "Prefill",
@@ -50,8 +54,13 @@ __all__ = [
     "answer",
     "cached_analysis",
     "check_model",
+    "clip_curves",
     "compare",
+    "compare_models",
     "compare_variants",
+    "consistency",
+    "consistency_table",
+    "curve_table",
     "default_store",
     "estimate_memory",
     "list_models",
@@ -67,6 +76,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "across": ("ModelComparison", "curve_table"),
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
@@ -82,10 +92,12 @@ __getattr__, __dir__ = attach(
         ),
         "interventions": ("Intervention",),
         "lens": ("logit_lens",),
+        "model_runs": ("clip_curves", "compare_models"),
         "models": ("list_models", "load_model"),
         "models.memory": ("estimate_memory",),
         "prefill": ("Prefill",),
         "settings": ("AnalysisSettings",),
+        "spread": ("consistency", "consistency_table"),
         "store": ("Store", "default_store"),
         "sweeps": ("patching", "sweep", "with_target"),
     },

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_check, cli_families, cli_interventions, cli_models
+from . import (
+    __version__,
+    cli_check,
+    cli_families,
+    cli_interventions,
+    cli_models,
+    cli_models_compare,
+)
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
 from .cli_model import ModelOptions, with_model
@@ -35,6 +42,7 @@ cli_interventions.register(app)
 cli_models.register(app)
 cli_check.register(app)
 cli_families.register(app)
+cli_models_compare.register(app)
 
 
 class _Demo(TyperGroup):

@@ -77,7 +77,7 @@ def test_with_an_adapter(tiny_folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None,
-    reason='bitsandbytes is not installed: pip install "modgap[quantized]"',
+    reason="bitsandbytes is not installed: pip install bitsandbytes",
 )
 @pytest.mark.parametrize("quantize", ["8bit", "4bit"])
 def test_with_quantized_weights(tmp_path: Path, quantize: str) -> None:

@@ -33,7 +33,9 @@ def run(*args: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "command", ["analyze", "intervene", "sweep", "table1", "models info"], ids=str
+    "command",
+    ["analyze", "intervene", "sweep", "table1", "compare-models", "models info", "check"],
+    ids=str,
 )
 def test_every_command_that_loads_takes_the_same_options(command: str) -> None:
     shown = CliRunner().invoke(cli.app, [*command.split(), "--help"], env={"COLUMNS": "200"})

@@ -16,7 +16,7 @@ from torch import nn
 from modgap.errors import ModelError
 
 QUANTIZATIONS = ("8bit", "4bit")
-INSTALL = 'pip install "modgap[quantized]"'
+INSTALL = "pip install bitsandbytes"
 #: Values that share one float32 scale in 4 bits, and what the blocks of a row must come out even on
 #: a CPU for.
 BLOCK = 64

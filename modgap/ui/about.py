@@ -12,7 +12,7 @@ import streamlit as st
 
 from modgap.errors import ModgapError
 from modgap.ui import state
-from modgap.ui.heavy import import_heavy
+from modgap.ui.heavy import import_heavy, imported
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.service import service
 from modgap.ui.shelf import Shelf
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modgap.models.memory import Fit, MemoryEstimate
 
 POLL_SECONDS = 1.0
+PATIENCE = 0.4  # seconds that a script run waits for an estimate
 RETRY_SECONDS = 60.0  # a hub out of reach may be back
 
 
@@ -86,20 +87,31 @@ def estimates() -> Estimates:
 
 
 def about_model() -> None:
-    """Say it; called late in the script, since it is drawn again by itself until it is known."""
+    """Say it; called late in the script: it polls until the estimate has come."""
     option, choice = state.option(), state.choice()
     if option is None or choice is None:
         return
-    waiting = estimates().get(choice) is None
-
-    @st.fragment(run_every=POLL_SECONDS if waiting else None)
-    def panel() -> None:
-        known = estimates().get(choice)
-        if known is not None:
-            _needs(choice, option.id, known)
+    known = _soon(choice)
+    if known is not None:
+        _needs(choice, option.id, known)
         _checked(choice)
+        return
+    _checked(choice)
 
-    panel()
+    @st.fragment(run_every=POLL_SECONDS)
+    def wait() -> None:
+        if estimates().get(choice) is not None:
+            st.rerun()  # a whole run draws it, and polls no longer
+
+    wait()
+
+
+def _soon(choice: ModelChoice) -> Known | None:
+    """The estimate, if it is there at once: most take less than a blink, a far config does not."""
+    end = time.monotonic() + PATIENCE
+    while (known := estimates().get(choice)) is None and time.monotonic() < end and imported():
+        time.sleep(0.01)
+    return known
 
 
 def fit_here(pool: ModelPool, choice: ModelChoice, estimate: MemoryEstimate) -> Fit:

@@ -11,6 +11,11 @@ _LOCK = threading.Lock()
 _done = False
 
 
+def imported() -> bool:
+    """Whether they are here."""
+    return _done
+
+
 def import_heavy() -> None:
     """Import them, once; who comes meanwhile waits.
 

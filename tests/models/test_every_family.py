@@ -48,7 +48,7 @@ def test_its_fidelity_report(family_folder: Folder, family: str) -> None:
 
 @pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None,
-    reason='bitsandbytes is not installed: pip install "modgap[quantized]"',
+    reason="bitsandbytes is not installed: pip install bitsandbytes",
 )
 @pytest.mark.parametrize("family", MAKERS)
 def test_it_holds_with_8_bits(family_folder: Folder, family: str) -> None:
