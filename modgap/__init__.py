@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .answers import answer
     from .audio import Clip, load_clip
     from .cascade import Cascade, pipeline
+    from .check import CheckReport, check_model
     from .comparison import Comparison, compare, compare_variants
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .forced import WordTimes, word_times
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .lens import logit_lens
     from .model_runs import clip_curves, compare_models
     from .models import list_models, load_model
+    from .models.memory import estimate_memory
     from .prefill import Prefill
     from .recognition import load_recognizer
     from .settings import AnalysisSettings
@@ -41,6 +43,7 @@ __all__ = [
     "AudioError",
     "Cancelled",
     "Cascade",
+    "CheckReport",
     "Clip",
     "Comparison",
     "Intervention",
@@ -57,6 +60,7 @@ __all__ = [
     "analyze",
     "answer",
     "cached_analysis",
+    "check_model",
     "clip_curves",
     "compare",
     "compare_models",
@@ -65,6 +69,7 @@ __all__ = [
     "consistency_table",
     "curve_table",
     "default_store",
+    "estimate_memory",
     "hits_summary",
     "list_models",
     "load_clip",
@@ -88,6 +93,7 @@ __getattr__, __dir__ = attach(
         "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
         "cascade": ("Cascade", "pipeline"),
+        "check": ("CheckReport", "check_model"),
         "comparison": ("Comparison", "compare", "compare_variants"),
         "errors": (
             "AudioError",
@@ -102,6 +108,7 @@ __getattr__, __dir__ = attach(
         "lens": ("logit_lens",),
         "model_runs": ("clip_curves", "compare_models"),
         "models": ("list_models", "load_model"),
+        "models.memory": ("estimate_memory",),
         "prefill": ("Prefill",),
         "recognition": ("load_recognizer",),
         "settings": ("AnalysisSettings",),

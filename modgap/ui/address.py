@@ -39,7 +39,7 @@ def restore() -> None:
         query, list(model_options()), [e.id for e in examples()], list(recognizer_options())
     )
     S["link"] = found
-    for name in ("model", "device", "dtype", "markers", "pipeline"):
+    for name in ("model", *state.HELD, "markers", "pipeline"):
         if name in found:
             S[name] = found[name]
     _restore_clip(found)
@@ -78,8 +78,8 @@ def publish(view: Mapping[str, Any]) -> str:
         start, end = S["trim"]
         values |= {"example": ref.id, "start": start or None}
         values["end"] = None if end == state.clip_seconds() else end
-    values |= {name: S.get(name) for name in ("model", "device", "dtype", "markers")}
-    defaults = {"device": "auto", "dtype": "auto", "markers": "keep"}
+    values |= {name: S.get(name) for name in ("model", *state.HELD, "markers")}
+    defaults = {"device": "auto", "dtype": "auto", "quantize": "none", "markers": "keep"}
     if options:
         defaults["model"] = next(iter(options))
     query = link.build({**values, **view}, defaults)

@@ -20,6 +20,7 @@ from modgap.ui.shelf import Shelf
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
+    from modgap.models.base import SpeechLM
     from modgap.prefill import Prefill
 
 S = st.session_state
@@ -57,6 +58,12 @@ class Kept:
         self.results: Shelf[str, Any] = Shelf(512)
         self.runs: Shelf[str, Prefill] = Shelf(PREFILL_BYTES, lambda p: p.nbytes)
         self.targets: Shelf[str, tuple[Prefill, str]] = Shelf(PREFILL_BYTES, lambda p: p[0].nbytes)
+        service().pool.on_drop(self.forget)
+
+    def forget(self, model: SpeechLM) -> None:
+        """Let go of the plain runs of a model that leaves the memory."""
+        self.runs.drop(lambda runs: runs.model is model)
+        self.targets.drop(lambda target: target[0].model is model)
 
 
 @st.cache_resource(show_spinner=False)
@@ -113,7 +120,11 @@ def ask(
     if running is None or S.get(slot) != running.id:
         _leave(slot)
         job = service().jobs.submit(
-            wanted.signature, lambda progress: _work(wanted, make, progress), session, title=title
+            wanted.signature,
+            lambda progress: _work(wanted, make, progress),
+            session,
+            title=title,
+            subject=getattr(getattr(wanted, "request", None), "label", ""),
         )
         S[slot] = job.id
     job_id = S[slot]

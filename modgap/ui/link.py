@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 from modgap.errors import ModgapError
 from modgap.interventions import Intervention
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "spread")
+QUANTIZE = ("none", "8bit", "4bit")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MARKERS = ("keep", "drop")
 MEASURES = ("cosine", "euclidean")
@@ -51,10 +52,10 @@ def parse(
     Returns
     -------
     dict
-        Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``, ``markers``,
-        ``measure``, ``show``, ``pipeline`` (str); ``edit`` (`Intervention`); ``layer`` (int);
-        ``depth`` (layer divided by L); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``,
-        ``models``, ``paths`` (tuples without repetition).
+        Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
+        ``quantize``, ``markers``, ``measure``, ``show``, ``pipeline`` (str); ``edit``
+        (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L); ``start``, ``end``
+        (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths`` (tuples without repetition).
     """
     single = {name: values[-1] for name, values in query.items() if values}
     link: dict[str, Any] = {}
@@ -63,6 +64,7 @@ def parse(
         "model": models,
         "device": DEVICES,
         "dtype": DTYPES,
+        "quantize": QUANTIZE,
         "markers": MARKERS,
         "measure": MEASURES,
         "pipeline": recognizers,
