@@ -19,6 +19,8 @@ from . import (
     cli_interventions,
     cli_models,
     cli_models_compare,
+    cli_pipeline,
+    cli_words,
 )
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
@@ -43,6 +45,8 @@ cli_models.register(app)
 cli_check.register(app)
 cli_families.register(app)
 cli_models_compare.register(app)
+cli_pipeline.register(app)
+cli_words.register(app)
 
 
 class _Demo(TyperGroup):
@@ -197,6 +201,13 @@ def explorer(
         list[str] | None,
         typer.Option(help="Also offer this model: a hub id or a folder. Can be given again."),
     ] = None,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also offer this Whisper to the pipeline: a hub id or a folder. Can be given "
+            "again."
+        ),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
     ] = None,
@@ -215,7 +226,10 @@ def explorer(
     """Start the explorer, for the browser."""
     from .cli_app import has_screen, is_loopback, plan, serve
 
-    server = plan(model or (), port=port, address=address, allow_hosts=allow_host or ())
+    server = plan(
+        model or (), port=port, address=address, allow_hosts=allow_host or (),
+        recognizers=recognizer or (),
+    )  # fmt: skip
     if not is_loopback(address):
         say(
             "warning: everyone who reaches this address can use the explorer and its models; it "

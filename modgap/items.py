@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from .errors import SettingsError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .audio import Clip
 
-__all__ = ["Item", "demo_items", "manifest_items", "read_items"]
+__all__ = ["Item", "demo_items", "manifest_items", "read_items", "read_table"]
 
 _NEEDED = ("audio", "transcript", "reference")
 _EMPTY = ("", "nan", "None")
@@ -93,24 +95,9 @@ def manifest_items(path: Path, limit: int | None = None) -> list[Item]:
     SettingsError
         The file is missing or of another kind, or a column or a value is missing.
     """
-    import pandas as pd
-
     from .audio import load_clip
 
-    readers = {
-        ".csv": lambda p: pd.read_csv(p, dtype=str, keep_default_na=False),
-        ".jsonl": lambda p: pd.read_json(p, lines=True, dtype=False),
-        ".parquet": pd.read_parquet,
-    }
-    read = readers.get(path.suffix.lower())
-    if read is None:
-        raise SettingsError(f"A manifest is a .csv, .jsonl or .parquet file, not {path.name}.")
-    try:
-        table = read(path)
-    except FileNotFoundError:
-        raise SettingsError(f"There is no manifest {path}.") from None
-    except (OSError, ValueError) as problem:
-        raise SettingsError(f"The manifest {path} cannot be read: {problem}.") from problem
+    table = read_table(path)
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise SettingsError(
@@ -136,6 +123,32 @@ def manifest_items(path: Path, limit: int | None = None) -> list[Item]:
     if not items:
         raise SettingsError(f"The manifest {path.name} has no rows.")
     return items
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A manifest as a table.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, damaged, or of another kind than .csv, .jsonl and .parquet.
+    """
+    import pandas as pd
+
+    readers = {
+        ".csv": lambda p: pd.read_csv(p, dtype=str, keep_default_na=False),
+        ".jsonl": lambda p: pd.read_json(p, lines=True, dtype=False),
+        ".parquet": pd.read_parquet,
+    }
+    read = readers.get(path.suffix.lower())
+    if read is None:
+        raise SettingsError(f"A manifest is a .csv, .jsonl or .parquet file, not {path.name}.")
+    try:
+        return read(path)
+    except FileNotFoundError:
+        raise SettingsError(f"There is no manifest {path}.") from None
+    except (OSError, ValueError) as problem:
+        raise SettingsError(f"The manifest {path} cannot be read: {problem}.") from problem
 
 
 def _rows(table: object, limit: int | None) -> Iterator[dict[str, str]]:
