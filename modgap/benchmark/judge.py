@@ -12,6 +12,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -142,12 +143,33 @@ class Judge:
         JudgeError
             The endpoint cannot be reached, refuses, or no reply can be read.
         """
+        return self.read(question, self.replies(question, response))
+
+    def replies(self, question: Question, response: str) -> list[str]:
+        """What the judge says of an answer; nothing of an empty one, which is not sent.
+
+        Raises
+        ------
+        JudgeError
+            The endpoint cannot be reached, or refuses.
+        """
+        if not response.strip():
+            return []
+        template = self.reference_prompt if question.reference else self.open_prompt
+        return self._ask(_fill(template, question, response))
+
+    def read(self, question: Question, replies: Sequence[str]) -> Verdict:
+        """The verdict that replies are; see `verdict`.
+
+        Raises
+        ------
+        JudgeError
+            No reply can be read.
+        """
         known = bool(question.reference)
         rule = f"judge {self.model}"
-        if not response.strip():
+        if not replies:
             return Verdict(False, None, "empty", 0.0) if known else Verdict(None, "1", "empty", 0.2)
-        prompt = _fill(self.reference_prompt if known else self.open_prompt, question, response)
-        replies = self._ask(prompt)
         read = [_yes(r) if known else _rating(r) for r in replies]
         kept = [float(r) for r in read if r is not None]
         if not kept:

@@ -14,12 +14,14 @@ __all__ = ["answer_options", "option_verdict"]
 def answer_options(question: Question) -> tuple[str, ...]:
     """What an answer to the question can begin with, in the order of its choices.
 
-    The letters where the scorer asks for one, else the options' words. Empty without choices. Their
-    log-probabilities (`modgap.choices.option_logprobs`) are the column ``option_logprob``.
+    The letters where the scorer asks for one, else ``meta["options"]``, else the options' words.
+    Empty without choices. Their log-probabilities (`modgap.choices.option_logprobs`) are the column
+    ``option_logprob``.
     """
     if question.scorer == "choices" and len(question.choices) > 1:
         return tuple(ascii_uppercase[: len(question.choices)])
-    return question.choices if len(question.choices) > 1 else ()
+    options = tuple(question.meta.get("options") or question.choices)
+    return options if len(options) > 1 else ()
 
 
 def option_verdict(question: Question, logprobs: Sequence[float]) -> Verdict:
