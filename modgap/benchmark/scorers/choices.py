@@ -113,6 +113,7 @@ def find_option(
         next(g for g in m.groups() if g).upper()
         for m in re.finditer(
             rf"(?<!\w)[(\[\"']({one})[)\]\"']|(?i:\b{_NOUN})\s+{_OPEN}{any_mark}"
+            rf"|(?i:\b(?:option|choice))\s+{_OPEN}({one})(?!\w)"
             rf"|(?<![\w.'])([{letters}])(?=[.):,](?:\s|$))",
             re.sub(rf"\b{one}\s+or\s+(?:option\s+)?{one}\b", " ", text),
         )
@@ -129,7 +130,7 @@ def _stated(text: str, letters: str, any_mark: str) -> str | None:
     qualified = rf"(?i:(?:\s+(?:option|choice|letter|answer|the|to|therefore|number))*)\s*{_OPEN}"
     patterns = (
         rf"(?i:\b{_NOUN}(?:\s+(?:to|for|here|in)\b[^.\n]{{0,60}}?)?{_IS}{_SURE}){qualified}{any_mark}",
-        rf"(?i:\b(?:correct|right|best|proper)(?:\s+one)?{_IS}{_SURE}){qualified}{any_mark}",
+        rf"(?i:\b(?:correct|right|best|proper)(?:\s+[\w-]+){{0,3}}?{_IS}{_SURE}){qualified}{any_mark}",
         rf"(?i:\b(?:choose|select|pick|go\s+with|say|chose|selected|it's|it\s+is|it\s+would\s+be)"
         rf"{_SURE}){qualified}{any_mark}",
         r"(?:答案|选项|应该|选择|选)(?:应该)?(?:就)?(?:是|为|选)?\s*[::]?\s*(?:选项)?['\"(]*"
