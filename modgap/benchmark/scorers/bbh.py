@@ -14,7 +14,7 @@ __all__ = ["score_bbh"]
 
 _STATED = re.compile(
     r"\b(?:answer|conclusion|response)(?:\s+(?:to|is|would\s+be|should\s+be|must\s+be|here|as)\b"
-    r"(?:[^.\n]{0,60}?\bis\b)?|\s*:)?\s*(?:\w+ly,?\s+|a\s+|an\s+)?(?:\\boxed\s*\{|[\s:\"'(\[])*"
+    r"(?:[^.\n]{0,60}?\bis\b)?|\s*:)?\s*(?:\w+ly,?\s+|a\s+|an\s+)?(?:\\boxed\s*\{|[\s:\"'(\[]){0,8}"
     r"(yes|no|true|false)\b(?!\s+(?:one|doubt|matter|problem|question|wonder))"
 )
 _START = re.compile(r"[\s\"'(\[]*(yes|no)\b(?!\s+(?:one|doubt|matter|problem|question|wonder))")
@@ -101,7 +101,7 @@ def _yes_or_no(response: str, name: str) -> tuple[str | None, str]:
         if task in name:
             found = [(m.end(), "no") for m in re.finditer(no, text)]
             for match in re.finditer(yes, text):
-                negated = _NEGATION.search(text[: match.start()])
+                negated = _NEGATION.search(text[max(0, match.start() - 60) : match.start()])
                 found.append((match.end(), "no" if negated else "yes"))
             if found:
                 return max(found)[1], "phrase"
