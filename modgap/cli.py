@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from . import (
     __version__,
     cli_check,
+    cli_data,
     cli_families,
     cli_interventions,
     cli_models,
@@ -47,6 +48,7 @@ cli_families.register(app)
 cli_models_compare.register(app)
 cli_pipeline.register(app)
 cli_words.register(app)
+cli_data.register(app)
 
 
 class _Demo(TyperGroup):
