@@ -39,13 +39,13 @@ def table1(
     """The source's Table 1: accuracies before and after interventions, with controls."""
     from dataclasses import replace
 
+    from .benchmark.datasets import read_questions
     from .cli import load
     from .cli_render import print_table, progress_bar
-    from .items import read_items
     from .settings import AnalysisSettings
     from .trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes, summary
 
-    items = read_items(data, limit)
+    items = read_questions(data, limit)
     summaries = {}
     for name in model or ["demo:full", "demo:lora"]:
         lm = load(name, dtype=dtype, device=device)
