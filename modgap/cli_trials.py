@@ -56,7 +56,7 @@ def table1(
         if adaptive:
             from .adaptive import grid
 
-            candidates = grid(lm.n_layers)
+            candidates = grid(len(lm.editable_levels))
             variants = {**variants, **candidates}
         with progress_bar(name) as report:
             table = outcomes(

@@ -82,6 +82,7 @@ def outcomes(
     for stack in variants.values():
         for it in stack:
             it.check(model.n_layers)
+            model.check_edit(it.layers)
     names, stacks = list(variants), list(variants.values())
     rows = []
     for number, item in enumerate(items):

@@ -86,7 +86,8 @@ def known_types() -> list[str]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in names if name in CONFIG_MAPPING_NAMES)
+    ours = "modgap_"  # types of folders that only modgap reads
+    return sorted(n for n in names if n in CONFIG_MAPPING_NAMES or n.startswith(ours))
 
 
 def load_model(
@@ -150,21 +151,22 @@ def load_model(
         }
         config_dict, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
         model_type = config_dict.get("model_type")
-    if model_type not in known_types():
+        if isinstance(model_type, str):
+            # A thinker that was saved by itself is still of the whole's family.
+            model_type = model_type.removesuffix("_thinker")
+    if model_type in known_types():
+        adapter = _adapter(model_type)
+    elif _is_text_model(config_dict):
+        adapter = _adapter("text_only")
+    else:
         raise ModelError(
             f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
             f"{', '.join(known_types())}."
         )
-    adapter = _adapter(model_type)
     with explained(str(name), folder), _quiet(folder is not None):
-        processor = getattr(transformers, adapter.processor_class).from_pretrained(where, **options)
-        hf, report = getattr(transformers, adapter.model_class).from_pretrained(
-            where,
-            dtype=dtype,
-            device_map=device_map,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
+        processor = adapter.load_processor(where, options)
+        hf, report = adapter.load_weights(
+            where, dtype=dtype, device_map=device_map, use_safetensors=True, **options
         )
         if device_map is None:
             hf.to(device)
@@ -181,7 +183,7 @@ def load_model(
         processor,
         name=str(name),
         revision=commit or revision,
-        identity=identity(config_dict, processor, folder, commit),
+        identity=identity(config_dict, processor, folder, commit, adapter.weight_folders),
     )
 
 
@@ -198,6 +200,14 @@ def _quiet(quiet: bool) -> Iterator[None]:
     finally:
         if quiet and shown:
             logging.enable_progress_bar()
+
+
+def _is_text_model(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint is a causal text model, by the class that its config names."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(config.get("model_type")))
+    return named is not None and named in (config.get("architectures") or ())
 
 
 def _adapter(model_type: str) -> type[SpeechLM]:

@@ -7,7 +7,6 @@ the same result while the worker makes the next one.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import logging
 import threading
@@ -235,12 +234,10 @@ def _import_heavy() -> None:
         import transformers
 
         import modgap.analysis  # noqa: F401
-        from modgap.models.loading import known_types
+        from modgap.models.qwen2_audio import ADAPTER  # the embedded models' family
 
-        for model_type in known_types():
-            adapter = importlib.import_module(f"modgap.models.{model_type}").ADAPTER
-            getattr(transformers, adapter.model_class)
-            getattr(transformers, adapter.processor_class)
+        getattr(transformers, ADAPTER.model_class)
+        getattr(transformers, str(ADAPTER.processor_class))
     except Exception:  # the job will say it again, to a user
         log.exception("The models cannot be imported")
 
