@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_families, cli_interventions
+from . import __version__, cli_eval, cli_families, cli_interventions
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
 from .errors import SettingsError
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, or empty it.")
 app.add_typer(cache_app, name="cache")
+cli_eval.register(app)
 cli_interventions.register(app)
 cli_families.register(app)
 
