@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ._lazy import attach
 
 if TYPE_CHECKING:
+    from .across import ModelComparison, curve_table
     from .analysis import Analysis, analyze, cached_analysis
     from .answers import answer
     from .audio import Clip, load_clip
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
     from .interventions import Intervention
     from .lens import logit_lens
+    from .model_runs import clip_curves, compare_models
     from .models import list_models, load_model
     from .prefill import Prefill
     from .settings import AnalysisSettings
+    from .spread import consistency, consistency_table
     from .store import Store, default_store
     from .sweeps import patching, sweep, with_target
 
@@ -36,6 +39,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "Intervention",
+    "ModelComparison",
     "ModelError",
     "ModgapError",
     "Prefill",
@@ -46,8 +50,13 @@ __all__ = [
     "analyze",
     "answer",
     "cached_analysis",
+    "clip_curves",
     "compare",
+    "compare_models",
     "compare_variants",
+    "consistency",
+    "consistency_table",
+    "curve_table",
     "default_store",
     "list_models",
     "load_clip",
@@ -62,6 +71,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "across": ("ModelComparison", "curve_table"),
         "analysis": ("Analysis", "analyze", "cached_analysis"),
         "answers": ("answer",),
         "audio": ("Clip", "load_clip"),
@@ -76,9 +86,11 @@ __getattr__, __dir__ = attach(
         ),
         "interventions": ("Intervention",),
         "lens": ("logit_lens",),
+        "model_runs": ("clip_curves", "compare_models"),
         "models": ("list_models", "load_model"),
         "prefill": ("Prefill",),
         "settings": ("AnalysisSettings",),
+        "spread": ("consistency", "consistency_table"),
         "store": ("Store", "default_store"),
         "sweeps": ("patching", "sweep", "with_target"),
     },

@@ -12,7 +12,9 @@ from modgap._lazy import attach
 
 if TYPE_CHECKING:
     from modgap.figures.base import plot_config, standalone_html
+    from modgap.figures.consistency import ConsistencyPoints
     from modgap.figures.curves import LayerCurve, LayerCurves
+    from modgap.figures.depth import DepthCurves, SideBySide
     from modgap.figures.heatmap import AlignmentMap
     from modgap.figures.measures import MEASURES, Measure, measure
     from modgap.figures.scores import Panels, norms, path_scores
@@ -24,10 +26,13 @@ __all__ = [
     "MEASURES",
     "AlignmentMap",
     "AnswerTokens",
+    "ConsistencyPoints",
+    "DepthCurves",
     "LayerCurve",
     "LayerCurves",
     "Measure",
     "Panels",
+    "SideBySide",
     "SoundPicture",
     "file_name",
     "measure",
@@ -50,9 +55,14 @@ __getattr__, __dir__ = attach(
             "plot_config",
             "standalone_html",
         ),
+        "consistency": ("ConsistencyPoints",),
         "curves": (
             "LayerCurve",
             "LayerCurves",
+        ),
+        "depth": (
+            "DepthCurves",
+            "SideBySide",
         ),
         "heatmap": ("AlignmentMap",),
         "measures": (

@@ -29,6 +29,7 @@ CURRENT_CLIP = "current"  # among the clips to compare: the one in use
 Query = dict[str, list[str]]
 _KEY = re.compile(r"[0-9a-f]{64}")
 _LAYER = re.compile(r"[0-9]{1,3}")
+_DEPTH = re.compile(r"0(\.[0-9]{1,6})?|1")
 _CELL = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
 
 
@@ -48,8 +49,9 @@ def parse(
     -------
     dict
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``, ``markers``,
-        ``measure``, ``show`` (str); ``edit`` (`Intervention`); ``layer`` (int); ``start``, ``end``
-        (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths`` (tuples without repetition).
+        ``measure``, ``show`` (str); ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer
+        divided by L); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``, ``models``,
+        ``paths`` (tuples without repetition).
     """
     single = {name: values[-1] for name, values in query.items() if values}
     link: dict[str, Any] = {}
@@ -68,6 +70,8 @@ def parse(
         link["run"] = single["run"]
     if _LAYER.fullmatch(single.get("layer", "")):
         link["layer"] = int(single["layer"])
+    if _DEPTH.fullmatch(single.get("depth", "")):
+        link["depth"] = float(single["depth"])
     if cell := _CELL.fullmatch(single.get("cell", "")):
         link["cell"] = (int(cell[1]), int(cell[2]))
     if single.get("show") in SHOWN:

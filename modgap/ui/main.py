@@ -24,6 +24,7 @@ pages = [
     st.Page(ROOT / "pages" / "alignment.py", title="Alignment"),
     st.Page(ROOT / "pages" / "interventions.py", title="Interventions"),
     st.Page(ROOT / "pages" / "decided.py", title="Where is the gap decided?"),
+    st.Page(ROOT / "pages" / "compare.py", title="Compare"),
 ]
 page = st.navigation(pages, position="top")
 

@@ -21,7 +21,8 @@ from tests.tiny import make_clip, make_tiny_checkpoint
 
 ENTRY = str(Path(__file__).parents[2] / "modgap" / "ui" / "main.py")
 PAGES = {
-    name: f"pages/{name}.py" for name in ("clip", "layers", "alignment", "interventions", "decided")
+    name: f"pages/{name}.py"
+    for name in ("clip", "layers", "alignment", "interventions", "decided", "compare")
 }
 
 

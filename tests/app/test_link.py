@@ -41,6 +41,13 @@ def parse(**query: list[str]) -> dict:
         ("layer", "9999", None),
         ("layer", "1e2", None),
         ("layer", "٣", None),
+        ("depth", "0.333333", 0.333333),
+        ("depth", "0", 0.0),
+        ("depth", "1", 1.0),
+        ("depth", "1.5", None),
+        ("depth", "-0.5", None),
+        ("depth", "nan", None),
+        ("depth", "1e-1", None),
         ("cell", "12-4", (12, 4)),
         ("cell", "12-", None),
         ("cell", "-1-4", None),
@@ -98,6 +105,9 @@ def test_anything_gives_only_valid_values(query: dict[str, list[str]]) -> None:
             "model": st.sampled_from(MODELS),
             "example": st.sampled_from(CLIPS),
             "layer": st.integers(0, 999),
+            "depth": st.tuples(st.integers(0, 40), st.integers(1, 40)).map(
+                lambda t: round(min(t) / t[1], 6) if min(t) else 0.0
+            ),
             "start": st.integers(0, 600_00).map(lambda n: n / 100),
             "cell": st.tuples(st.integers(0, 99_999), st.integers(0, 99_999)),
             "clips": st.lists(st.sampled_from(CLIPS), min_size=1, unique=True).map(tuple),
