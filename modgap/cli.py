@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_eval, cli_families, cli_interventions, cli_models_compare
+from . import (
+    __version__,
+    cli_data,
+    cli_eval,
+    cli_families,
+    cli_interventions,
+    cli_models_compare,
+)
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
 from .errors import SettingsError
@@ -34,6 +41,7 @@ cli_eval.register(app)
 cli_interventions.register(app)
 cli_families.register(app)
 cli_models_compare.register(app)
+cli_data.register(app)
 
 
 class _Demo(TyperGroup):

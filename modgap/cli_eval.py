@@ -76,7 +76,7 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Ask models all questions of a data set, typed and spoken; killed, it goes on."""
-    from .benchmark.protocol import Protocol
+    from .benchmark.run_record import RunSettings
 
     wanted = tuple(part.strip() for part in inputs.split(",") if part.strip())
     asked = ""
@@ -84,7 +84,7 @@ def evaluate(
         from .demo.phrasings import TRANSCRIBE
 
         asked = heard_instruction or TRANSCRIBE
-    protocol = Protocol(
+    settings = RunSettings(
         inputs=wanted,
         interventions=tuple(_named(text) for text in intervention or ()),
         max_new_tokens=max_new_tokens,
@@ -100,7 +100,7 @@ def evaluate(
 
     with progress_bar("reading the questions") as bar:
         summary = run(
-            out, data, model or ["demo"], protocol, limit=limit, retry=retry,
+            out, data, model or ["demo"], settings, limit=limit, retry=retry,
             loader=Loader(dtype=dtype, device=device, batch=batch), part_seconds=part_seconds,
             progress=bar or _lines(),
         )  # fmt: skip

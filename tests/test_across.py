@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from modgap.items import Item
 
 from modgap.across import (
     ModelComparison,
@@ -25,7 +26,6 @@ from modgap.across import (
 )
 from modgap.analysis import analyze
 from modgap.errors import AudioError, ModelError, SettingsError
-from modgap.items import Item
 from modgap.model_runs import clip_curves, compare_models
 from modgap.models import load_model
 from modgap.settings import AnalysisSettings

@@ -24,7 +24,8 @@ def iter_questions(data: str, limit: int | None = None) -> Iterator[Question]:
     ----------
     data : str
         ``demo``, ``demo:noisy``, ``demo:clean+noisy/open+choice``: the embedded family's held-out
-        questions, by condition and form. Else the path of a manifest (`datasets_manifest`).
+        questions, by condition and form. ``voicebench:sd-qa`` or ``voicebench:sd-qa/usa``: from the
+        hub. A folder or a file of VoiceBench's parquet form. Else the path of a manifest.
     limit : int, optional
 
     Raises
@@ -50,6 +51,16 @@ def _source(data: str, limit: int | None) -> Iterator[Question]:
         from .datasets_demo import demo_questions
 
         return demo_questions(rest, limit)
+    if name == "voicebench" and rest:
+        from .voicebench_files import hub_questions
+
+        return hub_questions(rest)
+    path = Path(data)
+    if path.is_dir() or path.suffix == ".parquet":
+        from .voicebench_files import folder_questions, is_voicebench
+
+        if path.is_dir() or is_voicebench(path):
+            return folder_questions(path)
     from .datasets_manifest import manifest_questions
 
-    return manifest_questions(Path(data))
+    return manifest_questions(path)

@@ -90,6 +90,8 @@ def _question(spec: ClipSpec, asked: CorpusQuestion, sound: ClipSpec) -> Questio
     from ..choices import named_options
 
     options = named_options(spec.transcript)
+    # The letter's questions are answered as "Rome, A".
+    both = {"options": [f"{word}, {letter}" for letter, word in options.items()]}
     name = spec.id if asked.form != "letter" else spec.id.replace("/choice/", "/letter/")
     return Question(
         id=name,
@@ -98,6 +100,7 @@ def _question(spec: ClipSpec, asked: CorpusQuestion, sound: ClipSpec) -> Questio
         reference=asked.answer,
         instruction=asked.instruction,
         choices=tuple(options.values()),
+        meta=both if asked.form == "letter" else {},
         dataset="demo",
         subset=asked.form,
         groups={

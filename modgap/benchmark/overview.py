@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .protocol import read_run
+from .run_record import read_run
 from .shards import MARK, batches
 
 __all__ = ["overview"]
 
 
 def overview(folder: str | Path) -> dict[str, Any]:
-    """Protocol, counts, failures and accuracies of a run, whole or not.
+    """RunSettings, counts, failures and accuracies of a run, whole or not.
 
     Returns
     -------

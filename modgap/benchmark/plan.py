@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError, StoreError
 from .datasets import iter_questions
-from .protocol import Protocol, differences, model_record, read_run, started, write_run
 from .roster import describe, fill_clips, write_questions
+from .run_record import RunSettings, differences, model_record, read_run, started, write_run
 from .shards import PartWriter, Rows, batches, done, sweep
 
 if TYPE_CHECKING:
@@ -56,18 +56,18 @@ class Loader:
 
         return load(name, dtype=self.dtype, device=self.device)
 
-    def worker(self, name: str, protocol: Protocol, beside: dict[str, Any]) -> Worker:
+    def worker(self, name: str, settings: RunSettings, beside: dict[str, Any]) -> Worker:
         """A model with what it needs beside it; `beside` keeps that for the next model."""
         from .work import Worker
 
         if "ears" not in beside:
-            beside["ears"] = self._ears(protocol) if "pipeline" in protocol.inputs else None
+            beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None
         if "base" not in beside:
-            wanted = "base" in protocol.inputs
-            beside["base"] = self.base(protocol.base) if wanted else None
+            wanted = "base" in settings.inputs
+            beside["base"] = self.base(settings.base) if wanted else None
         model = self.model(name)
         return Worker(
-            model, protocol, ears=beside["ears"], base=beside["base"], name=name, batch=self.batch
+            model, settings, ears=beside["ears"], base=beside["base"], name=name, batch=self.batch
         )
 
     def base(self, name: str) -> SpeechLM:
@@ -78,19 +78,19 @@ class Loader:
             name = str(weights_root() / "base")
         return self.model(name)
 
-    def _ears(self, protocol: Protocol) -> Any:
+    def _ears(self, settings: RunSettings) -> Any:
         from ..recognition import load_recognizer
         from ..store import default_store
         from .pipeline import Ears
 
         store: Store | None = default_store() if self.store else None
-        return Ears(load_recognizer(protocol.recognizer, device=self.device), store)
+        return Ears(load_recognizer(settings.recognizer, device=self.device), store)
 
 
 def records_of(worker: Worker) -> dict[str, Any]:
     """What run.json says of a loaded model and of what stands beside it."""
     records: dict[str, Any] = {"models": {worker.name: model_record(worker.model)}}
-    p = worker.protocol
+    p = worker.settings
     if worker.ears is not None:
         records["recognizer"] = {"name": p.recognizer, "identity": worker.ears.recognizer.identity}
     if worker.base is not None:
@@ -140,7 +140,7 @@ class Plan:
     data : str
     limit : int or None
     models : sequence of str
-    protocol : Protocol
+    settings : RunSettings
     loader : Loader
     retry : bool
         Whether what failed before is tried again.
@@ -152,7 +152,7 @@ class Plan:
         data: str,
         limit: int | None,
         models: Sequence[str],
-        protocol: Protocol,
+        settings: RunSettings,
         loader: Loader,
         *,
         retry: bool = False,
@@ -163,7 +163,7 @@ class Plan:
         self.data = data
         self.limit = limit
         self.models = list(dict.fromkeys(models))
-        self.protocol = protocol
+        self.settings = settings
         self.loader = loader
         self.retry = retry
         self.summary = Summary()
@@ -187,7 +187,7 @@ class Plan:
             raise StoreError(f"{self.folder} holds parts of a run without its run.json.")
         digest, count, scorers = describe(iter_questions(self.data, self.limit))
         about = {"name": self.data, "limit": self.limit, "questions": count, "sha256": digest}
-        self.run = started(self.protocol, about, self.models, scorers)
+        self.run = started(self.settings, about, self.models, scorers)
         self.summary.questions = count
         if before is not None:
             found = differences(before, self.run)
@@ -229,7 +229,7 @@ class Plan:
     def units(self, model: str) -> Iterator[Unit]:
         """What of a model is not done yet, streamed; questions of like length lie together."""
         finished = done(self.folder, model, failures=not self.retry)
-        inputs = self.protocol.all_inputs
+        inputs = self.settings.all_inputs
         window: list[Asked] = []
 
         def cut() -> Iterator[Unit]:

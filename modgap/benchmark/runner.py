@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, StoreError
 from .plan import Loader, Plan, Summary, records_of
-from .protocol import Protocol, locked, read_run
+from .run_record import RunSettings, locked, read_run
 
 if TYPE_CHECKING:
     from ..progress import Progress
@@ -28,7 +28,7 @@ def evaluate(
     out: str | Path,
     data: str,
     models: Sequence[str],
-    protocol: Protocol | None = None,
+    settings: RunSettings | None = None,
     *,
     limit: int | None = None,
     loader: Loader | None = None,
@@ -47,7 +47,7 @@ def evaluate(
         For `datasets.iter_questions`.
     models : sequence of str
         For `load_model`. To a run that is there, more can be added.
-    protocol : Protocol, optional
+    settings : RunSettings, optional
     limit : int, optional
         Only so many questions.
     loader : Loader, optional
@@ -84,7 +84,7 @@ def evaluate(
         raise StoreError(f"The folder {folder} holds something that is not a run: name another.")
     with locked(folder):
         plan = Plan(
-            folder, data, limit, models, protocol or Protocol(), loader or Loader(),
+            folder, data, limit, models, settings or RunSettings(), loader or Loader(),
             retry=retry, part_seconds=part_seconds, progress=progress,
         )  # fmt: skip
         plan.begin()
@@ -112,7 +112,7 @@ def in_process(plan: Plan) -> None:
             continue
         plan.report(f"loading {name}")
         try:
-            worker = plan.loader.worker(name, plan.protocol, beside)
+            worker = plan.loader.worker(name, plan.settings, beside)
         except ModelError as problem:
             plan.summary.unloadable[name] = str(problem)
             log.warning("%s is left out: %s", name, problem)

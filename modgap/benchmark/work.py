@@ -21,6 +21,7 @@ from ..models.resume import KeysValues, keys_values
 from ..prefill import BATCH, Prefill
 from .answering import Waiting, answer_batch, layer_rows, read_prompt
 from .faults import Faults, free_memory, out_of_memory
+from .options import answer_options
 from .scorers import score
 from .shards import Rows
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from ..models.base import SpeechLM
     from ..models.prompt import Prompt
     from .pipeline import Ears
-    from .protocol import Protocol
     from .question import Question
+    from .run_record import RunSettings
 
-__all__ = ["Asked", "Worker", "option_words"]
+__all__ = ["Asked", "Worker"]
 
 #: Keys and values that wait for being decoded may take so much memory.
 POOL_BYTES = 2 << 30
@@ -48,7 +49,7 @@ class Worker:
     Parameters
     ----------
     model : SpeechLM
-    protocol : Protocol
+    settings : RunSettings
     ears : Ears, optional
         The recogniser of the pipeline.
     base : SpeechLM, optional
@@ -67,7 +68,7 @@ class Worker:
     def __init__(
         self,
         model: SpeechLM,
-        protocol: Protocol,
+        settings: RunSettings,
         *,
         ears: Ears | None = None,
         base: SpeechLM | None = None,
@@ -75,14 +76,14 @@ class Worker:
         batch: int = 16,
     ) -> None:
         self.model = model
-        self.protocol = protocol
+        self.settings = settings
         self.ears = ears
         self.base = base
         self.name = name or model.name
         self.batch = max(1, batch)
         self._faults = Faults(self.name)
         self._padded = model.support()["batch"] is None
-        for _, stack in protocol.interventions:
+        for _, stack in settings.interventions:
             for it in stack:
                 it.check(model.n_layers)
                 model.check_edit(it.layers)
@@ -142,7 +143,7 @@ class Worker:
     def _speech(self, question: Question, clip: Any, inputs: Sequence[str]) -> None:
         """Both passes; what they give goes to the pool only once all of it is there."""
         began = time.perf_counter()
-        model, p = self.model, self.protocol
+        model, p = self.model, self.settings
         pair = model.prepare(
             clip,
             question.transcript,
@@ -226,9 +227,9 @@ class Worker:
         from .pipeline import wer
 
         prompt = self.model.speech_prompt(
-            clip, instruction=self.protocol.heard, system=self.protocol.system
+            clip, instruction=self.settings.heard, system=self.settings.system
         )
-        made = self.model.generate(prompt, max_new_tokens=self.protocol.heard_tokens)
+        made = self.model.generate(prompt, max_new_tokens=self.settings.heard_tokens)
         heard = made.text.strip()
         return {"heard": heard, "wer": wer(question.transcript, heard)}
 
@@ -236,8 +237,8 @@ class Worker:
         return model.text_prompt(
             question.transcript if words is None else words,
             instruction=question.instruction,
-            system=self.protocol.system,
-            markers=self.protocol.markers,  # type: ignore[arg-type]
+            system=self.settings.system,
+            markers=self.settings.markers,  # type: ignore[arg-type]
         )
 
     def _waiting(
@@ -252,12 +253,11 @@ class Worker:
     ) -> Waiting:
         began = time.perf_counter()
         options: Sequence[float] = ()
-        if question.choices:
-            words = option_words(question)
+        if words := answer_options(question):
             options = option_logprobs(self.model, kept, logits, length, words)
         return Waiting(
             question, given, kept, logits, length, seconds + time.perf_counter() - began,
-            self.protocol.max_new_tokens, tuple(options), values,
+            self.settings.max_new_tokens, tuple(options), values,
         )  # fmt: skip
 
     # ---- answers --------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ class Worker:
         assert self.base is not None
         began = time.perf_counter()
         prompt = self._prompt(self.base, question)
-        made = self.base.generate(prompt, max_new_tokens=self.protocol.max_new_tokens)
+        made = self.base.generate(prompt, max_new_tokens=self.settings.max_new_tokens)
         self._rows["answers"].append(
             self._row(
                 question, "base", made.text.strip(), tokens=len(made.token_ids),
@@ -350,9 +350,3 @@ class Worker:
 
     def _fail(self, question: Question, inputs: Sequence[str], problem: Exception) -> None:
         self._rows["failures"] += self._faults.rows(question.id, inputs, problem)
-
-
-def option_words(question: Question) -> list[str]:
-    """What stands for each option in an answer: letters if the reference is one, else words."""
-    letters = [chr(ord("A") + n) for n in range(len(question.choices))]
-    return letters if question.reference.strip() in letters else list(question.choices)

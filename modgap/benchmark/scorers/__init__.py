@@ -7,20 +7,38 @@ the score that VoiceBench's rule would have on average; for its exact scores run
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingsError
 from .base import Scorer, Verdict, unparsed
+from .bbh import score_bbh
+from .choices import score_choices
+from .ifeval import score_ifeval
 from .reference import score_reference
+from .refusal import score_refusal
 
 if TYPE_CHECKING:
     from ..question import Question
 
 __all__ = ["SCORERS", "VERSIONS", "Scorer", "Verdict", "score", "unparsed"]
 
-SCORERS: dict[str, Scorer] = {"reference": score_reference}
+
+def _judged(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
+    """Left open: only a judge can tell (`modgap.benchmark.judge`)."""
+    return Verdict(None, None, "needs a judge")
+
+
+SCORERS: dict[str, Scorer] = {
+    "reference": score_reference,
+    "choices": score_choices,
+    "bbh": score_bbh,
+    "refusal": score_refusal,
+    "ifeval": score_ifeval,
+    "judge": _judged,
+}
 #: Rises whenever a scorer's verdict on any answer changes; part of a run's protocol.
-VERSIONS = {"reference": 1}
+VERSIONS = dict.fromkeys(SCORERS, 1)
 
 
 def score(question: Question, response: str) -> Verdict:
@@ -43,4 +61,5 @@ def score(question: Question, response: str) -> Verdict:
         raise SettingsError(
             f"There is no scorer {question.scorer!r}; use one of {', '.join(SCORERS)}."
         )
-    return scorer(response, question.reference, {**question.meta, "choices": question.choices})
+    meta = {**question.meta, "choices": question.choices, "prompt": question.transcript}
+    return scorer(response, question.reference, meta)
