@@ -65,12 +65,24 @@ def evaluate(
     ] = "keep",
     max_new_tokens: MaxTokens = 48,
     batch: Annotated[int, typer.Option(min=1, help="Prompts that are answered together.")] = 16,
+    unit: Annotated[
+        int, typer.Option(min=1, help="Questions that are done and written together.")
+    ] = 32,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again what could not be run before.")
     ] = False,
     part_seconds: Annotated[
         float, typer.Option(min=0.0, help="Rows are written that often.")
     ] = 20.0,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: over GPUs and machines (pip install modgap[ray]).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster, or auto; else one starts here.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray's workers; by default one a GPU, or a CPU.")
+    ] = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
     debug: Debug = False,
@@ -78,6 +90,10 @@ def evaluate(
     """Ask models all questions of a data set, typed and spoken; killed, it goes on."""
     from .benchmark.run_record import RunSettings
 
+    if engine not in ("local", "ray"):
+        raise SettingsError(f"The engine is local or ray, not {engine!r}.")
+    if engine == "local" and (address is not None or workers is not None):
+        raise SettingsError("--address and --workers go with --engine ray.")
     wanted = tuple(part.strip() for part in inputs.split(",") if part.strip())
     asked = ""
     if heard or heard_instruction is not None:
@@ -98,11 +114,16 @@ def evaluate(
     from .benchmark.runner import evaluate as run
     from .cli_render import progress_bar
 
+    spread = None
+    if engine == "ray":
+        from .benchmark.ray_engine import RayEngine
+
+        spread = RayEngine(address, workers)
     with progress_bar("reading the questions") as bar:
         summary = run(
             out, data, model or ["demo"], settings, limit=limit, retry=retry,
-            loader=Loader(dtype=dtype, device=device, batch=batch), part_seconds=part_seconds,
-            progress=bar or _lines(),
+            loader=Loader(dtype=dtype, device=device, batch=batch, unit=unit),
+            part_seconds=part_seconds, engine=spread, progress=bar or _lines(),
         )  # fmt: skip
     _print(out)
     rate = summary.now / max(1e-9, summary.seconds)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..models.base import SpeechLM
     from ..progress import Progress
     from ..store import Store
+    from .beside import Base, Ears
     from .work import Asked, Worker
 
 __all__ = ["Loader", "Plan", "Summary", "Unit", "records_of"]
 
 log = logging.getLogger(__name__)
 
-UNIT = 32  # questions
 #: So many units are looked at together, so that each can hold questions of like length.
 WINDOW = 8
 
@@ -37,54 +37,75 @@ class Loader:
 
     Attributes
     ----------
-    dtype, device, revision
+    dtype, device : str
         For `load_model`.
     batch : int
         Prompts that are answered together.
+    unit : int
+        Questions that are done, and written, together.
     store : bool
-        Whether the cache remembers what the recogniser heard.
+        Whether the cache remembers what the recogniser and the base said.
     """
 
     dtype: str = "auto"
     device: str = "auto"
     batch: int = 16
+    unit: int = 32
     store: bool = True
 
-    def model(self, name: str) -> SpeechLM:
-        """Load a model, quietly."""
-        from ..cli import load
+    def worker(
+        self, name: str, settings: RunSettings, beside: dict[str, Any], where: str | None = None
+    ) -> Worker:
+        """A loaded model with what it needs beside it.
 
-        return load(name, dtype=self.dtype, device=self.device)
+        Parameters
+        ----------
+        name : str
+            In the tables.
+        settings : RunSettings
+        beside : dict
+            Keeps the recogniser and the base for the next model.
+        where : str, optional
+            For `load_model`, if that is not the name.
 
-    def worker(self, name: str, settings: RunSettings, beside: dict[str, Any]) -> Worker:
-        """A model with what it needs beside it; `beside` keeps that for the next model."""
+        Raises
+        ------
+        ModelError
+            The model, the recogniser or the base cannot be loaded.
+        """
         from .work import Worker
 
         if "ears" not in beside:
             beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None
         if "base" not in beside:
-            wanted = "base" in settings.inputs
-            beside["base"] = self.base(settings.base) if wanted else None
-        model = self.model(name)
-        return Worker(
-            model, settings, ears=beside["ears"], base=beside["base"], name=name, batch=self.batch
-        )
+            beside["base"] = self._base(settings) if "base" in settings.inputs else None
+        return Worker(self._model(where or name), settings, name=name, batch=self.batch, **beside)
 
-    def base(self, name: str) -> SpeechLM:
-        """Load the text model of the input ``base``; ``demo:base`` is the embedded family's."""
-        if name == "demo:base":
+    def _model(self, where: str) -> SpeechLM:
+        from ..cli import load
+
+        return load(where, dtype=self.dtype, device=self.device)
+
+    def _base(self, settings: RunSettings) -> Base:
+        from .beside import Base
+
+        where = settings.base
+        if where == "demo:base":
             from ..demo.family import weights_root
 
-            name = str(weights_root() / "base")
-        return self.model(name)
+            where = str(weights_root() / "base")
+        return Base(self._model(where), self._store())
 
-    def _ears(self, settings: RunSettings) -> Any:
+    def _ears(self, settings: RunSettings) -> Ears:
         from ..recognition import load_recognizer
-        from ..store import default_store
-        from .pipeline import Ears
+        from .beside import Ears
 
-        store: Store | None = default_store() if self.store else None
-        return Ears(load_recognizer(settings.recognizer, device=self.device), store)
+        return Ears(load_recognizer(settings.recognizer, device=self.device), self._store())
+
+    def _store(self) -> Store | None:
+        from ..store import default_store
+
+        return default_store() if self.store else None
 
 
 def records_of(worker: Worker) -> dict[str, Any]:
@@ -94,16 +115,25 @@ def records_of(worker: Worker) -> dict[str, Any]:
     if worker.ears is not None:
         records["recognizer"] = {"name": p.recognizer, "identity": worker.ears.recognizer.identity}
     if worker.base is not None:
-        records["base"] = {"name": p.base, **model_record(worker.base)}
+        records["base"] = {"name": p.base, **model_record(worker.base.model)}
     return records
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Some questions of one model, done together and written together."""
+    """Some questions of one model, done together and written together.
+
+    Attributes
+    ----------
+    model : str
+    asked : tuple of (Question, inputs)
+    deaths : int
+        Workers that it has cost.
+    """
 
     model: str
     asked: tuple[Asked, ...]
+    deaths: int = 0
 
 
 @dataclass
@@ -228,18 +258,19 @@ class Plan:
 
     def units(self, model: str) -> Iterator[Unit]:
         """What of a model is not done yet, streamed; questions of like length lie together."""
+        unit = self.loader.unit
         finished = done(self.folder, model, failures=not self.retry)
         inputs = self.settings.all_inputs
         window: list[Asked] = []
 
         def cut() -> Iterator[Unit]:
             window.sort(key=lambda asked: len(asked[0].transcript))
-            for start in range(0, len(window), UNIT):
-                yield Unit(model, tuple(window[start : start + UNIT]))
+            for start in range(0, len(window), unit):
+                yield Unit(model, tuple(window[start : start + unit]))
             window.clear()
 
         for number, question in enumerate(iter_questions(self.data, self.limit)):
-            if number and number % (UNIT * WINDOW) == 0:
+            if number and number % (unit * WINDOW) == 0:
                 yield from cut()
             wanted = tuple(k for k in inputs if question.id not in finished.get(k, ()))
             if wanted:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..interventions import Stack
     from ..models.base import SpeechLM
     from ..models.prompt import Prompt
-    from .pipeline import Ears
+    from .beside import Base, Ears
     from .question import Question
     from .run_record import RunSettings
 
@@ -52,7 +52,7 @@ class Worker:
     settings : RunSettings
     ears : Ears, optional
         The recogniser of the pipeline.
-    base : SpeechLM, optional
+    base : Base, optional
         The text model of the input ``base``.
     name : str, optional
         Of the model in the tables; its own by default.
@@ -71,7 +71,7 @@ class Worker:
         settings: RunSettings,
         *,
         ears: Ears | None = None,
-        base: SpeechLM | None = None,
+        base: Base | None = None,
         name: str | None = None,
         batch: int = 16,
     ) -> None:
@@ -212,7 +212,7 @@ class Worker:
         )
 
     def _pipeline(self, question: Question, clip: Clip) -> None:
-        from .pipeline import wer
+        from .beside import wer
 
         assert self.ears is not None
         heard = self.ears.hear(clip)
@@ -224,7 +224,7 @@ class Worker:
             self._rows["answers"].append(row | values)
 
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
-        from .pipeline import wer
+        from .beside import wer
 
         prompt = self.model.speech_prompt(
             clip, instruction=self.settings.heard, system=self.settings.system
@@ -304,15 +304,8 @@ class Worker:
 
     def _ask_base(self, question: Question) -> None:
         assert self.base is not None
-        began = time.perf_counter()
-        prompt = self._prompt(self.base, question)
-        made = self.base.generate(prompt, max_new_tokens=self.settings.max_new_tokens)
-        self._rows["answers"].append(
-            self._row(
-                question, "base", made.text.strip(), tokens=len(made.token_ids),
-                finished=made.finished, seconds=time.perf_counter() - began,
-            )
-        )  # fmt: skip
+        said = self.base.answer(question, self.settings)
+        self._rows["answers"].append(self._row(question, "base", **said))
 
     def _row(self, question: Question, given: str, response: str, **values: Any) -> dict[str, Any]:
         verdict = score(question, response)
