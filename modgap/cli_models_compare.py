@@ -11,6 +11,7 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
+from .cli_model import ModelOptions, with_model
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def register(app: typer.Typer) -> None:
     )(compare_models)
 
 
+@with_model(named=False)
 def compare_models(
+    how: ModelOptions,
     clip: Annotated[
         Path | None, typer.Argument(metavar="[CLIP]", help="An audio file, or - for stdin.")
     ] = None,
@@ -62,8 +65,6 @@ def compare_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer to CLIP.")] = 48,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     debug: Debug = False,
 ) -> None:
     """Compare models: curves over relative depth, answers, and how consistent the patterns are."""
@@ -78,13 +79,9 @@ def compare_models(
     names = model or DEFAULT
     if clip is not None:
         words = read_transcript(transcript or "")
-        result, tables = _one_clip(
-            clip, words, names, instruction, max_new_tokens, cache, dtype, device
-        )
+        result, tables = _one_clip(clip, words, names, instruction, max_new_tokens, cache, how)
     else:
-        result, tables = _many(
-            data or "", names, measure, instruction, limit, seed, cache, dtype, device
-        )
+        result, tables = _many(data or "", names, measure, instruction, limit, seed, cache, how)
     if out is not None:
         _write(out, result, tables)
     if as_json:
@@ -100,7 +97,7 @@ def compare_models(
 
 def _one_clip(
     clip: Path, words: str, names: list[str], instruction: str, max_new_tokens: int, cache: bool,
-    dtype: str, device: str,
+    how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
     from .settings import AnalysisSettings
 
@@ -115,14 +112,14 @@ def _one_clip(
     with progress_bar("loading") as report:
         found = run(
             names, sound, words, settings, store=default_store() if cache else None,
-            load=_loader(dtype, device), progress=report,
+            load=how.load, progress=report,
         )  # fmt: skip
     return found.to_dict(), {"curves": found.curves}
 
 
 def _many(
     data: str, names: list[str], measure: str, instruction: str, limit: int | None, seed: int,
-    cache: bool, dtype: str, device: str,
+    cache: bool, how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
     from .across import records
     from .cli_render import progress_bar
@@ -137,7 +134,7 @@ def _many(
     with progress_bar("loading") as report:
         curves = clip_curves(
             names, items, settings, store=default_store() if cache else None,
-            load=_loader(dtype, device), progress=report,
+            load=how.load, progress=report,
         )  # fmt: skip
     first = str(curves["model"].iloc[0])
     keys = MEASURES[measure]
@@ -210,12 +207,6 @@ def _number(value: float, sign: bool = False) -> str:
         return "-"
     form = ".4g" if abs(value) >= 10 else ".3f"
     return format(value, f"+{form}" if sign else form)
-
-
-def _loader(dtype: str, device: str) -> Any:
-    from . import cli
-
-    return lambda name: cli.load(name, dtype=dtype, device=device)
 
 
 def _write(folder: Path, result: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:

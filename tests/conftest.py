@@ -46,3 +46,9 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
 def clip() -> Clip:
     """A synthetic clip of 1.5 s."""
     return make_clip()
+
+
+@pytest.fixture(scope="session")
+def second_model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLM:
+    """The same with other weights."""
+    return load_model(make_tiny_checkpoint(tmp_path_factory.mktemp("second") / "tiny", seed=1))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modgap.figures.sound import SoundPicture
     from modgap.figures.text import file_name, plain, shorten, visible
     from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
+    from modgap.figures.words import WordCurves
 
 __all__ = [
     "MEASURES",
@@ -34,6 +35,7 @@ __all__ = [
     "Panels",
     "SideBySide",
     "SoundPicture",
+    "WordCurves",
     "file_name",
     "measure",
     "norms",
@@ -87,5 +89,6 @@ __getattr__, __dir__ = attach(
             "speech_tokens",
             "text_tokens",
         ),
+        "words": ("WordCurves",),
     },
 )

@@ -71,6 +71,9 @@ class SpeechLM(PromptMaker):
     tested: ClassVar[str] = "tested with a tiny checkpoint; never run with real weights here"
     #: Released checkpoints of the family, hub id to one line for a list.
     checkpoints: ClassVar[dict[str, str]] = {}
+    #: How the weights are held, if not as they are ("8bit", "4bit"), and the PEFT adapter on them.
+    quantization: str | None = None
+    adapter: str | None = None
 
     def __init__(
         self, hf: Any, processor: Any, *, name: str, revision: str | None, identity: str
@@ -127,6 +130,16 @@ class SpeechLM(PromptMaker):
         missing = load_adapter(hf, where, cls.adapter_folder, options)
         return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
 
+    @classmethod
+    def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
+        """The transformers model without weights (torch's meta device), from the config alone."""
+        import transformers
+
+        kind = getattr(transformers, cls.model_class)
+        config = kind.config_class.from_pretrained(where, **options)
+        with torch.device("meta"):
+            return kind(config)
+
     # ---- what most families share -------------------------------------------------------------
 
     @property
@@ -178,7 +191,7 @@ class SpeechLM(PromptMaker):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights and of the hidden states."""
+        """The dtype of the hidden states and, unless they are quantized, of the weights."""
         return self.hf.dtype
 
     def trunk(self, **inputs: Any) -> Any:
@@ -275,6 +288,8 @@ class SpeechLM(PromptMaker):
             "identity": self.identity,
             "model_type": self.model_type,
             "dtype": str(self.dtype).removeprefix("torch."),
+            "quantization": self.quantization,
+            "adapter": self.adapter,
             "device": str(self.device),
             "n_layers": self.n_layers,
             "hidden_size": self.hidden_size,

@@ -73,6 +73,22 @@ def identity(
     return digest.hexdigest()
 
 
+def held_identity(plain: str, *, quantize: str | None, adapter: str | None) -> str:
+    """The fingerprint of a checkpoint as it is held: with rounded weights, with an adapter.
+
+    Parameters
+    ----------
+    plain : str
+        What `identity` gives; also the result where neither is asked for.
+    quantize : "8bit", "4bit" or None
+    adapter : str or None
+        Fingerprint of the adapter.
+    """
+    if quantize is None and adapter is None:
+        return plain
+    return hashlib.sha256(_canonical([plain, quantize, adapter])).hexdigest()
+
+
 def _header(file: Path) -> bytes:
     with file.open("rb") as stream:
         (size,) = struct.unpack("<Q", stream.read(8))

@@ -26,6 +26,7 @@ from modgap.models.adapters import load_adapter
 from modgap.models.base import SpeechLM
 from modgap.models.parts import Parts, load_parts
 from modgap.models.prompt import AudioInput
+from modgap.models.text_only import text_skeleton
 
 
 class CompositeLM(SpeechLM):
@@ -35,6 +36,7 @@ class CompositeLM(SpeechLM):
     model_class = "AutoModelForCausalLM"
     one_string = True
     weight_folders = ("encoder", "llm", "lora")
+    adapter_folder = "lora"
     checkpoints: ClassVar[dict[str, str]] = {}
 
     def __init__(self, hf: Any, processor: Any, **kwargs: Any) -> None:
@@ -84,7 +86,7 @@ class CompositeLM(SpeechLM):
             **options,
         )
         llm, report = loaded
-        missing = load_adapter(llm, where, "lora", options)
+        missing = load_adapter(llm, where, cls.adapter_folder, options)
         encoder = net.load_encoder(
             file("model.safetensors", "encoder"),
             json.loads(file("config.json", "encoder").read_text()),
@@ -103,6 +105,28 @@ class CompositeLM(SpeechLM):
             hf.encoder.to(llm.device)
             hf.adapter.to(llm.device)
         return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
+
+    @classmethod
+    def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
+        """See the base class; the stacking adapter's sizes are in its weights file."""
+        import transformers
+        from safetensors import safe_open
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+        from transformers.utils.hub import cached_file
+
+        from modgap.models import composite_net as net
+
+        config = transformers.WhisperConfig.from_pretrained(where, subfolder="encoder", **options)
+        settings, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
+        hub = {k: v for k, v in options.items() if k != "trust_remote_code"}
+        file = cached_file(where, "adapter.safetensors", **hub)
+        with safe_open(file, framework="pt") as held:
+            shapes = {name: held.get_slice(name).get_shape() for name in held.keys()}  # noqa: SIM118
+        llm = text_skeleton(where, {**options, "subfolder": "llm"})
+        with torch.device("meta"):
+            weights = {name: torch.empty(shape) for name, shape in shapes.items()}
+            adapter = net.StackAdapter(weights, net.CompositeConfig.read(settings))
+            return net.Composite(WhisperEncoder(config), adapter, llm)
 
     @property
     def placeholder(self) -> int:

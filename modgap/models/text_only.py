@@ -41,6 +41,11 @@ class TextLM(SpeechLM):
         """See the base class."""
         return load_parts(where, options)
 
+    @classmethod
+    def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
+        """See the base class."""
+        return text_skeleton(where, options)
+
     @property
     def sampling_rate(self) -> int:
         return 16_000  # for clips that are shown beside its answers
@@ -74,6 +79,16 @@ class TextLM(SpeechLM):
 
     def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
         return self._plain_frame(instruction, system)  # there are no markers to keep
+
+
+def text_skeleton(where: str, options: dict[str, Any]) -> Any:
+    """A causal text model without weights, whichever class its config names."""
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(where, **options)
+    with torch.device("meta"):
+        return transformers.AutoModelForCausalLM.from_config(config)
 
 
 ADAPTER = TextLM

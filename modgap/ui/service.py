@@ -19,6 +19,7 @@ import streamlit as st
 from modgap.audio import Clip, load_clip
 from modgap.errors import ModelError, ModgapError
 from modgap.progress import Progress
+from modgap.ui.heavy import import_heavy
 from modgap.ui.jobs import Jobs, JobView
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.shelf import Shelf
@@ -84,7 +85,7 @@ class Service:
         self._clips: Shelf[tuple, Clip] = Shelf(CLIP_BYTES, lambda clip: clip.samples.nbytes)
         self._wavs: Shelf[str, bytes] = Shelf(WAV_BYTES, len)
         self._pictures: Shelf[str, SoundPicture] = Shelf(256)
-        threading.Thread(target=_import_heavy, name="modgap-import", daemon=True).start()
+        threading.Thread(target=import_heavy, name="modgap-import", daemon=True).start()
 
     def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
@@ -153,6 +154,7 @@ class Service:
             lambda progress: self._run(request, progress),
             session,
             title=request.title,
+            subject=request.label,
         )
 
     def submit_many(self, requests: Sequence[Request], session: str, title: str) -> JobView:
@@ -232,6 +234,7 @@ class Service:
 
     def _analyze(self, request: Request, progress: Progress) -> Outcome:
         progress(0.01, "Loading the libraries")
+        import_heavy()
         from modgap.analysis import AnalysisSettings, analyze
         from modgap.store import default_store
 
@@ -262,21 +265,6 @@ def _session_is_open(session: str) -> bool:
     from streamlit import runtime
 
     return runtime.exists() and runtime.get_instance().is_active_session(session)
-
-
-def _import_heavy() -> None:
-    """Import what the first job needs while the first page is being read."""
-    try:
-        import librosa.feature.spectral  # noqa: F401, the package loads its parts when touched
-        import transformers
-
-        import modgap.analysis  # noqa: F401
-        from modgap.models.qwen2_audio import ADAPTER  # the embedded models' family
-
-        getattr(transformers, ADAPTER.model_class)
-        getattr(transformers, str(ADAPTER.processor_class))
-    except Exception:  # the job will say it again, to a user
-        log.exception("The models cannot be imported")
 
 
 def _analysis_bytes(analysis: Analysis) -> int:

@@ -270,7 +270,7 @@ def test_what_the_hub_refuses(error: type[Exception], says: str) -> None:
 
 
 def test_out_of_memory_is_explained() -> None:
-    with pytest.raises(ModelError, match=r"memory.*bfloat16"), explained("some/model", None):
+    with pytest.raises(ModelError, match=r"GPU's memory.*8bit"), explained("some/model", None):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
 
