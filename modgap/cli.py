@@ -16,6 +16,7 @@ from . import (
     __version__,
     cli_check,
     cli_data,
+    cli_eval,
     cli_families,
     cli_interventions,
     cli_models,
@@ -41,11 +42,13 @@ app = typer.Typer(
 )
 cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, or empty it.")
 app.add_typer(cache_app, name="cache")
+cli_eval.register(app)
 cli_interventions.register(app)
 cli_models.register(app)
 cli_check.register(app)
 cli_families.register(app)
 cli_models_compare.register(app)
+cli_data.register(app)
 cli_pipeline.register(app)
 cli_words.register(app)
 cli_data.register(app)

@@ -8,16 +8,20 @@ A run is a folder::
     answers/part-*.parquet      one row a model, question and input
     layers/part-*.parquet       one row a model, question and layer
     failures/part-*.parquet     one row a model, question and input that could not be run
+    clips/part-*.parquet        one row a clip that was read
 
 Parts are written whole, by one rename, and never changed. A row is known by `KEYS` of its table;
-whoever reads a run takes the first of equal keys.
+whoever reads a run takes the first of equal keys. The files of a part have one name in all folders,
+and count once the one in ``answers/`` is there. A failure whose key has an answer was mended by a
+later attempt and counts no more. When a run is finished, what ``clips`` says is in
+``questions.parquet``, too.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["ANSWERS", "FAILURES", "INPUTS", "KEYS", "LAYERS", "QUESTIONS", "TABLES"]
+__all__ = ["ANSWERS", "CLIPS", "FAILURES", "INPUTS", "KEYS", "LAYERS", "QUESTIONS", "TABLES"]
 
 #: What a model can be given. "speech+NAME" is the speech under the intervention called NAME.
 INPUTS = ("text", "speech", "pipeline", "base")
@@ -73,9 +77,11 @@ LAYERS = pa.schema(
 FAILURES = pa.schema(
     {"model": _TEXT, "question": _TEXT, "input": _TEXT, "kind": _TEXT, "reason": _TEXT}
 )
-TABLES = {"answers": ANSWERS, "layers": LAYERS, "failures": FAILURES}
+CLIPS = pa.schema({"question": _TEXT, "seconds": _REAL, "audio": _TEXT})
+TABLES = {"answers": ANSWERS, "layers": LAYERS, "failures": FAILURES, "clips": CLIPS}
 KEYS = {
     "answers": ("model", "question", "input"),
     "layers": ("model", "question", "layer"),
     "failures": ("model", "question", "input"),
+    "clips": ("question",),
 }
