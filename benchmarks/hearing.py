@@ -13,9 +13,9 @@ import numpy as np
 
 import modgap
 from modgap.answers import verdict
+from modgap.benchmark.datasets import read_questions
 from modgap.errors import ModgapError
 from modgap.hits_data import known_clips, sounds
-from modgap.items import demo_items
 from modgap.recognition import Recognizer
 from modgap.word_errors import word_errors
 
@@ -62,7 +62,7 @@ def answers(ears: Recognizer, name: str, questions: int) -> None:
     """Right answers to the text, the speech, and by the pipeline, on the same questions."""
     model = modgap.load_model(name)
     right = {"text": 0, "speech": 0, "pipeline": 0}
-    for item in demo_items("clean", questions):
+    for item in read_questions("demo", questions):
         clip = item.load()
         pair = model.prepare(clip, item.transcript)
         made = modgap.pipeline(ears, model, clip, item.transcript, max_new_tokens=12)

@@ -39,8 +39,18 @@ __all__ = [
 ]
 
 _MODEL = (
-    *("name", "identity", "dtype", "quantization", "adapter", "revision", "model_type"),
-    *("n_layers", "hidden_size"),
+    *(
+        "name",
+        "identity",
+        "dtype",
+        "quantization",
+        "adapter",
+        "revision",
+        "model_type",
+        "editable_layers",
+        "unsupported",
+    ),
+    *("n_layers", "hidden_size", "editable_layers", "unsupported"),
 )
 
 

@@ -48,9 +48,9 @@ cli_models.register(app)
 cli_check.register(app)
 cli_families.register(app)
 cli_models_compare.register(app)
-cli_data.register(app)
 cli_pipeline.register(app)
 cli_words.register(app)
+cli_data.register(app)
 
 
 class _Demo(TyperGroup):

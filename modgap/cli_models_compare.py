@@ -122,14 +122,14 @@ def _many(
     cache: bool, how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
     from .across import records
+    from .benchmark.datasets import read_questions
     from .cli_render import progress_bar
-    from .items import read_items
     from .model_runs import clip_curves
     from .settings import AnalysisSettings
     from .spread import consistency, consistency_table
     from .store import default_store
 
-    items = read_items(data, limit)
+    items = read_questions(data, limit)
     settings = AnalysisSettings(instruction=instruction, answers=False)
     with progress_bar("loading") as report:
         curves = clip_curves(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .benchmark.datasets import read_questions
+from .benchmark.datasets_manifest import manifest_rows
 from .errors import SettingsError
-from .items import read_items, read_table
 
 if TYPE_CHECKING:
     from .audio import Clip
@@ -21,8 +24,8 @@ PAD = 0.05  # seconds before the speech in a clip of the condition "clean"
 def sounds(data: str, limit: int | None = None) -> list[tuple[str, Callable[[], Clip], str]]:
     """(name, sound, transcript) of ``demo``, ``demo:noisy`` ..., or of a manifest.
 
-    The manifest is that of `modgap.items`, but needs no references; its column ``audio`` may be
-    called ``file``.
+    The manifest is that of `modgap.benchmark.datasets_manifest`, but needs no references; its
+    column ``audio`` may be called ``file``.
 
     Raises
     ------
@@ -30,20 +33,18 @@ def sounds(data: str, limit: int | None = None) -> list[tuple[str, Callable[[], 
         There is no such data, or the manifest cannot be used.
     """
     if data == "demo" or data.startswith("demo:"):
-        return [(item.id, item.load, item.transcript) for item in read_items(data, limit or 200)]
+        return [(q.id, q.load, q.transcript) for q in read_questions(data, limit or 200)]
     from .audio import load_clip
 
     path = Path(data)
-    table = read_table(path)
-    column = next((name for name in ("audio", "file") if name in table.columns), None)
-    if column is None or "transcript" not in table.columns:
-        raise SettingsError(f"The manifest {path.name} needs the columns audio and transcript.")
-    rows = table[[column, "transcript"]].astype(str).head(limit or len(table))
-
-    def load(file: str) -> Callable[[], Clip]:
-        return lambda: load_clip(path.parent / file)
-
-    return [(file, load(file), said) for file, said in rows.itertuples(index=False)]
+    found: list[tuple[str, Callable[[], Clip], str]] = []
+    for row in islice(manifest_rows(path), limit):
+        column = next((name for name in ("audio", "file") if name in row), None)
+        if column is None or "transcript" not in row:
+            raise SettingsError(f"The manifest {path.name} needs the columns audio and transcript.")
+        file = str(row[column])
+        found.append((file, partial(load_clip, path.parent / file), str(row["transcript"])))
+    return found
 
 
 def known_clips(limit: int = 200) -> list[tuple[str, Clip, WordTimes]]:

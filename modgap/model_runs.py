@@ -19,7 +19,7 @@ from .settings import AnalysisSettings
 
 if TYPE_CHECKING:
     from .audio import Clip
-    from .items import Item
+    from .benchmark.question import Question
     from .models.base import SpeechLM
     from .progress import Progress
     from .store import Store
@@ -87,7 +87,7 @@ def compare_models(
 
 def clip_curves(
     models: Sequence[Named | SpeechLM],
-    items: Sequence[Item],
+    items: Sequence[Question],
     settings: AnalysisSettings | None = None,
     *,
     store: Store | None = None,
@@ -100,16 +100,16 @@ def clip_curves(
     ----------
     models, store, load, progress
         As of `compare_models`.
-    items : sequence of Item
-        From `read_items`; an item's own instruction counts.
+    items : sequence of Question
+        From `modgap.benchmark.datasets.read_questions`; an item's own instruction counts.
     settings : AnalysisSettings, optional
         Without answers by default.
 
     Returns
     -------
     DataFrame
-        As of `curve_table`; ``clip`` is the item's id. A clip that cannot be analysed in a model is
-        left out there, with a warning.
+        As of `curve_table`; ``clip`` is the question's id. A clip that cannot be analysed in a
+        model is left out there, with a warning.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def clip_curves(
 class _Held:
     """Clips of items, decoded once for all models as far as memory allows."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Question]) -> None:
         self._items, self._clips, self._bytes = items, dict[int, "Clip"](), 0
 
     def clip(self, n: int) -> Clip:

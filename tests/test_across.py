@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modgap.items import Item
 
 from modgap.across import (
     ModelComparison,
@@ -25,6 +24,7 @@ from modgap.across import (
     spread_over_models,
 )
 from modgap.analysis import analyze
+from modgap.benchmark.question import Question
 from modgap.errors import AudioError, ModelError, SettingsError
 from modgap.model_runs import clip_curves, compare_models
 from modgap.models import load_model
@@ -205,7 +205,7 @@ def test_one_model_in_memory_at_a_time_and_none_afterwards(
         loaded.append(weakref.ref(model.hf))
         return model
 
-    items = [Item(str(n), "hello", "x", lambda n=n: make_clip(1.0, seed=n)) for n in range(2)]
+    items = [Question(str(n), "hello", lambda n=n: make_clip(1.0, seed=n)) for n in range(2)]
     compare_models([tiny_folder, deep_folder], make_clip(), "hello", QUICK, load=load)
     clip_curves([tiny_folder, deep_folder], items, load=load)
     assert len(loaded) == 4
@@ -232,8 +232,8 @@ def test_many_clips(tiny_model: Any, caplog: pytest.LogCaptureFixture) -> None:
         return make_clip(1.0 + 0.2 * n, seed=n)
 
     items = [
-        *(Item(f"q{n}", "two plus three", "five", lambda n=n: load(n)) for n in range(3)),
-        Item("bad", "hello", "x", broken),
+        *(Question(f"q{n}", "two plus three", lambda n=n: load(n)) for n in range(3)),
+        Question("bad", "hello", broken),
     ]
     found = clip_curves([tiny_model], items)
     assert found["clip"].unique().tolist() == ["q0", "q1", "q2"]
@@ -252,7 +252,7 @@ def test_clips_are_read_once_for_all_models(tiny_folder: Path, deep_folder: Path
         reads.append(1)
         return make_clip(1.0)
 
-    clip_curves([tiny_folder, deep_folder], [Item("q", "hello", "x", load)])
+    clip_curves([tiny_folder, deep_folder], [Question("q", "hello", load)])
     assert len(reads) == 1
 
 
@@ -266,6 +266,6 @@ def test_bad_runs(tiny_model: Any, tiny_folder: Path, tmp_path: Path) -> None:
         compare_models([tmp_path / "missing"], clip, "hello")
     with pytest.raises(SettingsError, match="no clips"):
         clip_curves([tiny_model], [])
-    items = [Item("q", "", "x", lambda: make_clip(60.0))]
+    items = [Question("q", "", lambda: make_clip(60.0))]
     with pytest.raises(SettingsError, match="No clip could be analysed"):
         clip_curves([tiny_model], items)

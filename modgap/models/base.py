@@ -300,6 +300,8 @@ class SpeechLM(PromptMaker):
             "seconds_per_position": self.seconds_per_position,
             "max_length": self.max_length,
             "lora": self.lora,
+            "editable_layers": len(self.editable_levels),
+            "unsupported": {name: why for name, why in self.support().items() if why},
         }
 
 

@@ -19,7 +19,7 @@ from modgap.models.machine import Machine
 from modgap.models.peft_adapter import split
 from modgap.models.places import locate, read_config
 from modgap.models.quantized import QUANTIZATIONS, check_quantize
-from modgap.models.sizes import clip_bytes, gigabytes, plain_options, weight_bytes
+from modgap.models.sizes import clip_bytes, encoder_bytes, gigabytes, plain_options, weight_bytes
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -76,7 +76,7 @@ class MemoryEstimate:
     ways : dict of str to int
         Weights in "float32", "bfloat16", "8bit" and "4bit".
     clip : dict of str to int
-        What a clip takes beside the weights, part by part; see `clip_bytes`.
+        What a clip takes beside the weights, part by part; see `clip_bytes` and `encoder_bytes`.
     clip_seconds : float
         Of that clip.
     positions, tokens : int
@@ -210,7 +210,8 @@ def estimate_memory(
         weights=plain if quantize is None else weight_bytes(hf, held)[quantize],
         adapter=(tuned.bytes if tuned else 0) + _own_adapter(family, where, options),
         ways=ways,
-        clip=clip_bytes(text, positions, tokens, held.itemsize),
+        clip=clip_bytes(text, positions, tokens, held.itemsize)
+        | {"encoder": encoder_bytes(hf, length if positions else 0.0, held.itemsize)},
         clip_seconds=length,
         positions=positions,
         tokens=tokens,

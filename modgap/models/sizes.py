@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,8 +32,8 @@ def clip_bytes(text: Any, positions: int, tokens: int, itemsize: int) -> dict[st
     - matrices: 2 (L + 1) T_s T_t * 4; similarity and distance in float32.
     - activations: S_s (6 d + 3 f) b; within one layer of a pass.
 
-    Not counted is what the audio encoder holds while it runs and what libraries take for
-    themselves (a CUDA context: some 500 MB).
+    See `encoder_bytes` for the audio encoder. Not counted is what libraries take for themselves (a
+    CUDA context: some 500 MB).
 
     Parameters
     ----------
@@ -57,6 +58,37 @@ def clip_bytes(text: Any, positions: int, tokens: int, itemsize: int) -> dict[st
         "matrices": 2 * (layers + 1) * positions * tokens * 4,
         "activations": speech * (6 * d + 3 * width) * itemsize,
     }
+
+
+def encoder_bytes(hf: Any, seconds: float, itemsize: int) -> int:
+    """What the audio encoder holds at most within one layer: N (6 d + 3 f) b + 4 N^2.
+
+    N frames of 20 ms (at least the encoder's fixed window, where it has one), width d, MLP width f,
+    b bytes a number, and a float32 mask; 0 where the config names no encoder.
+
+    Parameters
+    ----------
+    hf : transformers model
+        On any device, "meta" too.
+    seconds : float
+        Of the clip.
+    itemsize : int
+        b.
+    """
+    config = (
+        getattr(hf.config, "audio_config", None)
+        or getattr(hf.config, "encoder_config", None)
+        or getattr(getattr(hf, "encoder", None), "config", None)
+    )
+    d = _first(config, "d_model", "hidden_size", "hidden_dim")
+    f = _first(config, "encoder_ffn_dim", "intermediate_size") or 4 * d
+    frames = max(math.ceil(50 * seconds), _first(config, "max_source_positions")) if d else 0
+    return frames * (6 * d + 3 * f) * itemsize + 4 * frames**2
+
+
+def _first(config: Any, *names: str) -> int:
+    """The first of these that a config says, else 0."""
+    return next((int(v) for n in names if (v := getattr(config, n, None))), 0)
 
 
 def plain_options(options: dict[str, Any]) -> dict[str, Any]:

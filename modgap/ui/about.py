@@ -95,8 +95,10 @@ def about_model() -> None:
     if known is not None:
         _needs(choice, option.id, known)
         _checked(choice)
+        _offers(choice)
         return
     _checked(choice)
+    _offers(choice)
 
     @st.fragment(run_every=POLL_SECONDS)
     def wait() -> None:
@@ -143,6 +145,16 @@ def _needs(choice: ModelChoice, label: str, known: Known) -> None:
         st.caption(plain(fit.sentence))
     else:
         st.warning(plain(fit.sentence))
+
+
+def _offers(choice: ModelChoice) -> None:
+    """What a model that was loaded cannot do, and why; nothing for one that does everything."""
+    info = service().pool.info(choice)
+    missing = {} if info is None else info["unsupported"]
+    if missing:
+        with st.expander(f"Not offered by this checkpoint: {len(missing)}"):
+            for name, why in missing.items():
+                st.caption(f"**{plain(name.replace('_', ' '))}**: {plain(why)}")
 
 
 def _checked(choice: ModelChoice) -> None:

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 
 from modgap.interventions import Intervention
+from modgap.models import load_model
 from modgap.ui import edits
 from modgap.ui.service import service
 from tests.app.conftest import finish, go
@@ -33,6 +34,10 @@ def test_every_page_shows_a_tiny_checkpoint(
     analysis = service().result(at.session_state["run"])
     assert analysis is not None
     assert analysis.model["model_type"] == family
+    missing = {name: why for name, why in load_model(folder).support().items() if why}
+    said = " ".join(c.value for c in at.sidebar.caption)
+    for name in missing:
+        assert f"**{name.replace('_', ' ')}**" in said
     for page in ("layers", "alignment", "interventions", "decided"):
         go(at, page)
         assert not at.error, (page, [e.value for e in at.error])

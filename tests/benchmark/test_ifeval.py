@@ -16,6 +16,7 @@ CASES = [
      "A cat, concatenated", "one cat"),
     ("keywords:frequency", {"keyword": "cat", "frequency": 2, "relation": LESS}, "cat", "cat cat"),
     ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "concatenate", "The Cat."),
+    ("keywords:forbidden_words", {"forbidden_words": ["*ab"]}, "a cab", "x*ab x"),
     ("keywords:letter_frequency", {"letter": "e", "let_frequency": 3, "let_relation": LEAST},
      "Eve sees", "eve"),
     ("keywords:letter_frequency", {"letter": "e", "let_frequency": 3, "let_relation": LESS},

@@ -13,35 +13,31 @@ from .text import plain
 __all__ = ["score_bbh"]
 
 _STATED = re.compile(
-    r"\b(?:answer|conclusion|response)(?:\s+(?:to|is|would\s+be|should\s+be|must\s+be|here)\b"
-    r"(?:[^.\n]{0,60}?\bis\b)?|\s*:)\s*(?:\w+ly,?\s+|a\s+|an\s+)?[\s:\"'(\[]*(yes|no)\b"
+    r"\b(?:answer|conclusion|response)(?:\s+(?:to|is|would\s+be|should\s+be|must\s+be|here|as)\b"
+    r"(?:[^.\n]{0,60}?\bis\b)?|\s*:)?\s*(?:\w+ly,?\s+|a\s+|an\s+)?(?:\\boxed\s*\{|[\s:\"'(\[]){0,8}"
+    r"(yes|no|true|false)\b(?!\s+(?:one|doubt|matter|problem|question|wonder))"
 )
 _START = re.compile(r"[\s\"'(\[]*(yes|no)\b(?!\s+(?:one|doubt|matter|problem|question|wonder))")
 _END = re.compile(r"\b(yes|no)[\s.!\"')\]]*$")
-_NOT = r"(?:not|never|n't|cannot|unable\s+to|fails?\s+to)"
-#: Task, and what says yes or no in it; a "no" that holds the words of a "yes" comes first.
+#: Task, what says yes in it unless a negation stands before it, and what says no by itself.
 _PHRASES = {
     "sports_understanding": (
-        rf"\bimplausible\b|\bunplausible\b|\bunlikely\b|\b(?:{_NOT}|isn't|doesn't)\b[^.\n]{{0,20}}"
-        r"\b(?:plausible|possible|make\s+sense|likely|something)\b|\bmakes\s+no\s+sense\b",
-        r"\bplausible\b|\bmakes?\s+(?:perfect\s+)?sense\b|\bpossible\b",
+        r"\b(?:plausible|possible|mak(?:e|es|ing)\s+(?:perfect\s+)?sense|likely|accurate|realistic)\b",
+        r"\b(?:im|un)plausible\b|\bimpossible\b|\bunlikely\b|\bunrealistic\b|"
+        r"\bmakes\s+no\s+sense\b",
     ),
     "navigate": (
-        rf"\b(?:do|does|did|will|would|are|is|were)\s*(?:you\s+)?{_NOT}\b[^.\n]{{0,30}}"
-        r"\b(?:return|back|end\s+up|at\s+the\s+(?:same|starting|original))"
-        rf"|\b(?:don't|doesn't|didn't|won't|wouldn't|aren't|isn't)\b[^.\n]{{0,30}}"
-        r"\b(?:return|back|end\s+up|at\s+the\s+(?:same|starting|original))",
-        r"\breturn(?:s|ed)?\s+to\s+(?:the\s+|your\s+|my\s+|their\s+)?(?:start|origin|same)"
-        r"|\b(?:back|end\s+up|ended\s+up|are|is|be)\s+(?:back\s+)?(?:at|where|to)\s+"
-        r"(?:(?:you|i|we|they)\s+(?:started|began)|(?:the|your|my)\s+(?:same|starting|original|"
-        r"origin))",
+        r"\b(?:return|back|end(?:ed|s)?\s+up|at|to|facing)\b[^.\n]{0,20}?\b(?:(?:start|starting|"
+        r"original|initial)\s+(?:point|position|place|location)|(?:you|i|we|they)\s+(?:started|began)"
+        r"|origin|start)\b",
+        r"$^",
     ),
     "web_of_lies": (
-        r"\b(?:lies|lied|lying|a\s+liar|untruthful|dishonest)\b"
-        r"|(?:\bnot\b|n't)\s+(?:be\s+)?(?:tell(?:ing)?\s+the\s+truth|truthful|honest)",
         r"\b(?:tells?|told|telling)\s+the\s+truth\b|\btruthful\b|\bhonest\b",
+        r"\b(?:lies|lied|lying|a\s+liar|untruthful|dishonest|tell(?:s|ing)?\s+(?:a|the)\s+lie)\b",
     ),
 }
+_NEGATION = re.compile(r"(?:\b(?:not|never|cannot|unable|fails?|nor)\b|n't\b)[^.\n;]{0,40}$")
 
 
 def score_bbh(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
@@ -77,7 +73,8 @@ def score_bbh(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict
 
 
 def _sentence(response: str) -> tuple[str | None, str]:
-    letter, rule = find_option(response, "AB")
+    options = re.sub(r"(?i)\bsentence\s+(?=[(\"']?[ab]\b)", "option ", response)
+    letter, rule = find_option(options, "AB")
     if letter is not None or rule == "empty":
         return letter, rule
     ordinal = {
@@ -95,20 +92,17 @@ def _yes_or_no(response: str, name: str) -> tuple[str | None, str]:
         return None, "empty"
     stated = _STATED.findall(text)
     if stated:
-        return stated[-1], "stated"
+        return {"true": "yes", "false": "no"}.get(stated[-1], stated[-1]), "stated"
     for pattern, rule in ((_START, "start"), (_END, "end")):
         match = pattern.match(text) if rule == "start" else pattern.search(text)
         if match:
             return match[1], rule
-    for task, (no, yes) in _PHRASES.items():
+    for task, (yes, no) in _PHRASES.items():
         if task in name:
             found = [(m.end(), "no") for m in re.finditer(no, text)]
-            covered = [(m.start(), m.end()) for m in re.finditer(no, text)]
-            found += [
-                (m.end(), "yes")
-                for m in re.finditer(yes, text)
-                if not any(a < m.end() and m.start() < b for a, b in covered)
-            ]
+            for match in re.finditer(yes, text):
+                negated = _NEGATION.search(text[max(0, match.start() - 60) : match.start()])
+                found.append((match.end(), "no" if negated else "yes"))
             if found:
                 return max(found)[1], "phrase"
     return None, "neither yes nor no"

@@ -12,7 +12,8 @@ from .text import plain
 
 __all__ = ["find_option", "score_choices"]
 
-_OPEN = r"[\s(\[{\"'*]*"
+_OPEN = r"[\s(\[{\"'*]{0,8}"  # bounded, like all that repeats here: some answers are one long loop
+_CLOSE = r"[)\]}\"'*:.]{0,4}"
 _NOUN = r"(?:answer|option|choice|letter|sentence)"
 _IS = r"(?:\s+(?:is|are|was|would\s+be|should\s+be|must\s+be|will\s+be)(?:\s*:)?|\s*[:=])"
 _SURE = r"(?:\s+(?:most\s+)?(?:likely|probably|clearly|definitely|therefore|indeed|simply|just))?"
@@ -25,9 +26,7 @@ _AFTER = (
 _HEDGE = re.compile(
     r"\s*[)\]]?\s*(?:,\s*)?(?:or|/|and(?!\s+(?:not|so)))\s*(?:option\s+)?[(\[]?(\w)\b"
 )
-_NEGATED = (
-    rf"\b(?:not|n't|isn't|never|rather\s+than|instead\s+of|except)\s+(?:{_NOUN}\s+)?[(\[\"']*"
-)
+_NEGATED = rf"\b(?:not|n't|isn't|never|rather\s+than|instead\s+of|except)\s+(?:{_NOUN}\s+)?{_OPEN}"
 
 
 def score_choices(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
@@ -93,12 +92,11 @@ def find_option(
         return None, "empty"
     one = f"[{letters}{letters.lower()}]"
     any_mark = rf"(?:({one})(?!\w){_AFTER}|([{letters.replace('A', '').replace('I', '')}])(?!\w))"
-    alone = re.fullmatch(rf"[\W_]*(?:(?i:{_NOUN})\s*:?\s*)?[\W_]*({one})[\W_]*", text)
+    bare = text.strip("".join({c for c in text if not c.isalnum()}))
+    alone = re.fullmatch(rf"(?:(?i:{_NOUN})[\W_]{{1,8}})?({one})", bare)
     if alone:
         return alone[1].upper(), "alone"
-    wrong = (
-        rf"(?i:{_NOUN})\s+{_OPEN}{one}[)\]\"']*\s+(?i:is|was)\s+(?i:wrong|incorrect|false|not\b)"
-    )
+    wrong = rf"(?i:{_NOUN})\s+{_OPEN}{one}{_CLOSE}\s+(?i:is|was)\s+(?i:wrong|incorrect|false|not\b)"
     text = re.sub(rf"(?i:{_NEGATED})(?:{one})(?!\w)(?![.)]\w)|{wrong}", " ", text)
     boxed = re.findall(rf"\\boxed\s*\{{\W*({one})(?!\w)", text)
     if boxed:
@@ -113,6 +111,7 @@ def find_option(
         next(g for g in m.groups() if g).upper()
         for m in re.finditer(
             rf"(?<!\w)[(\[\"']({one})[)\]\"']|(?i:\b{_NOUN})\s+{_OPEN}{any_mark}"
+            rf"|(?i:\b(?:option|choice))\s+{_OPEN}({one})(?!\w)"
             rf"|(?<![\w.'])([{letters}])(?=[.):,](?:\s|$))",
             re.sub(rf"\b{one}\s+or\s+(?:option\s+)?{one}\b", " ", text),
         )
@@ -126,16 +125,18 @@ def find_option(
 
 
 def _stated(text: str, letters: str, any_mark: str) -> str | None:
-    qualified = rf"(?i:(?:\s+(?:option|choice|letter|answer|the|to|therefore|number))*)\s*{_OPEN}"
+    qualified = (
+        rf"(?i:(?:\s+(?:option|choice|letter|answer|the|to|therefore|number)){{0,4}})\s*{_OPEN}"
+    )
     patterns = (
         rf"(?i:\b{_NOUN}(?:\s+(?:to|for|here|in)\b[^.\n]{{0,60}}?)?{_IS}{_SURE}){qualified}{any_mark}",
-        rf"(?i:\b(?:correct|right|best|proper)(?:\s+one)?{_IS}{_SURE}){qualified}{any_mark}",
+        rf"(?i:\b(?:correct|right|best|proper)(?:\s+[\w-]+){{0,3}}?{_IS}{_SURE}){qualified}{any_mark}",
         rf"(?i:\b(?:choose|select|pick|go\s+with|say|chose|selected|it's|it\s+is|it\s+would\s+be)"
         rf"{_SURE}){qualified}{any_mark}",
-        r"(?:答案|选项|应该|选择|选)(?:应该)?(?:就)?(?:是|为|选)?\s*[::]?\s*(?:选项)?['\"(]*"
+        r"(?:答案|选项|应该|选择|选)(?:应该)?(?:就)?(?:是|为|选)?\s*[::]?\s*(?:选项)?['\"(]?"
         rf"([{letters}{letters.lower()}])(?![A-Za-z])",
-        rf"(?:(?<![\w'])[(\[\"']*([{letters}])|\b(?i:{_NOUN})\s+[(\[\"']*([{letters.lower()}]))"
-        r"[)\]\"':.]*(?=\s+(?i:is|has|would\s+be|seems|must\s+be)\s+"
+        rf"(?:(?<![\w'])([{letters}])|\b(?i:{_NOUN})\s+{_OPEN}([{letters.lower()}])){_CLOSE}"
+        r"(?=\s+(?i:is|has|would\s+be|seems|must\s+be)\s+"
         r"(?i:(?:indeed|clearly|probably|definitely|the|most|likely|a|an)\s+)*"
         r"(?i:correct|right|best|true|answer|one\s+that|proper))",
     )

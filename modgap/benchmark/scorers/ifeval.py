@@ -42,7 +42,7 @@ def count_sentences(text: str) -> int:
         return 0
     count = 1
     for match in _BREAK.finditer(text):
-        word = re.search(r"[\w.]*$", text[: match.start()])
+        word = re.search(r"[\w.]*$", text[max(0, match.start() - 12) : match.start()])
         last = word[0].strip(".").lower() if word else ""
         short = match[1] == "." and _ABBREVIATIONS.fullmatch(last)
         if match[2].islower() or short:
@@ -72,12 +72,13 @@ def _compare(count: int, limit: int, relation: str) -> bool:
     )
 
 
-def _search(pattern: str, text: str) -> list[str]:
+def _search(keyword: str, text: str, edge: str = "") -> list[str]:
     """All hits, with the keyword as a pattern (as published), or as it stands if it is none."""
     try:
-        return [m[0] for m in re.finditer(pattern, text, re.IGNORECASE)]
+        pattern = re.compile(edge + keyword + edge, re.IGNORECASE)
     except re.error:
-        return [m[0] for m in re.finditer(re.escape(pattern), text, re.IGNORECASE)]
+        pattern = re.compile(edge + re.escape(keyword) + edge, re.IGNORECASE)
+    return [m[0] for m in pattern.finditer(text)]
 
 
 def _paragraphs(text: str, s: _Settings) -> bool:
@@ -101,6 +102,13 @@ def _postscript(text: str, s: _Settings) -> bool:
         marker, re.escape(marker.lower())
     )
     return re.search(pattern, text.lower()) is not None
+
+
+def _placeholders(text: str) -> int:
+    """From each opening bracket to the next closing one of its line."""
+    return sum(
+        len(re.findall(r"\[[^\]]*\]", line[: line.rfind("]") + 1])) for line in text.split("\n")
+    )
 
 
 def _highlights(text: str, s: _Settings) -> bool:
@@ -143,7 +151,7 @@ INSTRUCTIONS: dict[str, tuple[Callable[[str, _Settings], bool], tuple[str, ...]]
         lambda t, s: _compare(len(_search(s["keyword"].strip(), t)), s["frequency"], s["relation"]),
         ("keyword", "frequency", "relation")),
     "keywords:forbidden_words": (
-        lambda t, s: not any(_search(rf"\b{w}\b", t) for w in s["forbidden_words"]),
+        lambda t, s: not any(_search(w, t, r"\b") for w in s["forbidden_words"]),
         ("forbidden_words",)),
     "keywords:letter_frequency": (
         lambda t, s: _compare(
@@ -161,7 +169,7 @@ INSTRUCTIONS: dict[str, tuple[Callable[[str, _Settings], bool], tuple[str, ...]]
     "length_constraints:nth_paragraph_first_word": (
         _nth_paragraph, ("num_paragraphs", "nth_paragraph", "first_word")),
     "detectable_content:number_placeholders": (
-        lambda t, s: len(re.findall(r"\[.*?\]", t)) >= s["num_placeholders"],
+        lambda t, s: _placeholders(t) >= s["num_placeholders"],
         ("num_placeholders",)),
     "detectable_content:postscript": (_postscript, ("postscript_marker",)),
     "detectable_format:number_bullet_lists": (
