@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_errors import Debug, literal, say
-from .cli_options import Device, Dtype, MaxTokens
+from .cli_model import ModelOptions, with_model
+from .cli_options import MaxTokens
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(runs_app, name="runs")
 
 
+@with_model(named=False)
 def evaluate(
+    how: ModelOptions,
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on with it.")],
     data: Annotated[
         str,
@@ -83,8 +86,6 @@ def evaluate(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Ray's workers; by default one a GPU, or a CPU.")
     ] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """Ask models all questions of a data set, typed and spoken; killed, it goes on."""
@@ -122,7 +123,7 @@ def evaluate(
     with progress_bar("reading the questions") as bar:
         summary = run(
             out, data, model or ["demo"], settings, limit=limit, retry=retry,
-            loader=Loader(dtype=dtype, device=device, batch=batch, unit=unit),
+            loader=Loader(options=how.options, batch=batch, unit=unit),
             part_seconds=part_seconds, engine=spread, progress=bar or _lines(),
         )  # fmt: skip
     _print(out)

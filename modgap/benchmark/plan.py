@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,8 +37,8 @@ class Loader:
 
     Attributes
     ----------
-    dtype, device : str
-        For `load_model`.
+    options : mapping
+        For `load_model`, for every model and the base: dtype, device, quantize, ...
     batch : int
         Prompts that are answered together.
     unit : int
@@ -47,8 +47,7 @@ class Loader:
         Whether the cache remembers what the recogniser and the base said.
     """
 
-    dtype: str = "auto"
-    device: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 16
     unit: int = 32
     store: bool = True
@@ -81,10 +80,15 @@ class Loader:
             beside["base"] = self._base(settings) if "base" in settings.inputs else None
         return Worker(self._model(where or name), settings, name=name, batch=self.batch, **beside)
 
+    @property
+    def device(self) -> str:
+        """The device that was asked for."""
+        return str(self.options.get("device", "auto"))
+
     def _model(self, where: str) -> SpeechLM:
         from ..cli import load
 
-        return load(where, dtype=self.dtype, device=self.device)
+        return load(where, **self.options)
 
     def _base(self, settings: RunSettings) -> Base:
         from .beside import Base
