@@ -42,13 +42,16 @@ def main() -> None:
             page.goto(f"{url}/?example={example}")
             page.wait_for_url("**run=*", timeout=180_000)
             query = page.url.partition("?")[2]
-            for name in ("clip", "layers", "alignment", "interventions"):
+            for name in ("clip", "layers", "alignment", "interventions", "compare"):
                 if scheme == "dark" and name != "alignment":
                     continue
                 path = "" if name == "clip" else name
                 page.goto(f"{url}/{path}?{query}")
                 if name in ("alignment", "interventions"):
                     page.wait_for_selector(READY, timeout=60_000)
+                if name == "compare":
+                    maps = page.locator(".st-key-cm_maps .heatmaplayer image")
+                    maps.nth(1).wait_for(timeout=60_000)
                 settle(page)
                 stem = name if scheme == "light" else f"{name}-dark"
                 page.screenshot(path=IMAGES / f"{stem}.png")

@@ -38,7 +38,20 @@ __all__ = [
     "cached_analysis",
 ]
 
-_MODEL = ("name", "identity", "dtype", "revision", "model_type", "n_layers", "hidden_size")
+_MODEL = (
+    *(
+        "name",
+        "identity",
+        "dtype",
+        "quantization",
+        "adapter",
+        "revision",
+        "model_type",
+        "editable_layers",
+        "unsupported",
+    ),
+    *("n_layers", "hidden_size", "editable_layers", "unsupported"),
+)
 
 
 def analyze(
@@ -102,7 +115,7 @@ def analyze(
         )
     if not isinstance(clip, Clip):
         raise SettingsError("The clip must be a Clip: make one with modgap.load_clip(...).")
-    about = _model_info(model)
+    about = model_info(model)
     key = analysis_key(
         model.identity,
         about["dtype"],
@@ -225,7 +238,7 @@ def _compute(
         states=None,
         from_cache=False,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(),
+        versions=versions(),
         notes=(*pair.speech.notes, *pair.text.notes),
     )
 
@@ -234,7 +247,8 @@ def _states_key(key: str) -> str:
     return digest("states", key)
 
 
-def _model_info(model: SpeechLM) -> dict[str, Any]:
+def model_info(model: SpeechLM) -> dict[str, Any]:
+    """What a result says of its model."""
     info = model.info()
     about = {name: info[name] for name in _MODEL}
     return about | {"name": _short(about["name"]), "device": model.device.type}
@@ -263,7 +277,8 @@ def _audio(clip: Clip, model: SpeechLM) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of modgap, its method, and the libraries that decide numbers."""
     from . import __version__
 
     return {"modgap": __version__, "method": str(METHOD_VERSION)} | _library_versions()

@@ -50,7 +50,7 @@ def to_dict(analysis: Analysis) -> dict[str, Any]:
     layers = []
     for k, row in enumerate(analysis.layers[list(_COLUMNS)].to_dict("records")):
         layers.append(
-            {str(name): _plain(value) for name, value in row.items()}
+            {str(name): plain_value(value) for name, value in row.items()}
             | {
                 "argmax_path": a.argmax_cos[k].tolist(),
                 "dtw_path": a.dtw_cos[k].tolist(),
@@ -74,7 +74,7 @@ def to_dict(analysis: Analysis) -> dict[str, Any]:
         "answer_tokens": answers
         and {
             kind: [
-                {"token": token, "id": number, "logprob": _plain(logprob)}
+                {"token": token, "id": number, "logprob": plain_value(logprob)}
                 for token, number, logprob in zip(
                     answer.tokens, answer.token_ids, answer.logprobs, strict=True
                 )
@@ -185,7 +185,8 @@ def _write_all(folder: Path, blobs: dict[str, bytes]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A number in JSON's terms: Python's own types, None where it is not finite."""
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

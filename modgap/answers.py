@@ -193,15 +193,15 @@ def verdict(answer_text: str, reference: str | None) -> Verdict | None:
     >>> verdict("A mammal", "A") is None
     True
     """
-    wanted = _words(reference or "")
+    wanted = comparable_words(reference or "")
     if not wanted:
         return None
     if len(wanted) == 1 and re.fullmatch("[a-z]", wanted[0]):
         letter = _option(answer_text)
         if letter is None:
-            return None if _words(answer_text) else "wrong"
+            return None if comparable_words(answer_text) else "wrong"
         return "right" if letter == wanted[0] else "wrong"
-    given = _words(answer_text)
+    given = comparable_words(answer_text)
     n = len(wanted)
     found = any(given[i : i + n] == wanted for i in range(len(given) - n + 1))
     return "right" if found else "wrong"
@@ -219,7 +219,7 @@ def _option(text: str) -> str | None:
     return next(group for group in match.groups() if group is not None).lower()
 
 
-def _words(text: str) -> list[str]:
+def comparable_words(text: str) -> list[str]:
     """Split into comparable words; marks stay with their letters, decimals and signs in numbers."""
     text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("−", "-")
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "'.,-" else " " for c in text)

@@ -45,7 +45,6 @@ def choice_probabilities(
     return {f"{letter}, {word}": shares[word] for letter, word in options.items()}
 
 
-@torch.no_grad()
 def option_probabilities(
     model: SpeechLM,
     kept: Sequence[KeysValues],
@@ -54,6 +53,23 @@ def option_probabilities(
     options: Sequence[str],
 ) -> dict[str, float]:
     """Probability of each option as the beginning of the answer, among the options.
+
+    See `option_logprobs` for the arguments.
+    """
+    logps = option_logprobs(model, kept, first, length, options)
+    shares = torch.tensor(logps, dtype=torch.float64).softmax(-1).tolist()
+    return dict(zip(options, shares, strict=True))
+
+
+@torch.no_grad()
+def option_logprobs(
+    model: SpeechLM,
+    kept: Sequence[KeysValues],
+    first: Tensor,
+    length: int,
+    options: Sequence[str],
+) -> list[float]:
+    """Log-probability of each option as the beginning of the answer, in nats.
 
     Parameters
     ----------
@@ -81,5 +97,4 @@ def option_probabilities(
             rest = model.logits(out.last_hidden_state[0]).float().log_softmax(-1)
             total += float(rest[torch.arange(len(ids) - 1), ids[1:]].sum())
         logps.append(total)
-    shares = torch.tensor(logps, dtype=torch.float64).softmax(-1).tolist()
-    return dict(zip(options, shares, strict=True))
+    return logps

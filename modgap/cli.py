@@ -12,9 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__, cli_gap, cli_interventions
+from . import (
+    __version__,
+    cli_check,
+    cli_data,
+    cli_eval,
+    cli_families,
+    cli_gap,
+    cli_interventions,
+    cli_models,
+    cli_models_compare,
+    cli_pipeline,
+    cli_words,
+)
 from .cli_errors import Commands, Debug, say
 from .cli_input import parse_layers, read_transcript, sound_source
+from .cli_model import ModelOptions, with_model
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -30,7 +43,15 @@ app = typer.Typer(
 )
 cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, or empty it.")
 app.add_typer(cache_app, name="cache")
+cli_eval.register(app)
 cli_interventions.register(app)
+cli_models.register(app)
+cli_check.register(app)
+cli_families.register(app)
+cli_models_compare.register(app)
+cli_pipeline.register(app)
+cli_words.register(app)
+cli_data.register(app)
 cli_gap.register(app)
 
 
@@ -78,17 +99,16 @@ def _root(
     epilog="Example: modgap analyze question.wav --transcript @question.txt "
     "--instruction 'Answer in one word.' --layers 0,4-8 --out results"
 )
+@with_model()
 def analyze(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")],
     transcript: Annotated[
         str,
         typer.Option(help="What is said, or @FILE that holds it (UTF-8); @@ stands for a real @."),
     ],
+    how: ModelOptions,
     instruction: Annotated[str, typer.Option(help="A typed question about the clip.")] = "",
     system: Annotated[str | None, typer.Option(help="A system message.")] = None,
-    model: Annotated[
-        str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")
-    ] = "demo",
     layers: Annotated[
         str | None, typer.Option(help="Which layers, such as 0,4-8; all by default.")
     ] = None,
@@ -115,9 +135,6 @@ def analyze(
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 48,
     temperature: Annotated[float, typer.Option(help="Of the answers; 0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of sampled answers.")] = 0,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    revision: Annotated[str | None, typer.Option(help="Of a model from the hub.")] = None,
     debug: Debug = False,
 ) -> None:
     """Measure how a clip and its transcript line up in a model, layer by layer."""
@@ -150,8 +167,8 @@ def analyze(
 
     if out is not None:
         check_folder(out)
-    with progress_bar(f"loading {model}") as report:
-        lm = load(model, dtype=dtype, device=device, revision=revision)
+    with progress_bar(f"loading {how.model}") as report:
+        lm = how.load()
         store = default_store() if cache else None
         result = run(lm, sound, words, settings, store=store, progress=report)
     saved = result.save(out, states=states) if out is not None else ()
@@ -161,15 +178,6 @@ def analyze(
         print_analysis(result)
         if saved:
             print(literal(f"wrote {', '.join(p.name for p in saved)} in {saved[0].parent}"))
-
-
-@app.command(epilog="Example: modgap models")
-def models(debug: Debug = False) -> None:
-    """List the models that can be named, and whether they are on this machine."""
-    from .cli_models import rows
-    from .cli_render import print_table
-
-    print_table(("name", "kind", "state", "size", "description"), rows())
 
 
 @cache_app.command("info", epilog="Example: MODGAP_CACHE=~/cache modgap cache info")
@@ -199,6 +207,13 @@ def explorer(
         list[str] | None,
         typer.Option(help="Also offer this model: a hub id or a folder. Can be given again."),
     ] = None,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also offer this Whisper to the pipeline: a hub id or a folder. Can be given "
+            "again."
+        ),
+    ] = None,
     run: Annotated[
         list[Path] | None,
         typer.Option(help="Also offer this run, a folder. Can be given again."),
@@ -222,8 +237,9 @@ def explorer(
     from .cli_app import has_screen, is_loopback, plan, serve
 
     server = plan(
-        model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or ()
-    )
+        model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or (),
+        recognizers=recognizer or (),
+    )  # fmt: skip
     if not is_loopback(address):
         say(
             "warning: everyone who reaches this address can use the explorer and its models; it "

@@ -20,7 +20,8 @@ from .cli_errors import say
 from .errors import SettingsError
 
 FIRST_PORT, PORTS_TRIED = 8501, 50
-MODELS_VARIABLE = "MODGAP_MODELS"  # a JSON list of the names that the operator adds
+# JSON lists of the names that the operator adds
+MODELS_VARIABLE, RECOGNIZERS_VARIABLE = "MODGAP_MODELS", "MODGAP_RECOGNIZERS"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def plan(
     port: int | None = None,
     address: str = "127.0.0.1",
     allow_hosts: Sequence[str] = (),
+    recognizers: Sequence[str] = (),
 ) -> Server:
     """Work out how to start the server.
 
@@ -55,6 +57,8 @@ def plan(
         Which address to listen on.
     allow_hosts : sequence of str
         Further names that browsers may reach the app by.
+    recognizers : sequence of str
+        What the app offers beside pocketsphinx: Whisper checkpoints, hub ids or folders.
 
     Raises
     ------
@@ -80,10 +84,16 @@ def plan(
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [f"--server.allowedHosts={host}" for host in dict.fromkeys(hosts)]
+
     # The server runs in its own folder, so what was named relative to this one becomes absolute.
-    names = [str(Path(m).expanduser().resolve()) if _is_folder(m) else m for m in models]
+    def absolute(names: Sequence[str]) -> str:
+        return json.dumps(
+            [str(Path(n).expanduser().resolve()) if _is_folder(n) else n for n in names]
+        )
+
     environment = os.environ | {
-        MODELS_VARIABLE: json.dumps(names),
+        MODELS_VARIABLE: absolute(models),
+        RECOGNIZERS_VARIABLE: absolute(recognizers),
         **_named_runs(runs),
         "MODGAP_CACHE": str(Path(os.environ.get("MODGAP_CACHE") or "cache").resolve()),
     }

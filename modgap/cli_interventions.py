@@ -11,16 +11,14 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import parse_layers, read_transcript, sound_source
+from .cli_model import ModelOptions, with_model
 from .cli_options import (
     Cache,
     Clip,
-    Device,
-    Dtype,
     Instruction,
     Json,
     MaxTokens,
     Measure,
-    Model,
     Out,
     PathKind,
     PathLayer,
@@ -47,11 +45,12 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@with_model()
 def intervene(
     clip: Clip,
     transcript: Transcript,
+    how: ModelOptions,
     instruction: Instruction = "",
-    model: Model = "demo",
     rule: Annotated[
         str, typer.Option(help="angle, length, both, patch, mean or random.")
     ] = "angle",
@@ -75,8 +74,6 @@ def intervene(
     as_json: Json = False,
     cache: Cache = True,
     max_new_tokens: MaxTokens = 48,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """Answer a clip before and after an intervention, and its transcript."""
@@ -92,7 +89,7 @@ def intervene(
         if pair:
             values |= {"tokens": "given", "pairs": [p.split(":") for p in pair]}
         stack = (Intervention.from_dict(values),)
-    lm, words, sound = _ready(clip, transcript, model, dtype, device)
+    lm, words, sound = _ready(clip, transcript, how)
     from .cli_render import print_table, progress_bar
     from .comparison import compare
     from .store import default_store
@@ -141,11 +138,12 @@ def intervene(
     )  # fmt: skip
 
 
+@with_model()
 def sweep(
     clip: Clip,
     transcript: Transcript,
+    how: ModelOptions,
     instruction: Instruction = "",
-    model: Model = "demo",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
     ] = None,
@@ -168,12 +166,10 @@ def sweep(
     out: Out = None,
     as_json: Json = False,
     cache: Cache = True,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """How much likelier interventions over layers and strengths make the wanted answer."""
-    lm, words, sound = _ready(clip, transcript, model, dtype, device)
+    lm, words, sound = _ready(clip, transcript, how)
     from . import sweeps
     from .cli_render import print_table, progress_bar
     from .edit_record import edit_key, from_record, to_record
@@ -231,17 +227,9 @@ def sweep(
     )
 
 
-def _ready(
-    clip: Path, transcript: str, model: str, dtype: str, device: str
-) -> tuple[SpeechLM, str, Any]:
+def _ready(clip: Path, transcript: str, how: ModelOptions) -> tuple[SpeechLM, str, Any]:
     words = read_transcript(transcript)
     from .audio import load_clip
 
     sound = load_clip(sound_source(clip))
-    return _load(model, dtype, device), words, sound
-
-
-def _load(name: str, dtype: str, device: str) -> SpeechLM:
-    from .cli import load
-
-    return load(name, dtype=dtype, device=device)
+    return how.load(), words, sound

@@ -37,7 +37,7 @@ def out() -> Console:
     """The console on stdout; wide enough for every table where it is no terminal."""
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=140)
+        console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=200)
     return console
 
 

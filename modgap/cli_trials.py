@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_errors import Debug, literal
-from .cli_options import Device, Dtype, MaxTokens, PathLayer
+from .cli_model import ModelOptions, with_model
+from .cli_options import MaxTokens, PathLayer
 from .cli_write import table_bytes, write_file
 from .errors import SettingsError
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@with_model(named=False)
 def table1(
+    how: ModelOptions,
     data: Annotated[
         str,
         typer.Option(
@@ -32,23 +35,20 @@ def table1(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
     max_new_tokens: MaxTokens = 12,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """The source's Table 1: accuracies before and after interventions, with controls."""
     from dataclasses import replace
 
-    from .cli import load
+    from .benchmark.datasets import read_questions
     from .cli_render import print_table, progress_bar
-    from .items import read_items
     from .settings import AnalysisSettings
     from .trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes, summary
 
-    items = read_items(data, limit)
+    items = read_questions(data, limit)
     summaries = {}
     for name in model or ["demo:full", "demo:lora"]:
-        lm = load(name, dtype=dtype, device=device)
+        lm = how.load(name)
         variants = {
             row: tuple(replace(it, path_layer=path_layer) for it in stack)
             for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
@@ -56,7 +56,7 @@ def table1(
         if adaptive:
             from .adaptive import grid
 
-            candidates = grid(lm.n_layers)
+            candidates = grid(len(lm.editable_levels))
             variants = {**variants, **candidates}
         with progress_bar(name) as report:
             table = outcomes(

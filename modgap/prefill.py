@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from .alignment import dtw_paths
 from .edits import Edit, SourcePath, apply_edit, plan_edit, source_path
 from .interventions import Intervention
 from .models.hooks import visiting
-from .models.resume import KeysValues, keys_values, repeated, resume
+from .models.resume import KeysValues, keys_values, repeated, rerun, resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,6 +166,7 @@ class Prefill:
         edits = []
         for it in stack:
             it.check(self.model.n_layers)
+            self.model.check_edit(it.layers)
             edits.append(plan_edit(it, self.path(it.source_layer, it.path, it.measure)))
         return tuple(edits)
 
@@ -218,11 +220,15 @@ class Prefill:
             return hidden
 
         with self.model.lock, torch.no_grad():
-            window = self._levels[first][offset:]
-            hidden = window.expand(len(busy), *window.shape).clone()
-            hidden, cache = resume(
-                self.model, change(first, hidden), first, begin, self.kept, change
-            )
+            if self.model.resumable:
+                window = self._levels[first][offset:]
+                hidden = window.expand(len(busy), *window.shape).clone()
+                hidden, cache = resume(
+                    self.model, change(first, hidden), first, begin, self.kept, change
+                )
+            else:
+                inputs = _continued(self.model, self.pair.speech, self.continuation)
+                hidden, cache = rerun(self.model, inputs, len(busy), first, begin, change)
             n_out = len(self.logits)
             out = self.model.logits(self.model.final_norm(hidden[:, -n_out:])).float()
             logits[busy] = out.to(logits.device)
@@ -268,21 +274,28 @@ def _merge(cache: Any, kept: Sequence[KeysValues], busy: Sequence[int], rows: in
     return whole
 
 
+def _continued(model: SpeechLM, prompt: Prompt, tail: tuple[int, ...]) -> dict[str, Any]:
+    """A prompt's inputs with the tokens after which a next one is asked for."""
+    inputs = dict(prompt.inputs)
+    if len(tail) > 1:
+        more = torch.tensor([tail[:-1]], device=model.device)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
+    return inputs
+
+
 @torch.no_grad()
 def _plain(
     model: SpeechLM, prompt: Prompt, tail: tuple[int, ...], first: int
 ) -> tuple[tuple[Tensor, ...], Tensor, tuple[KeysValues, ...]]:
     """Raw states from position `first` on, logits and the cache of one plain pass."""
-    inputs = dict(prompt.inputs)
-    if len(tail) > 1:
-        more = torch.tensor([tail[:-1]], device=model.device)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
+    inputs = _continued(model, prompt, tail)
     states: list[Tensor] = []
     n_out = max(1, len(tail))
     with visiting(
         model, range(model.n_layers + 1), lambda _, h: states.append(h[0, first:].clone())
     ):
-        out = model.trunk(**inputs, use_cache=True)
+        # A cache that forgets nothing, whatever window the model's own would keep.
+        out = model.trunk(**inputs, use_cache=True, past_key_values=DynamicCache())
     logits = model.logits(out.last_hidden_state[0, -n_out:]).float()
     return tuple(states), logits, keys_values(out.past_key_values)
 

@@ -163,7 +163,7 @@ def sweep(
     target : str
         Its name, for the record.
     rules, layers, tokens, strengths : sequences
-        The grid; all layers 0..L-1 by default.
+        The grid; all layers that can be changed by default, as a rule 0..L-1.
     **fixed
         Further fields of `Intervention`, the same for all.
 
@@ -173,12 +173,12 @@ def sweep(
         A field or a layer does not fit.
     """
     _needs_target(prefill)
-    n = prefill.model.n_layers
+    every = prefill.model.editable_levels
     grid = [
         Intervention.from_dict(
             {"rule": rule, "layers": [layer], "tokens": which, "strength": alpha, **fixed}
         )
-        for layer in (range(n) if layers is None else layers)
+        for layer in (every if layers is None else layers)
         for rule in rules
         for which in tokens
         for alpha in strengths
@@ -232,7 +232,7 @@ def patching(
     _needs_target(prefill)
     if where not in ("segment", "pair"):
         raise SettingsError(f'where is "segment" or "pair", not {where!r}.')
-    levels = tuple(range(prefill.model.n_layers) if layers is None else layers)
+    levels = tuple(prefill.model.editable_levels if layers is None else layers)
     times, pieces = prefill.pair.speech.times, prefill.pair.text.pieces
     assert times is not None
     assert pieces is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .answers import verdict
+from .benchmark.scorers import score
 from .errors import ModgapError, SettingsError
 from .interventions import Intervention, Stack
 from .models.decoding import decode_rows
@@ -19,7 +19,7 @@ from .prefill import BATCH, Prefill
 from .settings import AnalysisSettings
 
 if TYPE_CHECKING:
-    from .items import Item
+    from .benchmark.question import Question
     from .models.base import Generation, Progress, SpeechLM
 
 __all__ = ["CONTROLS", "RULES_OF_THE_SOURCE", "gains", "outcomes", "summary"]
@@ -46,7 +46,7 @@ RESAMPLES = 9999
 
 def outcomes(
     model: SpeechLM,
-    items: Sequence[Item],
+    items: Sequence[Question],
     variants: Mapping[str, Stack],
     settings: AnalysisSettings | None = None,
     *,
@@ -57,7 +57,7 @@ def outcomes(
     Parameters
     ----------
     model : SpeechLM
-    items : sequence of Item
+    items : sequence of Question
     variants : mapping of name to stack
         ``"none"`` (the speech as it is) and ``"text"`` are always there beside them.
     settings : AnalysisSettings, optional
@@ -82,6 +82,7 @@ def outcomes(
     for stack in variants.values():
         for it in stack:
             it.check(model.n_layers)
+            model.check_edit(it.layers)
     names, stacks = list(variants), list(variants.values())
     rows = []
     for number, item in enumerate(items):
@@ -93,14 +94,19 @@ def outcomes(
             log.warning("%s is left out: %s", item.id, problem)
             continue
         for name, answer in zip((PLAIN, TEXT, *names), made, strict=True):
-            right = verdict(answer.text, item.reference) == "right"
-            rows.append((item.id, item.group, name, answer.text.strip(), right, aps))
+            right = score(item, answer.text).correct is True
+            rows.append((item.id, _group(item), name, answer.text.strip(), right, aps))
     columns = ("item", "group", "variant", "answer", "right", "aps")
     return pd.DataFrame(rows, columns=list(columns))
 
 
+def _group(item: Question) -> str:
+    """The first thing that the data set tells its questions apart by."""
+    return next((value for name, value in item.groups.items() if name != "item"), "")
+
+
 def _answers(
-    model: SpeechLM, item: Item, stacks: Sequence[Stack], s: AnalysisSettings
+    model: SpeechLM, item: Question, stacks: Sequence[Stack], s: AnalysisSettings
 ) -> tuple[list[Generation], float]:
     s = replace(s, instruction=item.instruction or s.instruction)
     pair = model.prepare(

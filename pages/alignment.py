@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import later, state, widgets
+from modgap.ui import hearing, later, state, widgets
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
     from modgap.figures.heatmap import AlignmentMap
     from modgap.figures.scores import Panels
+    from modgap.figures.words import WordCurves
+    from modgap.hits import WordHits
+    from modgap.recognition import WordTimes
     from modgap.ui.align import AlignEvent
 
 S = st.session_state
@@ -28,20 +31,29 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def component(analysis: Analysis) -> AlignEvent:
+def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     """The matrix of all layers; opens where the session or the address left it."""
-    from modgap.ui.align import align_view
+    from modgap.ui.align import OPEN, align_view, paths_now
 
     opened = S.get("link", {})
     last = S.get("alignment") or opened
     cell = opened.get("cell") if "alignment" not in S else None
+    paths = last.get("paths", OPEN)
+    words, rows = None, []
+    if "words" in paths_now("align", paths):
+        words = hearing.word_times(analysis)
+    if words is not None:
+        from modgap.hits import word_rows
+
+        rows = word_rows(words, analysis.spans)
     event = align_view(
         analysis,
         key="align",
         layer=last.get("layer"),
         measure=last.get("measure", "cosine"),
-        paths=last.get("paths", ("argmax", "dtw")),
+        paths=paths,
         cell=cell,
+        words=rows,
     )
     S["alignment"] = {"layer": event.layer, "measure": event.measure, "paths": event.paths}
     if event.cell is not None:
@@ -50,10 +62,10 @@ def component(analysis: Analysis) -> AlignEvent:
         cell is not None and len(analysis.speech_times) > cell[0] and len(analysis.pieces) > cell[1]
     ):
         S["cell"] = (analysis.key, *cell)
-    return event
+    return event, words if "words" in event.paths else None
 
 
-def scores(analysis: Analysis, event: AlignEvent) -> None:
+def scores(analysis: Analysis, event: AlignEvent, hits: WordHits | None) -> None:
     """The layer's scores."""
     row = analysis.layers[analysis.layers["layer"] == event.layer].iloc[0]
     cosine = event.measure == "cosine"
@@ -89,6 +101,24 @@ def scores(analysis: Analysis, event: AlignEvent) -> None:
             border=True,
             height="stretch",
         )
+        if hits is not None:
+            found = hits.layers()
+            at = found[found["layer"] == event.layer].iloc[0]
+            st.metric(
+                "In its word",
+                share(at[f"word_{kind}"]),
+                border=True,
+                height="stretch",
+                help=f"Share of text tokens whose {event.measure} path lies in their word. On the "
+                f"DTW path: {share(at[f'word_dtw_{kind}'])}. A random speech token: "
+                f"{share(at['chance'])}; the straight line: {share(at['diagonal'])}. The others "
+                f"are off by {widgets.number(at[f'word_ms_{kind}'], 0)} ms (median).",
+            )
+
+
+def share(value: float) -> str:
+    """A share in percent."""
+    return f"{value:.0%}" if value == value else widgets.NO_VALUE
 
 
 def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
@@ -111,7 +141,9 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
         )
 
 
-def below(analysis: Analysis, event: AlignEvent) -> None:
+def below(
+    analysis: Analysis, event: AlignEvent, words: WordTimes | None, hits: WordHits | None
+) -> None:
     """Scores over layers, the layer's tokens, downloads; the first two once the map is painted."""
     drawn = later.may_draw(event.painted)
     left, right = st.columns([1, 1], gap="medium")
@@ -139,7 +171,36 @@ def below(analysis: Analysis, event: AlignEvent) -> None:
         st.caption(
             f"{len(analysis.pieces)} text tokens and {len(analysis.speech_times)} speech tokens"
         )
-    files(analysis, event)
+    if hits is not None:
+        landing(hits, event, drawn)
+    files(analysis, event, words, hits)
+
+
+def landing(hits: WordHits, event: AlignEvent, drawn: bool) -> None:
+    """How often the paths land in the word, over layers."""
+    st.subheader("Does the path land in the word?", anchor=False)
+    if not drawn:
+        later.place(HEIGHT)
+        return
+    widgets.chart(
+        word_curves(hits, event).figure(current=event.layer, dark=widgets.dark(), height=HEIGHT),
+        key="word_curves",
+        name=f"words-{event.measure}",
+        alt="Share of text tokens whose path lands in their word, and how far the others are off",
+    )
+    st.caption(
+        f"{len(hits.tokens)} text tokens are part of a word whose time is known, by "
+        f"{widgets.plain(hits.source)} and not by the model. A token is in its word if its speech "
+        "token and the word share some time. Level lines: a random speech token, and the straight "
+        "line from the first to the last."
+    )
+
+
+def word_curves(hits: WordHits, event: AlignEvent) -> WordCurves:
+    """The share of tokens in their word over layers."""
+    from modgap.figures.words import WordCurves
+
+    return WordCurves.of(hits, event.measure)
 
 
 def score_panels(analysis: Analysis, event: AlignEvent) -> Panels:
@@ -149,25 +210,35 @@ def score_panels(analysis: Analysis, event: AlignEvent) -> Panels:
     return path_scores(analysis, event.measure)
 
 
-def matrix(analysis: Analysis, event: AlignEvent) -> AlignmentMap:
+def matrix(analysis: Analysis, event: AlignEvent, words: WordTimes | None) -> AlignmentMap:
     """The layer's matrix as a figure to keep."""
     from modgap.figures.heatmap import AlignmentMap
 
-    return AlignmentMap.of(analysis, event.layer, event.measure)
+    return AlignmentMap.of(analysis, event.layer, event.measure, words=words)
 
 
-def files(analysis: Analysis, event: AlignEvent) -> None:
+def files(
+    analysis: Analysis, event: AlignEvent, words: WordTimes | None, hits: WordHits | None
+) -> None:
     """What can be downloaded; each file is made when it is asked for."""
     name = widgets.file_stem(analysis)
     at = f"{name}-layer{event.layer}-{event.measure}"
     file = widgets.Download
+    more = []
+    if words is not None and hits is not None:
+        more = [
+            file.figure("In the word", f"{name}-words", lambda: word_curves(hits, event).figure()),
+            file.table("In the word", f"{name}-in-word", lambda: word_curves(hits, event).table()),
+            file.table("Word times", f"{name}-word-times", words.table),
+        ]
     widgets.downloads(
         [
-            file.figure("Matrix", f"{at}-matrix", lambda: matrix(analysis, event).figure()),
+            file.figure("Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).figure()),
             file.figure("Scores", f"{name}-scores", lambda: score_panels(analysis, event).figure()),
-            file.table("Matrix", f"{at}-matrix", lambda: matrix(analysis, event).table()),
+            file.table("Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).table()),
             file.table("Tokens, all layers", f"{name}-tokens", lambda: analysis.tokens),
             file.table("Layers", f"{name}-layers", lambda: analysis.layers),
+            *more,
             file.settings(name, lambda: widgets.provenance(analysis)),
         ],
         key="alignment",
@@ -188,7 +259,9 @@ def page() -> None:
         r"\rho = \mathrm{Spearman}\bigl(j,\, i^*(j)\bigr) \end{gathered}",
         "For Euclidean distance the smallest value counts: "
         r"$D_{ij} = \lVert H_s[l]_i - H_t[l]_j\rVert$, $i^*(j) = \arg\min_i D_{ij}$. The colour "
-        "scale is the same in all layers.",
+        "scale is the same in all layers.\n\n**Words** draws when each word is said, found by "
+        "forced alignment (pocketsphinx) and not by the model: a yardstick from outside. A path "
+        "may be similar and monotone and still lie in the wrong word.",
     )
     analysis = state.shown()
     if analysis is None:
@@ -205,9 +278,14 @@ def page() -> None:
         return
     if not state.is_current():
         st.caption("The inputs have changed since this result: analyse again on the Clip page.")
-    event = component(analysis)
+    event, words = component(analysis)
+    hits = None
+    if words is not None:
+        from modgap.hits import word_hits
+
+        hits = word_hits(analysis, words)
     chosen_cell(analysis, event)
-    scores(analysis, event)
+    scores(analysis, event, hits)
     run, *cell = S.get("cell") or (None,)
     S["view"] = {
         "layer": event.layer,
@@ -215,7 +293,7 @@ def page() -> None:
         "paths": event.paths if set(event.paths) != {"argmax", "dtw"} else (),
         "cell": tuple(cell) if run == analysis.key else None,
     }
-    below(analysis, event)
+    below(analysis, event, words, hits)
 
 
 page()

@@ -201,7 +201,9 @@ def page() -> None:
         r"H_s[l] \in \mathbb{R}^{T_s \times d}, \qquad H_t[l] \in \mathbb{R}^{T_t \times d},"
         r"\qquad l = 0 \ldots L",
         "The two answers show what the gap costs: a model may know the answer to the text and "
-        "miss it in the speech.",
+        "miss it in the speech. The **pipeline** is what a speech model competes with: a speech "
+        "recogniser writes the clip down, and the same model answers what was written. Its *word "
+        "error rate* is the share of words that were misheard, left out or made up.",
     )
     choose()
     if "clip" not in S:

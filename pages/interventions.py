@@ -32,7 +32,7 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-def restore(n_layers: int) -> None:
+def restore(n_layers: int, editable: int) -> None:
     """Controls as the address, the session or the source has them."""
     opened = S.get("link", {}).get("edit") if "iv_rule" not in S else None
     values = dict(DEFAULTS)
@@ -49,14 +49,14 @@ def restore(n_layers: int) -> None:
     for name, value in S.pop("iv_open", {}).items():  # a variant that was clicked on a sweep
         S[f"iv_{name}"] = value
     S.setdefault("iv_pairs", {})
-    S["iv_layer"] = min(S["iv_layer"], n_layers - 1)
+    S["iv_layer"] = min(S["iv_layer"], editable - 1)
     if S["iv_tokens"] not in TOKENS:
         S["iv_tokens"] = DEFAULTS["iv_tokens"]
     if S["iv_source"] > n_layers:
         S["iv_source"] = SAME
 
 
-def controls(n_layers: int) -> None:
+def controls(n_layers: int, editable: int) -> None:
     """Rule, tokens, layer, strength; every change is a new answer."""
     keep: Any = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
@@ -69,7 +69,7 @@ def controls(n_layers: int) -> None:
         )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls_2"):
         st.select_slider(
-            "Layer (0: speech token embeddings)", list(range(n_layers)), key="iv_layer",
+            "Layer (0: speech token embeddings)", list(range(editable)), key="iv_layer",
             width=330, **keep,
         )  # fmt: skip
         st.slider("Strength", 0.0, 1.0, step=0.05, key="iv_strength", width=230, **keep)
@@ -256,8 +256,12 @@ def page() -> None:
     n_layers = int(analysis.model["n_layers"])
     if "iv_new_tokens" in S:
         S["iv_tokens"] = S.pop("iv_new_tokens")
-    restore(n_layers)
-    controls(n_layers)
+    editable = int(analysis.model.get("editable_layers", n_layers))
+    restore(n_layers, editable)
+    controls(n_layers, editable)
+    if editable < n_layers:
+        why = analysis.model["unsupported"]["edit_every_level"]
+        st.caption(f"Layers from {editable} on are not offered: {widgets.plain(why)}")
     it = intervention()
     S["view"] = {"edit": it.to_text()}
     wanted = edits.EditRequest(request, "compare", (it,))

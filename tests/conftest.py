@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from modgap.audio import Clip
 from modgap.models import SpeechLM, load_model
+from tests.families.makers import MAKERS
 from tests.tiny import make_clip, make_tiny_checkpoint
 
 # A busy machine is no fault of the code: no test is judged by the clock.
@@ -29,6 +32,23 @@ def tiny_model(tiny_folder: Path) -> SpeechLM:
 
 
 @pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a family's tiny checkpoint, by the family's name; made once."""
+
+    @functools.cache
+    def make(family: str) -> Path:
+        return MAKERS[family](tmp_path_factory.mktemp(family))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def clip() -> Clip:
     """A synthetic clip of 1.5 s."""
     return make_clip()
+
+
+@pytest.fixture(scope="session")
+def second_model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLM:
+    """The same with other weights."""
+    return load_model(make_tiny_checkpoint(tmp_path_factory.mktemp("second") / "tiny", seed=1))

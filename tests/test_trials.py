@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ import pandas as pd
 import pytest
 
 from modgap.adaptive import Choice, choose, evaluate, grid, split
+from modgap.benchmark.datasets import read_questions
+from modgap.benchmark.question import Question
 from modgap.choices import named_options, option_probabilities
 from modgap.errors import ModgapError, SettingsError
 from modgap.figures.gains import GainCurve
 from modgap.interventions import Intervention
-from modgap.items import Item, manifest_items, read_items
 from modgap.prefill import Prefill
 from modgap.settings import AnalysisSettings
 from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, outcomes, summary
@@ -37,61 +37,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.DictWriter(file, ["audio", "transcript", "reference"])
         writer.writeheader()
         writer.writerows(ROWS)
-    (folder / "m.jsonl").write_text(
-        "".join(json.dumps(r | {"id": r["audio"]}) + "\n" for r in ROWS)
-    )
-    pd.DataFrame(ROWS).to_parquet(folder / "m.parquet")
     return folder
-
-
-@pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet"])
-def test_a_manifest_is_read(folder: Path, name: str) -> None:
-    items = manifest_items(folder / name)
-    assert [i.transcript for i in items] == [r["transcript"] for r in ROWS]
-    assert [i.id for i in items] == (["a.wav", "b.wav"] if "jsonl" in name else ["0", "1"])
-    assert items[1].load().seconds == pytest.approx(1.1, abs=0.01)
-    assert len(manifest_items(folder / name, limit=1)) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("x.txt", "", "a .csv, .jsonl or .parquet"),
-        ("gone.csv", None, "no manifest"),
-        ("x.csv", "audio,transcript\na.wav,hello\n", "no column 'reference'"),
-        ("x.csv", "audio,transcript,reference\n", "has no rows"),
-        ("x.csv", "audio,transcript,reference\na.wav,,five\n", "Row 1 of x.csv has no transcript"),
-        ("x.jsonl", "{nonsense\n", "cannot be read"),
-        ("x.parquet", "nonsense", "cannot be read"),
-    ],
-)
-def test_a_manifest_that_cannot_be_used(
-    tmp_path: Path, name: str, text: str | None, message: str
-) -> None:
-    if text is not None:
-        (tmp_path / name).write_text(text)
-    with pytest.raises(SettingsError, match=message):
-        read_items(str(tmp_path / name))
-
-
-def test_the_embedded_familys_questions_are_held_out() -> None:
-    from modgap.demo.corpus import questions
-
-    items = read_items("demo", 12)
-    known = {q.transcript: q for q in questions() if q.form == "open"}
-    assert len(items) == 12
-    for item in items:
-        assert known[item.transcript].split == "heldout"
-        assert known[item.transcript].answer == item.reference
-    assert 0.5 < items[0].load().seconds < 5
-    with pytest.raises(SettingsError, match="Unknown condition"):
-        read_items("demo:underwater")
 
 
 def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) -> None:
     from modgap.comparison import compare
 
-    items = manifest_items(folder / "m.csv")
+    items = read_questions(str(folder / "m.csv"))
     variants = {"patch, all": CONTROLS["patch, all"], **RULES_OF_THE_SOURCE}
     table = outcomes(tiny_model, items, variants, AnalysisSettings(max_new_tokens=5))
     assert len(table) == 2 * (2 + len(variants))
@@ -107,8 +59,8 @@ def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) 
 def test_a_question_that_cannot_be_run_is_left_out(
     tiny_model: Any, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    items = manifest_items(folder / "m.csv")
-    long = Item("long", "words", "x", lambda: make_clip(12.0))
+    items = read_questions(str(folder / "m.csv"))
+    long = Question("long", "words", lambda: make_clip(12.0), "x")
     table = outcomes(tiny_model, [items[0], long], {}, AnalysisSettings(max_new_tokens=3))
     assert set(table["item"]) == {"0"}
     assert "long is left out" in caplog.text

@@ -17,12 +17,18 @@ import struct
 import subprocess
 import sys
 import threading
-from typing import IO
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from modgap.demo.voices import voices
 from modgap.errors import ModgapError
+
+if TYPE_CHECKING:
+    from modgap.recognition.words import WordTimes
+
+    from .espeak_worker import Event
 
 __all__ = ["SpeechError", "Synthesizer", "speak", "voices"]
 
@@ -55,21 +61,32 @@ class Synthesizer:
         self, text: str, voice: str = "en-us", rate: int = 170, pitch: int = 50
     ) -> tuple[np.ndarray, int]:
         """Synthesize ``text``; see :func:`speak`."""
-        text = " ".join(text.split())
-        if not text:
-            raise SpeechError("There is no text to speak; give at least one word.")
-        if len(text) > MAX_CHARACTERS:
-            raise SpeechError(f"The text is too long; give at most {MAX_CHARACTERS} characters.")
-        if not 80 <= rate <= 450 or not 0 <= pitch <= 99:
-            raise SpeechError("Use a rate of 80 to 450 words a minute and a pitch of 0 to 99.")
+        text = _checked(text, rate, pitch)
         if self._program:
             data, sampling_rate = self._by_program(text, voice, rate, pitch)
         else:
-            data, sampling_rate = self._by_worker(text, voice, rate, pitch)
-        samples = np.frombuffer(data, dtype="<i2").astype(np.float32) / 32768.0
-        if samples.size == 0:
-            raise SpeechError(f"Nothing was spoken for {text!r}; use words with letters.")
-        return samples, sampling_rate
+            data, sampling_rate, _ = self._by_worker(text, voice, rate, pitch)
+        return _samples(data, text), sampling_rate
+
+    def speak_timed(
+        self, text: str, voice: str = "en-us", rate: int = 170, pitch: int = 50
+    ) -> tuple[np.ndarray, int, WordTimes]:
+        """Like `speak` by the worker, and when it says each word, by its own account.
+
+        espeak-ng runs some short words together ("of the"); it tells no time where one of them ends
+        and the next begins, so both are left out. The transcript is `text` with single blanks.
+        """
+        text = _checked(text, rate, pitch)
+        data, sampling_rate, events = self._by_worker(text, voice, rate, pitch, events=True)
+        samples = _samples(data, text)
+        return samples, sampling_rate, timed_words(text, events, sampling_rate, samples.size)
+
+    def phonemes(self, words: Sequence[str]) -> list[str]:
+        """The pronunciation of each word in American English, in the phonetic alphabet."""
+        line = json.dumps({"phonemes": [word[:MAX_CHARACTERS] for word in words]})
+        with self._lock:
+            _, text = self._ask(line.encode())
+        return [str(ipa) for ipa in json.loads(text)]
 
     def _by_program(self, text: str, voice: str, rate: int, pitch: int) -> tuple[bytes, int]:
         import soundfile
@@ -81,23 +98,35 @@ class Synthesizer:
         samples, sampling_rate = soundfile.read(io.BytesIO(done.stdout), dtype="int16")
         return samples.astype("<i2").tobytes(), int(sampling_rate)
 
-    def _by_worker(self, text: str, voice: str, rate: int, pitch: int) -> tuple[bytes, int]:
+    def _by_worker(
+        self, text: str, voice: str, rate: int, pitch: int, *, events: bool = False
+    ) -> tuple[bytes, int, list[Event]]:
         request = {"text": text, "voice": voice, "rate": int(rate), "pitch": int(pitch)}
+        if events:
+            request["events"] = True
+        told = b"[]"
         with self._lock:
-            stdin, stdout = self._start()
-            try:
-                stdin.write(json.dumps(request).encode() + b"\n")
-                stdin.flush()
-                sampling_rate, count = struct.unpack("<ii", _read(stdout, 8))
-                data = _read(stdout, count if sampling_rate == 0 else 2 * count)
-            except (OSError, EOFError) as error:
-                self.close()
-                raise SpeechError(
-                    "The speech process ended; reinstall it: pip install espeakng-loader"
-                ) from error
+            sampling_rate, data = self._ask(json.dumps(request).encode())
+            if events and sampling_rate > 0:
+                _, told = self._ask(None)
         if sampling_rate == 0:
             raise SpeechError(self._explain(voice, data.decode(errors="replace")))
-        return data, sampling_rate
+        return data, sampling_rate, json.loads(told)
+
+    def _ask(self, line: bytes | None) -> tuple[int, bytes]:
+        """Send a request, if there is one, and read one block of the worker's answer."""
+        stdin, stdout = self._start()
+        try:
+            if line is not None:
+                stdin.write(line + b"\n")
+                stdin.flush()
+            kind, count = struct.unpack("<ii", _read(stdout, 8))
+            return kind, _read(stdout, 2 * count if kind > 0 else count)
+        except (OSError, EOFError) as error:
+            self.close()
+            raise SpeechError(
+                "The speech process ended; reinstall it: pip install espeakng-loader"
+            ) from error
 
     def _start(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._worker is None or self._worker.poll() is not None:
@@ -132,6 +161,53 @@ class Synthesizer:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
+
+
+def timed_words(text: str, events: Sequence[Event], sampling_rate: int, samples: int) -> WordTimes:
+    """The words of a text and their times, from what espeak-ng tells while it speaks.
+
+    A word ends where the next one or a pause begins. Events that lie inside one word of the text
+    ("42" is spoken as two) count as parts of it.
+    """
+    from modgap.recognition.words import split_words, timed
+
+    words = split_words(text)
+    parts: list[list[tuple[int, int]]] = [[] for _ in words]
+    starts = [(n, e[1], e[3]) for n, e in enumerate(events) if e[0] == "word"]
+    for k, (n, at, start) in enumerate(starts):
+        stop = starts[k + 1][0] if k + 1 < len(starts) else len(events)
+        inside = [e[3] for e in events[n:stop] if e[0] == "phoneme" and e[4].startswith("_")]
+        following = starts[k + 1][2] if k + 1 < len(starts) else samples
+        owner = next((w for w, word in enumerate(words) if word.start <= at < word.end), None)
+        if owner is not None:
+            parts[owner].append((start, min([following, *inside])))
+    # A word that was told nothing of was run together with the one before it.
+    alone = [w for w, part in enumerate(parts) if part and (w + 1 == len(parts) or parts[w + 1])]
+    times = [
+        (parts[w][0][0] / sampling_rate, max(end for _, end in parts[w]) / sampling_rate)
+        for w in alone
+    ]
+    chosen = tuple(words[w] for w in alone)
+    nothing = [float("nan")] * len(chosen)
+    return timed(text, "espeak-ng", chosen, times, nothing, samples / sampling_rate)
+
+
+def _checked(text: str, rate: int, pitch: int) -> str:
+    text = " ".join(text.split())
+    if not text:
+        raise SpeechError("There is no text to speak; give at least one word.")
+    if len(text) > MAX_CHARACTERS:
+        raise SpeechError(f"The text is too long; give at most {MAX_CHARACTERS} characters.")
+    if not 80 <= rate <= 450 or not 0 <= pitch <= 99:
+        raise SpeechError("Use a rate of 80 to 450 words a minute and a pitch of 0 to 99.")
+    return text
+
+
+def _samples(data: bytes, text: str) -> np.ndarray:
+    samples = np.frombuffer(data, dtype="<i2").astype(np.float32) / 32768.0
+    if samples.size == 0:
+        raise SpeechError(f"Nothing was spoken for {text!r}; use words with letters.")
+    return samples
 
 
 def _read(stream: IO[bytes], count: int) -> bytes:

@@ -12,23 +12,30 @@ from modgap._lazy import attach
 
 if TYPE_CHECKING:
     from modgap.figures.base import plot_config, standalone_html
+    from modgap.figures.consistency import ConsistencyPoints
     from modgap.figures.curves import LayerCurve, LayerCurves
+    from modgap.figures.depth import DepthCurves, SideBySide
     from modgap.figures.heatmap import AlignmentMap
     from modgap.figures.measures import MEASURES, Measure, measure
     from modgap.figures.scores import Panels, norms, path_scores
     from modgap.figures.sound import SoundPicture
     from modgap.figures.text import file_name, plain, shorten, visible
     from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
+    from modgap.figures.words import WordCurves
 
 __all__ = [
     "MEASURES",
     "AlignmentMap",
     "AnswerTokens",
+    "ConsistencyPoints",
+    "DepthCurves",
     "LayerCurve",
     "LayerCurves",
     "Measure",
     "Panels",
+    "SideBySide",
     "SoundPicture",
+    "WordCurves",
     "file_name",
     "measure",
     "norms",
@@ -50,9 +57,14 @@ __getattr__, __dir__ = attach(
             "plot_config",
             "standalone_html",
         ),
+        "consistency": ("ConsistencyPoints",),
         "curves": (
             "LayerCurve",
             "LayerCurves",
+        ),
+        "depth": (
+            "DepthCurves",
+            "SideBySide",
         ),
         "heatmap": ("AlignmentMap",),
         "measures": (
@@ -77,5 +89,6 @@ __getattr__, __dir__ = attach(
             "speech_tokens",
             "text_tokens",
         ),
+        "words": ("WordCurves",),
     },
 )

@@ -113,11 +113,12 @@ def seconds_ticks(times: np.ndarray, count: int = 10) -> tuple[list[float], list
     return where.tolist(), [f"{t:.{digits}f}" for t in at]
 
 
-def mark_layer(fig: go.Figure, layer: int | None, dark: bool) -> None:
-    """A vertical line at the current layer, behind the curves."""
+def mark_layer(fig: go.Figure, layer: float | None, dark: bool) -> None:
+    """A vertical line at the current layer (or depth), behind the curves."""
     if layer is not None:
         line = {"color": palette(dark).primary, "width": 1.5, "dash": "dot"}
-        fig.add_vline(x=layer, line=line, layer="between")
+        # Not "between": plotly.js draws nothing there.
+        fig.add_vline(x=layer, line=line, layer="below")
 
 
 def plot_config(name: str = "modgap") -> dict[str, Any]:

@@ -158,4 +158,4 @@ def add_curves(
         fig.add_trace(line_trace, **where)
     if m.reference is not None:
         line = {"color": p.axis, "width": 1}
-        fig.add_hline(y=m.reference, line=line, layer="between", **where)
+        fig.add_hline(y=m.reference, line=line, layer="below", **where)

@@ -34,6 +34,8 @@ class AlignmentMap:
     dtw : int (P, 2)
     scale : float
         Upper end of the distance colours; the same for all layers of a run.
+    words : tuple of (start s, end s, first text token, last)
+        When each word is said, where that is known.
     """
 
     values: np.ndarray
@@ -44,6 +46,7 @@ class AlignmentMap:
     best: np.ndarray
     dtw: np.ndarray
     scale: float = 1.0
+    words: tuple[tuple[float, float, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         n, m = self.values.shape
@@ -53,8 +56,10 @@ class AlignmentMap:
             raise ModgapError(f"Times, tokens and path do not fit a matrix of {n} x {m}.")
 
     @classmethod
-    def of(cls, analysis: Any, layer: int, measure: str = "cosine") -> AlignmentMap:
-        """From an `Analysis`, at a layer number."""
+    def of(
+        cls, analysis: Any, layer: int, measure: str = "cosine", *, words: Any = None
+    ) -> AlignmentMap:
+        """From an `Analysis`, at a layer number; with the `WordTimes` of its transcript, if any."""
         ids = [int(k) for k in analysis.layer_ids]
         if layer not in ids:
             raise ModgapError(f"Layer {layer} was not analysed; there are {ids[0]} to {ids[-1]}.")
@@ -69,6 +74,7 @@ class AlignmentMap:
             best=(a.argmin_euc if euc else a.argmax_cos)[k],
             dtw=(a.dtw_euc if euc else a.dtw_cos)[k],
             scale=float(a.distance.max()) or 1.0,
+            words=() if words is None else _rows(words, analysis.spans),
         )
 
     def figure(self, *, dark: bool = False, height: int = 560) -> go.Figure:
@@ -92,6 +98,7 @@ class AlignmentMap:
             "%{z:.4f}<extra></extra>",
         )  # fmt: skip
         fig = base.figure([heat], dark=dark, height=height)
+        self._draw_words(fig)
         path = np.asarray(self.dtw)
         for width, colour, shown in ((4.5, "#111111", not dark), (2, "#ffffff", dark)):
             line = go.Scatter(
@@ -117,6 +124,23 @@ class AlignmentMap:
         )  # fmt: skip
         return fig
 
+    def _draw_words(self, fig: go.Figure) -> None:
+        if not self.words:
+            return
+        edges = np.append(self.times[:, 0], self.times[-1, 1])
+        rows = np.array(self.words)
+        a, b = np.interp(rows[:, :2].T, edges, np.arange(len(edges)) - 0.5)
+        top, bottom = rows[:, 2] - 0.45, rows[:, 3] + 0.45
+        gap = np.full(len(rows), np.nan)
+        x = np.stack([a, b, b, a, a, gap], 1).ravel()
+        y = np.stack([top, top, bottom, bottom, top, gap], 1).ravel()
+        for width, colour, shown in ((4, "#111111", False), (2, "#39d0ff", True)):
+            box = go.Scatter(
+                x=x, y=y, mode="lines", name="word", hoverinfo="skip", showlegend=shown,
+                line={"width": width, "color": colour}, legendgroup="words",
+            )  # fmt: skip
+            fig.add_trace(box)
+
     def table(self) -> pd.DataFrame:
         """One row per cell, with where it lies in speech and text and whether on a path."""
         n, m = self.values.shape
@@ -136,6 +160,12 @@ class AlignmentMap:
                 "dtw": on.ravel(),
             }
         )
+
+
+def _rows(words: Any, spans: np.ndarray) -> tuple[tuple[float, float, int, int], ...]:
+    from modgap.hits import word_rows
+
+    return tuple(word_rows(words, spans))
 
 
 def shorten_plain(escaped: str, piece: str) -> str:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
-from modgap.errors import ModelError
+from modgap.errors import ModelError, SettingsError
+from modgap.models.adapters import adapter_state, load_adapter, switch_adapter
 from modgap.models.decoding import decode
+from modgap.models.parts import load_parts
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
 from modgap.models.template import ChatTokenizer
 from modgap.progress import Progress
 
 __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechLM"]
+
+
+_ASKED = (
+    *("speech", "speech_times", "text_spans", "capture", "final_norm", "logits", "lens"),
+    *("cosine", "euclidean", "aps", "monotonicity"),
+    *("edit", "edit_every_level", "angle", "length", "both", "patch", "mean", "random"),
+    *("patching", "answers", "sampling", "batch", "markers_keep", "markers_drop", "pad_content"),
+)
 
 
 class SpeechLM(PromptMaker):
@@ -44,9 +56,24 @@ class SpeechLM(PromptMaker):
 
     model_type: ClassVar[str]
     model_class: ClassVar[str]
-    processor_class: ClassVar[str]
+    #: A processor of transformers; None reads tokenizer, feature extractor and template alone.
+    processor_class: ClassVar[str | None] = None
+    extractor_class: ClassVar[str] = "WhisperFeatureExtractor"
+    #: Where a checkpoint's own LoRA adapter lies, if it has one; "" is beside the weights.
+    adapter_folder: ClassVar[str] = ""
+    #: Subfolders of a checkpoint that hold weights, too.
+    weight_folders: ClassVar[tuple[str, ...]] = ()
+    #: The chat template of checkpoints that bring none in a file.
+    chat_template: ClassVar[str | None] = None
+    #: Whether the decoder's layers all take one causal mask and one rotary embedding, and no more.
+    plain_decoder: ClassVar[bool] = False
+    #: What the family was tested with.
+    tested: ClassVar[str] = "tested with a tiny checkpoint; never run with real weights here"
     #: Released checkpoints of the family, hub id to one line for a list.
     checkpoints: ClassVar[dict[str, str]] = {}
+    #: How the weights are held, if not as they are ("8bit", "4bit"), and the PEFT adapter on them.
+    quantization: str | None = None
+    adapter: str | None = None
 
     def __init__(
         self, hf: Any, processor: Any, *, name: str, revision: str | None, identity: str
@@ -55,7 +82,7 @@ class SpeechLM(PromptMaker):
         self.processor = processor
         self.name = name
         self.revision = revision
-        self.identity = identity
+        self._identity = identity
         self.lock = threading.RLock()
         self.tokenizer = processor.tokenizer
         self.chat = ChatTokenizer(self.tokenizer, processor.chat_template)
@@ -68,6 +95,90 @@ class SpeechLM(PromptMaker):
         self.hidden_size = int(self.decoder.config.hidden_size)
         self.max_length = int(getattr(self.decoder.config, "max_position_embeddings", 0)) or None
         self.eos_ids = _eos_ids(hf, self.tokenizer)
+        self.extractor = processor.feature_extractor
+        text = hf.config.get_text_config()
+        #: What the family's text model does to the head's output, if anything.
+        self.logits_divisor = float(getattr(text, "logits_scaling", None) or 1.0)
+        self.logits_factor = float(getattr(text, "logit_scale", None) or 1.0)
+        self.softcap = getattr(text, "final_logit_softcapping", None)
+
+    # ---- loading ------------------------------------------------------------------------------
+
+    @classmethod
+    def load_processor(cls, where: str, options: dict[str, Any]) -> Any:
+        """Read tokenizer, feature extractor and chat template; `options` for from_pretrained."""
+        import transformers
+
+        if cls.processor_class is not None:
+            return getattr(transformers, cls.processor_class).from_pretrained(where, **options)
+        extractor = getattr(transformers, cls.extractor_class)
+        return load_parts(where, options, extractor, cls.chat_template)
+
+    @classmethod
+    def load_weights(cls, where: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """The transformers model and what was missing; `options` for from_pretrained."""
+        import transformers
+
+        hf, report = getattr(transformers, cls.model_class).from_pretrained(
+            where,
+            output_loading_info=True,
+            # Else an adapter beside the weights would be loaded with them, and the report of what
+            # the weights lack be lost.
+            adapter_kwargs={"subfolder": "no-adapter"},
+            **options,
+        )
+        missing = load_adapter(hf, where, cls.adapter_folder, options)
+        return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
+
+    @classmethod
+    def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
+        """The transformers model without weights (torch's meta device), from the config alone."""
+        import transformers
+
+        kind = getattr(transformers, cls.model_class)
+        config = kind.config_class.from_pretrained(where, **options)
+        with torch.device("meta"):
+            return kind(config)
+
+    # ---- what most families share -------------------------------------------------------------
+
+    @property
+    def sampling_rate(self) -> int:
+        return int(self.extractor.sampling_rate)
+
+    @property
+    def placeholder(self) -> int:
+        """Id that the model replaces with speech."""
+        return int(self.hf.config.audio_token_id)
+
+    @property
+    def audio_slot(self) -> str:
+        return str(self.tokenizer.convert_ids_to_tokens(self.placeholder))
+
+    @property
+    def identity(self) -> str:
+        """Fingerprint of everything that decides the numbers; the adapter's state is part of it."""
+        if self.lora != "off":
+            return self._identity
+        return hashlib.sha256(f"{self._identity} without its adapter".encode()).hexdigest()
+
+    @property
+    def lora(self) -> Literal["none", "on", "off"]:
+        """Whether the checkpoint has a LoRA adapter beside its weights, and whether it acts."""
+        return adapter_state(self.hf)
+
+    def use_lora(self, on: bool) -> None:
+        """Switch the adapter for both prompts; off, the text prompt asks the base text model.
+
+        Raises
+        ------
+        ModelError
+            The checkpoint has no adapter.
+        """
+        if self.lora == "none":
+            raise ModelError(f"{self.name} has no LoRA adapter to switch.")
+        with self.lock:
+            switch_adapter(self.hf, on)
 
     # ---- passes -------------------------------------------------------------------------------
 
@@ -80,7 +191,7 @@ class SpeechLM(PromptMaker):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights and of the hidden states."""
+        """The dtype of the hidden states and, unless they are quantized, of the weights."""
         return self.hf.dtype
 
     def trunk(self, **inputs: Any) -> Any:
@@ -88,8 +199,13 @@ class SpeechLM(PromptMaker):
         return self.hf.base_model(**inputs)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits (..., V) of finally normed states (..., d)."""
-        return self.head(hidden)
+        """Logits (..., V) of finally normed states (..., d), scaled as the family's text model."""
+        scores = self.head(hidden)
+        if self.logits_divisor != 1 or self.logits_factor != 1:
+            scores = scores * (self.logits_factor / self.logits_divisor)
+        if self.softcap is not None:
+            scores = torch.tanh(scores / self.softcap) * self.softcap
+        return scores
 
     def forward(self, prompt: Prompt) -> None:
         """Run one pass over the whole prompt for what hooks see of it; no logits, no cache."""
@@ -128,21 +244,41 @@ class SpeechLM(PromptMaker):
 
     # ---- what can be known of the model ---------------------------------------------------------
 
+    @property
+    def resumable(self) -> bool:
+        """Whether a pass can be taken up in its middle, from the states of one level alone."""
+        return True
+
+    @property
+    def editable_levels(self) -> range:
+        """Levels whose speech positions reach the answer."""
+        return range(self.n_layers)
+
+    def check_edit(self, levels: Sequence[int]) -> None:
+        """Refuse levels a change of which could not reach the answer in this checkpoint.
+
+        Raises
+        ------
+        SettingsError
+        """
+        beyond = [level for level in levels if level not in self.editable_levels]
+        if beyond:
+            raise SettingsError(
+                f"Layer {beyond[0]} cannot be changed: {self.support()['edit_every_level']}"
+            )
+
+    #: Why a family cannot do something, by the names that `support` lists.
+    unsupported: ClassVar[dict[str, str]] = {}
+
     def support(self) -> dict[str, str | None]:
-        """Say for each thing that can be asked of a model: None if offered, else why not."""
-        return {
-            "speech_times": None,
-            "text_spans": None,
-            "capture": None,
-            "final_norm": None,
-            "logits": None,
-            "edit": None,
-            "answers": None,
-            "sampling": None,
-            "markers_keep": None,
-            "markers_drop": None,
-            "pad_content": None,
-        }
+        """Say for each thing that can be asked of this checkpoint: None if offered, else why not.
+
+        ``speech`` and what needs it (the measures, the interventions), ``text_spans``, ``capture``,
+        ``final_norm``, ``logits`` (and with them the lens), ``edit`` and the rules one by one,
+        ``edit_every_level``, ``answers``, ``sampling``, ``batch``, both kinds of markers, and
+        ``pad_content``: whether positions of padding silence are told apart.
+        """
+        return {name: self.unsupported.get(name) for name in _ASKED}
 
     def info(self) -> dict[str, Any]:
         """Describe the model in JSON's terms."""
@@ -152,6 +288,8 @@ class SpeechLM(PromptMaker):
             "identity": self.identity,
             "model_type": self.model_type,
             "dtype": str(self.dtype).removeprefix("torch."),
+            "quantization": self.quantization,
+            "adapter": self.adapter,
             "device": str(self.device),
             "n_layers": self.n_layers,
             "hidden_size": self.hidden_size,
@@ -161,11 +299,14 @@ class SpeechLM(PromptMaker):
             "max_seconds": self.max_seconds,
             "seconds_per_position": self.seconds_per_position,
             "max_length": self.max_length,
+            "lora": self.lora,
+            "editable_layers": len(self.editable_levels),
+            "unsupported": {name: why for name, why in self.support().items() if why},
         }
 
 
 def _unwrap(module: Any) -> Any:
-    """Follow `model` down to the stack that has the layers."""
+    """Follow `model` down to the stack that has the layers (PEFT and some families wrap it)."""
     for _ in range(4):
         if hasattr(module, "layers"):
             return module

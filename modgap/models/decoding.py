@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -56,23 +57,27 @@ def decode_rows(
     model: SpeechLM,
     cache: Any,
     scores: torch.Tensor,
-    length: int,
+    length: int | Sequence[int],
     *,
+    mask: torch.Tensor | None = None,
     max_new_tokens: int,
     temperature: float = 0.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Generation]:
-    """Go on after a prefill, several sequences of one length side by side.
+    """Go on after a prefill, several sequences side by side.
 
     Parameters
     ----------
     model : SpeechLM
     cache : transformers cache
-        Of B rows and `length` positions; it grows.
+        Of B rows; it grows.
     scores : Tensor, shape (B, vocabulary)
         float32 logits of the first token.
-    length : int
+    length : int or sequence of B int
+        Positions of each prompt.
+    mask : LongTensor (B, S), optional
+        1 where the cache holds a prompt, 0 on the padding before it.
     max_new_tokens, temperature, seed, progress
         See `SpeechLM.generate`; every row has a generator of its own with this seed.
 
@@ -81,6 +86,7 @@ def decode_rows(
     list of B Generation
     """
     rows = len(scores)
+    lengths = [length] * rows if isinstance(length, int) else list(length)
     # On the CPU, so that a seed means the same on every device.
     random = [torch.Generator().manual_seed(seed) for _ in range(rows)]
     ids: list[list[int]] = [[] for _ in range(rows)]
@@ -101,13 +107,19 @@ def decode_rows(
         if not left or step + 1 == max_new_tokens:
             break
         if len(left) < len(going):
-            cache.batch_select_indices(torch.tensor(left, device=model.device))
+            chosen = torch.tensor(left, device=model.device)
+            cache.batch_select_indices(chosen)
             going = [going[n] for n in left]
+            mask = None if mask is None else mask[chosen]
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(len(going), 1)], dim=1)
+        masked = {} if mask is None else {"attention_mask": mask}
         out = model.trunk(
             input_ids=torch.tensor([[ids[row][-1]] for row in going], device=model.device),
-            position_ids=torch.full((len(going), 1), length + step, device=model.device),
+            position_ids=torch.tensor([[lengths[r] + step] for r in going], device=model.device),
             past_key_values=cache,
             use_cache=True,
+            **masked,
         )
         scores = model.logits(out.last_hidden_state[:, -1]).float()
     if progress is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 import torch
 
 from modgap.errors import ModelError
+
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
 
 
 @contextmanager
@@ -42,9 +45,21 @@ def _explain(name: str, folder: Path | None, err: Exception) -> str:
         return any(isinstance(c, kinds) for c in causes)
 
     text = first_line(err)
-    if caused(torch.OutOfMemoryError, MemoryError) or "not enough memory" in str(err):
+    if caused(torch.OutOfMemoryError):
         return (
-            f"{name} does not fit into memory: try dtype bfloat16, a smaller model or a device map."
+            f"{name} does not fit into the GPU's memory: try quantize 8bit or 4bit, a device map, "
+            "or a smaller model; `modgap models info` tells what it needs."
+        )
+    # The CPU's allocator says it in words of its own, which are not the same on every system.
+    if caused(MemoryError) or any(words in str(err) for words in _NO_MEMORY):
+        return (
+            f"{name} does not fit into memory: try dtype bfloat16, a smaller model or a device "
+            "map; `modgap models info` tells what it needs."
+        )
+    if any(isinstance(c, OSError) and c.errno == errno.ENOSPC for c in causes):
+        return (
+            f"The disk is full, so {name} cannot be fetched: free some space, or set HF_HOME to a "
+            "folder on another disk."
         )
     if caused(json.JSONDecodeError) or "not a valid JSON" in str(err):
         return f"A JSON file of {name} is damaged: get the checkpoint's files again."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ _IGNORED = frozenset({"_name_or_path", "name_or_path", "transformers_version", "
 
 
 def identity(
-    config: dict[str, Any], processor: Any, folder: Path | None, commit: str | None
+    config: dict[str, Any],
+    processor: Any,
+    folder: Path | None,
+    commit: str | None,
+    parts: Sequence[str] = (),
 ) -> str:
     """Hash a checkpoint's config, weights, tokenizer, chat template and feature extractor.
 
@@ -33,6 +38,8 @@ def identity(
         A local checkpoint's folder.
     commit : str or None
         A hub checkpoint's commit hash.
+    parts : sequence of str
+        Subfolders of the folder that hold weights, too.
 
     Returns
     -------
@@ -48,13 +55,14 @@ def identity(
     feed(_canonical(config))
     feed(processor.tokenizer.backend_tokenizer.to_str().encode())
     feed(str(processor.chat_template).encode())
-    extractor = processor.feature_extractor.to_dict()
-    extractor.pop("mel_filters", None)
-    feed(_canonical(extractor))
+    if processor.feature_extractor is not None:
+        extractor = processor.feature_extractor.to_dict()
+        extractor.pop("mel_filters", None)
+        feed(_canonical(extractor))
     if folder is None:
         feed(f"commit {commit}".encode())
         return digest.hexdigest()
-    files = sorted(folder.glob("*.safetensors"))
+    files = [f for part in ("", *parts) for f in sorted((folder / part).glob("*.safetensors"))]
     if sum(f.stat().st_size for f in files) <= FULL_HASH_BYTES:
         for file in files:
             feed(hashlib.sha256(file.read_bytes()).digest())
@@ -63,6 +71,22 @@ def identity(
             stat = file.stat()
             feed(_header(file) + struct.pack("<QQ", stat.st_size, stat.st_mtime_ns))
     return digest.hexdigest()
+
+
+def held_identity(plain: str, *, quantize: str | None, adapter: str | None) -> str:
+    """The fingerprint of a checkpoint as it is held: with rounded weights, with an adapter.
+
+    Parameters
+    ----------
+    plain : str
+        What `identity` gives; also the result where neither is asked for.
+    quantize : "8bit", "4bit" or None
+    adapter : str or None
+        Fingerprint of the adapter.
+    """
+    if quantize is None and adapter is None:
+        return plain
+    return hashlib.sha256(_canonical([plain, quantize, adapter])).hexdigest()
 
 
 def _header(file: Path) -> bytes:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import os
 import pkgutil
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +21,12 @@ import modgap.models as package
 from modgap.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.explain import explained, first_line
-from modgap.models.identity import identity
+from modgap.models.identity import held_identity, identity
+from modgap.models.peft_adapter import split
+from modgap.models.places import locate, read_config
+from modgap.models.quantized import check_quantize, check_widths, quantization_config
+from modgap.models.sizes import refuse_too_large
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -86,7 +87,8 @@ def known_types() -> list[str]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in names if name in CONFIG_MAPPING_NAMES)
+    ours = "modgap_"  # types of folders that only modgap reads
+    return sorted(n for n in names if n in CONFIG_MAPPING_NAMES or n.startswith(ours))
 
 
 def load_model(
@@ -95,6 +97,8 @@ def load_model(
     dtype: str | torch.dtype = "auto",
     device: str | torch.device = "auto",
     device_map: str | dict[str, Any] | None = None,
+    quantize: str | None = None,
+    adapter: str | Path | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     cache_dir: str | Path | None = None,
@@ -105,14 +109,19 @@ def load_model(
     ----------
     name : str or Path
         ``"demo"`` and its variants (``"demo:lora"``, ``"demo:full@3"``), a folder that holds a
-        transformers checkpoint, or a hub id such as ``"Qwen/Qwen2-Audio-7B-Instruct"``. Only a hub
-        id ever makes a download.
+        transformers checkpoint or a PEFT adapter, or a hub id such as
+        ``"Qwen/Qwen2-Audio-7B-Instruct"``. Only a hub id ever makes a download; an adapter whose
+        base is one names it.
     dtype : str or torch.dtype
         "auto" is bfloat16 on a CUDA device and float32 elsewhere, whatever the files hold.
     device : str or torch.device
         "auto" is the first CUDA device if there is one, else the CPU.
     device_map : str or dict, optional
         Passed to transformers instead of `device`, to spread a model over devices (accelerate).
+    quantize : "8bit" or "4bit", optional
+        Hold the weights of the linear layers in so many bits (bitsandbytes).
+    adapter : str or Path, optional
+        The folder of a PEFT adapter to put on the model `name`.
     revision : str, optional
         Of a hub checkpoint: branch, tag or commit.
     trust_remote_code : bool
@@ -132,39 +141,28 @@ def load_model(
     >>> import modgap
     >>> model = modgap.load_model("demo")  # doctest: +SKIP
     """
-    where, folder = _locate(str(name), revision, cache_dir)
-    device = _device(device)
-    dtype = _dtype(dtype, device if device_map is None else None)
+    base, revision, tuned = split(str(name), adapter, revision)
+    where, folder = locate(base, revision, cache_dir)
+    device = device_of(device)
+    dtype = dtype_of(dtype, device if device_map is None else None)
     _check_device_map(device_map)
+    spread = device_map is not None
+    check_quantize(quantize, None if spread else device)
+    if quantize is not None and not spread:
+        device_map = {"": device}  # quantized weights are made where they stay
 
-    import transformers
-
-    with explained(str(name), folder):
-        commit = None if folder else _hub_commit(where, revision)
-        options = {
-            "revision": commit or revision or "main",
-            "cache_dir": None if folder else cache_dir,
-            # Without an answer from the hub, what lies on this machine has to do.
-            "local_files_only": commit is None,
-            "trust_remote_code": trust_remote_code,
-        }
-        config_dict, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
-        model_type = config_dict.get("model_type")
-    if model_type not in known_types():
-        raise ModelError(
-            f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
-            f"{', '.join(known_types())}."
-        )
-    adapter = _adapter(model_type)
-    with explained(str(name), folder), _quiet(folder is not None):
-        processor = getattr(transformers, adapter.processor_class).from_pretrained(where, **options)
-        hf, report = getattr(transformers, adapter.model_class).from_pretrained(
-            where,
-            dtype=dtype,
-            device_map=device_map,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
+    config_dict, options = read_config(
+        str(name), where, folder, revision, cache_dir, trust_remote_code
+    )
+    family = family_of(str(name), config_dict)
+    if device.type == "cpu" and not spread:
+        refuse_too_large(str(name), family, where, options, dtype, quantize)
+    with explained(str(name), folder), quiet(folder is not None):
+        processor = family.load_processor(where, options)
+        if quantize is not None:
+            options["quantization_config"] = quantization_config(quantize, dtype)
+        hf, report = family.load_weights(
+            where, dtype=dtype, device_map=device_map, use_safetensors=True, **options
         )
         if device_map is None:
             hf.to(device)
@@ -173,20 +171,52 @@ def load_model(
             f"{name} lacks weights that its config asks for ({len(report['missing_keys'])}, for "
             f"example {sorted(report['missing_keys'])[0]}): get the checkpoint's files again."
         )
+    if quantize == "4bit":
+        check_widths(hf, device)
+    if tuned is not None:
+        with explained(str(name), folder):
+            hf = tuned.put_on(hf)
     hf.eval().requires_grad_(False)
-    if folder is None:
-        commit = getattr(hf.config, "_commit_hash", None)
-    return adapter(
+    commit = None if folder else str(options["revision"])
+    model = family(
         hf,
         processor,
         name=str(name),
         revision=commit or revision,
-        identity=identity(config_dict, processor, folder, commit),
+        identity=held_identity(
+            identity(config_dict, processor, folder, commit, family.weight_folders),
+            quantize=quantize,
+            adapter=None if tuned is None else tuned.identity,
+        ),
+    )
+    model.quantization, model.adapter = quantize, None if tuned is None else tuned.folder.name
+    return model
+
+
+def family_of(name: str, config: dict[str, Any]) -> type[SpeechLM]:
+    """The adapter of a checkpoint's family.
+
+    Raises
+    ------
+    ModelError
+        There is none.
+    """
+    model_type = config.get("model_type")
+    if isinstance(model_type, str):
+        # A thinker that was saved by itself is still of the whole's family.
+        model_type = model_type.removesuffix("_thinker")
+    if model_type in known_types():
+        return _adapter(str(model_type))
+    if _is_text_model(config):
+        return _adapter("text_only")
+    raise ModelError(
+        f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
+        f"{', '.join(known_types())}."
     )
 
 
 @contextlib.contextmanager
-def _quiet(quiet: bool) -> Iterator[None]:
+def quiet(quiet: bool) -> Iterator[None]:
     """Silence transformers' progress bars, which are for downloads, while a folder is read."""
     from transformers.utils import logging
 
@@ -200,58 +230,26 @@ def _quiet(quiet: bool) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _is_text_model(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint is a causal text model, by the class that its config names."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(config.get("model_type")))
+    return named is not None and named in (config.get("architectures") or ())
+
+
 def _adapter(model_type: str) -> type[SpeechLM]:
     return importlib.import_module(f"{package.__name__}.{model_type}").ADAPTER
 
 
-def _hub_commit(name: str, revision: str | None) -> str | None:
-    """Ask the hub once which commit is meant; None if it cannot be reached.
+def device_of(device: str | torch.device) -> torch.device:
+    """What "auto" is here, or the device of a name.
 
-    from_pretrained would ask for file after file, each with half a minute of retries, and could mix
-    the files of two commits.
+    Raises
+    ------
+    ModelError
+        It is not there.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return HfApi().model_info(name, revision=revision, timeout=10).sha
-    except (HfHubHTTPError, ValueError):
-        raise
-    except Exception:  # the transport's own errors; which library it is changes with versions
-        return None
-
-
-def _locate(
-    name: str, revision: str | None, cache_dir: str | Path | None
-) -> tuple[str, Path | None]:
-    """Return what from_pretrained takes, and the folder if it is one."""
-    if name == "demo" or name.startswith("demo:"):
-        family = importlib.import_module("modgap.demo.family")
-        where = Path(cache_dir or Path(os.environ.get("MODGAP_CACHE") or "cache", "models"))
-        try:
-            folder = Path(family.resolve(name, where))
-        except (FileNotFoundError, ValueError) as err:
-            raise ModelError(str(err)) from err
-    else:
-        folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"The folder {name} holds no config.json: name the folder of a transformers "
-                "checkpoint (config.json, *.safetensors, tokenizer and processor files)."
-            )
-        if revision is not None:
-            raise ModelError("A folder has no revisions: leave revision out.")
-        return str(folder), folder
-    if not _HUB_ID.fullmatch(name):
-        raise ModelError(
-            f'There is no folder {name}, and it is not a hub id such as "Qwen/Qwen2-Audio-7B-'
-            'Instruct". The embedded models are "demo", "demo:lora" and "demo:full".'
-        )
-    return name, None
-
-
-def _device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
@@ -264,7 +262,8 @@ def _device(device: str | torch.device) -> torch.device:
     return found
 
 
-def _dtype(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype:
+def dtype_of(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype:
+    """What "auto" is on a device (None: spread over all), and the dtype of a name."""
     if dtype == "auto":
         on_cuda = torch.cuda.is_available() if device is None else device.type == "cuda"
         return torch.bfloat16 if on_cuda else torch.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +10,43 @@ import numpy as np
 import torch
 
 Markers = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True, eq=False)
+class AudioInput:
+    """What a clip becomes on its way into a prompt.
+
+    Attributes
+    ----------
+    features : dict of str to Tensor
+        Keyword arguments of the transformers model's forward, batch size 1.
+    ids : sequence of int
+        What stands in the audio slot: placeholders, and where a family has them, its own marks.
+    content : sequence of n int
+        Ascending indices into `ids` of the speech.
+    pad : sequence of m int
+        Indices of the positions that hold nothing but padding silence.
+    times : float64 ndarray (n, 2), optional
+        Start and end in seconds of each speech position, where they are not an even grid.
+    """
+
+    features: dict[str, torch.Tensor]
+    ids: Sequence[int]
+    content: Sequence[int]
+    pad: Sequence[int] = ()
+    times: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        features: dict[str, torch.Tensor],
+        placeholder: int,
+        n: int,
+        padding: int = 0,
+        times: np.ndarray | None = None,
+    ) -> AudioInput:
+        """The usual case: `n` placeholders of speech, then `padding` of silence."""
+        return cls(features, [placeholder] * (n + padding), range(n), range(n, n + padding), times)
 
 
 @dataclass(frozen=True, eq=False)

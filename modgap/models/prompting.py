@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
 from modgap.errors import AudioError, SettingsError
-from modgap.models.prompt import Markers, Prompt, PromptPair
-from modgap.models.template import CONTENT, INSTRUCTION, SYSTEM, ChatTokenizer, Frame
+from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair
+from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, ChatTokenizer, Frame
 
 if TYPE_CHECKING:
     from modgap.audio import Clip
@@ -24,6 +24,14 @@ _BORDER_NOTE = (
 
 class PromptMaker(ABC):
     """The half of `SpeechLM` that builds prompts; a family fills in how a clip enters one."""
+
+    #: Whether the chat template takes a user's turn as one string with the clip's mark in it.
+    one_string: ClassVar[bool] = False
+    #: Markers of the clip that the processor adds, not the chat template.
+    slot_before: str = ""
+    slot_after: str = ""
+    #: Whether a system message, too, is given to the template as a list of parts.
+    system_in_parts: ClassVar[bool] = False
 
     name: str
     chat: ChatTokenizer
@@ -57,12 +65,8 @@ class PromptMaker(ABC):
         """What the chat template writes where the clip goes."""
 
     @abstractmethod
-    def encode_audio(self, wave: np.ndarray) -> tuple[dict[str, torch.Tensor], list[int], int]:
-        """Features, the ids of the placeholders, and how many of them are not padding silence.
-
-        `wave` is float32 mono at `sampling_rate`. The features are keyword arguments of the
-        transformers model's forward.
-        """
+    def encode_audio(self, wave: np.ndarray) -> AudioInput:
+        """What the clip becomes; `wave` is float32 mono at `sampling_rate`."""
 
     @property
     @abstractmethod
@@ -127,19 +131,39 @@ class PromptMaker(ABC):
         if self.max_seconds is not None:
             # Resampling may round up by a sample; the check above is what refuses long clips.
             wave = wave[: round(self.max_seconds * self.sampling_rate)]
-        features, placeholders, n = self.encode_audio(wave)
+        audio = self.encode_audio(wave)
+        if len(audio.content) < 2:
+            # Two are the least that an alignment needs, and transformers takes a lone placeholder
+            # for one that is yet to be repeated.
+            raise AudioError(
+                f"The clip lasts {clip.seconds:.3f} s; the model needs at least "
+                f"{2 * self.seconds_per_position:g} s. Use a longer clip."
+            )
         frame, words = self._audio_frame(instruction, system)
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
-        positions = torch.arange(len(placeholders), device=self.device) + len(prefix)
-        edges = np.minimum(np.arange(n + 1) * self.seconds_per_position, clip.seconds)
+        ids = [*prefix, *audio.ids, *suffix]
+        times = audio.times
+        if times is None:
+            edges = np.arange(len(audio.content) + 1) * self.seconds_per_position
+            times = np.stack([edges[:-1], edges[1:]], axis=1)
         return Prompt(
             kind="speech",
-            inputs=self._inputs([*prefix, *placeholders, *suffix], features),
-            content=positions[:n],
-            pad_content=positions[n:],
-            length=self._checked(len(prefix) + len(placeholders) + len(suffix)),
-            times=np.stack([edges[:-1], edges[1:]], axis=1),
+            inputs=self._inputs(ids, self._placed(audio, len(prefix), len(ids))),
+            content=torch.tensor(audio.content, device=self.device) + len(prefix),
+            pad_content=torch.tensor(audio.pad, dtype=torch.long, device=self.device) + len(prefix),
+            length=self._checked(len(ids)),
+            times=np.minimum(times, clip.seconds),
+            notes=self.notes,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of any of this checkpoint's numbers should know."""
+        return ()
+
+    def _placed(self, audio: AudioInput, start: int, length: int) -> dict[str, torch.Tensor]:
+        """The features, where the model itself does not look for the placeholders' ids."""
+        return audio.features
 
     def text_prompt(
         self,
@@ -159,7 +183,9 @@ class PromptMaker(ABC):
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
         ids, spans = self.chat.content(transcript)
         whole = self.chat.ids(CONTENT.join(frame), {**words, CONTENT: transcript})
-        notes = () if whole == [*prefix, *ids, *suffix] else (_BORDER_NOTE,)
+        notes = self.notes
+        if whole != [*prefix, *ids, *suffix]:
+            notes = (*notes, _BORDER_NOTE)
         return Prompt(
             kind="text",
             inputs=self._inputs([*prefix, *ids, *suffix], {}),
@@ -173,13 +199,22 @@ class PromptMaker(ABC):
 
     def audio_message(self) -> dict[str, str]:
         """The entry of a chat message that stands for the clip."""
-        return {"type": "audio", "audio_url": "clip"}
+        return {"type": "audio", "audio": "clip", "audio_url": "clip"}
 
     def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        content: list[dict[str, str]] = [self.audio_message()]
-        if instruction:
-            content.append({"type": "text", "text": INSTRUCTION})
-        return self._frame(content, self.audio_slot, instruction, system)
+        if self.one_string:
+            content: Any = AUDIO + (INSTRUCTION if instruction else "")
+            frame, words = self._frame(content, AUDIO, instruction, system)
+        else:
+            content = [self.audio_message()]
+            if instruction:
+                content.append({"type": "text", "text": INSTRUCTION})
+            frame, words = self._frame(content, self.audio_slot, instruction, system)
+        prefix, suffix = frame
+        if not self.slot_after and suffix.startswith(INSTRUCTION):
+            # Else the transcript's last word and the instruction's first would be one.
+            suffix = "\n" + suffix
+        return Frame(prefix + self.slot_before, self.slot_after + suffix), words
 
     def _plain_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
         content = f"{CONTENT}\n{INSTRUCTION}" if instruction else CONTENT
@@ -190,8 +225,18 @@ class PromptMaker(ABC):
     ) -> tuple[Frame, dict[str, str]]:
         messages = [{"role": "user", "content": content}]
         if system is not None:
-            messages.insert(0, {"role": "system", "content": SYSTEM})
-        return self.chat.frame(messages, slot), {INSTRUCTION: instruction, SYSTEM: system or ""}
+            whole: Any = SYSTEM
+            if not (self.one_string or isinstance(content, str)) and self.system_in_parts:
+                whole = [{"type": "text", "text": SYSTEM}]
+            messages.insert(0, {"role": "system", "content": whole})
+        frame = self.chat.frame(messages, slot)
+        wanted = {"a system message": system, "an instruction": instruction}
+        for (what, words), slot in zip(wanted.items(), (SYSTEM, INSTRUCTION), strict=True):
+            if words and slot not in "".join(frame):
+                raise SettingsError(
+                    f"The chat template of {self.name} has no place for {what}: leave it out."
+                )
+        return frame, {INSTRUCTION: instruction, SYSTEM: system or ""}
 
     def _inputs(
         self, ids: Sequence[int], features: Mapping[str, torch.Tensor]

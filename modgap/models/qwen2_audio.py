@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
-from modgap.errors import AudioError, ModelError
+from modgap.errors import ModelError
 from modgap.models.base import SpeechLM
+from modgap.models.prompt import AudioInput
 
 
 class Qwen2Audio(SpeechLM):
@@ -21,13 +21,14 @@ class Qwen2Audio(SpeechLM):
     model_type = "qwen2_audio"
     model_class = "Qwen2AudioForConditionalGeneration"
     processor_class = "Qwen2AudioProcessor"
+    plain_decoder = True
+    tested = "runs the embedded models; the released weights were never run here"
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen2-Audio-7B-Instruct": "Qwen2-Audio, 7B, instruction-tuned; 17 GB, wants a GPU",
     }
 
     def __init__(self, hf: Any, processor: Any, **kwargs: Any) -> None:
         super().__init__(hf, processor, **kwargs)
-        self.extractor = processor.feature_extractor
         self.encoder = hf.model.audio_tower
         convolutions = self.encoder.conv1.stride[0] * self.encoder.conv2.stride[0]
         window = self.encoder.config.max_source_positions * convolutions
@@ -43,10 +44,6 @@ class Qwen2Audio(SpeechLM):
         )
 
     @property
-    def sampling_rate(self) -> int:
-        return int(self.extractor.sampling_rate)
-
-    @property
     def max_seconds(self) -> float:
         return self.extractor.n_samples / self.sampling_rate
 
@@ -54,11 +51,7 @@ class Qwen2Audio(SpeechLM):
     def seconds_per_position(self) -> float:
         return self._frames_per_position * self.extractor.hop_length / self.sampling_rate
 
-    @property
-    def audio_slot(self) -> str:
-        return str(self.processor.audio_token)
-
-    def encode_audio(self, wave: np.ndarray) -> tuple[dict[str, torch.Tensor], list[int], int]:
+    def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class; the placeholders are counted as the model itself counts them."""
         batch = self.extractor(
             wave,
@@ -69,15 +62,8 @@ class Qwen2Audio(SpeechLM):
         )
         mask = batch["attention_mask"]
         _, lengths = self.encoder._get_feat_extract_output_lengths(mask.sum(-1))
-        n = int(lengths)
-        if n < 2:
-            # transformers takes a lone placeholder for one that is yet to be repeated.
-            raise AudioError(
-                f"The clip lasts {len(wave) / self.sampling_rate:.3f} s; the model needs at least "
-                f"{2 * self.seconds_per_position:g} s. Use a longer clip."
-            )
         features = {"input_features": batch["input_features"], "feature_attention_mask": mask}
-        return features, [int(self.hf.config.audio_token_id)] * n, n
+        return AudioInput.of(features, self.placeholder, int(lengths))
 
 
 ADAPTER = Qwen2Audio

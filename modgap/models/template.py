@@ -18,7 +18,31 @@ from modgap.errors import ModelError
 
 # Private-use characters: no template writes them, and no template trims or escapes them.
 CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"
+AUDIO = "\ue000a\ue001"
 _SLOTS = re.compile("|".join((CONTENT, INSTRUCTION, SYSTEM)))
+
+
+def chatml(audio: str, system: str | None = None) -> str:
+    """Write the template of the ChatML families, for checkpoints that bring none in a file.
+
+    `audio` stands for a clip, markers included; `system` is said where no system message is given.
+    """
+    first = (
+        "{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"
+        + system
+        + "<|im_end|>\n{% endif %}"
+        if system
+        else ""
+    )
+    return (
+        "{% for message in messages %}" + first + "<|im_start|>{{ message['role'] }}\n"
+        "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+        "{% for part in message['content'] %}{% if part['type'] == 'audio' %}"
+        + audio
+        + "{% else %}"
+        "{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
 
 
 class Frame(NamedTuple):

@@ -11,7 +11,7 @@ import streamlit as st
 
 from modgap.ui import link, state
 from modgap.ui.examples import example, examples
-from modgap.ui.options import model_options
+from modgap.ui.options import model_options, recognizer_options
 
 _RACE_SECONDS = 2.0
 
@@ -35,9 +35,11 @@ def restore() -> None:
     # A click may still be on its way with the address of a moment ago: no wish to go back.
     if query == before and time.monotonic() - when < _RACE_SECONDS:
         return
-    found = link.parse(query, list(model_options()), [e.id for e in examples()])
+    found = link.parse(
+        query, list(model_options()), [e.id for e in examples()], list(recognizer_options())
+    )
     S["link"] = found
-    for name in ("model", "device", "dtype", "markers"):
+    for name in ("model", *state.HELD, "markers", "pipeline"):
         if name in found:
             S[name] = found[name]
     _restore_clip(found)
@@ -76,8 +78,8 @@ def publish(view: Mapping[str, Any]) -> str:
         start, end = S["trim"]
         values |= {"example": ref.id, "start": start or None}
         values["end"] = None if end == state.clip_seconds() else end
-    values |= {name: S.get(name) for name in ("model", "device", "dtype", "markers")}
-    defaults = {"device": "auto", "dtype": "auto", "markers": "keep"}
+    values |= {name: S.get(name) for name in ("model", *state.HELD, "markers")}
+    defaults = {"device": "auto", "dtype": "auto", "quantize": "none", "markers": "keep"}
     if options:
         defaults["model"] = next(iter(options))
     query = link.build({**values, **view}, defaults)

@@ -11,6 +11,7 @@ lists with offset and length counted from the end of the head), and the sections
 from __future__ import annotations
 
 import json
+import math
 import struct
 import threading
 from collections import OrderedDict
@@ -28,7 +29,9 @@ __all__ = ["AlignEvent", "AlignmentView", "Cell", "align_view", "pack"]
 STATIC = Path(__file__).parent / "static"
 PARTS = ("decode", "format", "geometry", "paint", "player", "thumbs", "pointer", "align")
 MEASURES = ("cosine", "euclidean")
-PATHS = ("argmax", "dtw")
+PATHS = ("argmax", "dtw", "words")
+OPEN = ("argmax", "dtw")  # what a view shows unless it is told otherwise
+WordRow = tuple[float, float, int, int]  # start and end (s), first and last text position
 _KEEP = 6  # packed views held for all sessions, about 12 MB each at 33 x 750 x 200
 
 _packed: OrderedDict[str, tuple[dict[str, Any], bytes]] = OrderedDict()
@@ -63,13 +66,14 @@ def pack(
     *,
     layer: int | None = None,
     measure: str = "cosine",
-    paths: tuple[str, ...] = PATHS,
+    paths: tuple[str, ...] = OPEN,
     cell: tuple[int, int] | None = None,
     marks: Sequence[tuple[int, int]] = (),
+    words: Sequence[WordRow] | None = None,
 ) -> bytes:
     """The payload of a view that opens at layer number `layer`, `measure`, `paths` and `cell`.
 
-    `marks` are cells (i, j) that stand out in every layer.
+    `marks` are cells (i, j) that stand out in every layer; for `words` see `align_view`.
     """
     with _lock:
         hit = _packed.get(view.id)
@@ -88,6 +92,13 @@ def pack(
         "paths": [p for p in PATHS if p in paths],
         "cell": list(cell) if cell and view.holds(*cell) else None,
         "marks": [[int(i), int(j)] for i, j in marks if view.holds(i, j)],
+        "words": None
+        if words is None
+        else [
+            [float(start), float(end), int(j), int(last)]
+            for start, end, j, last in words
+            if 0 <= j <= last < view.shape[2] and 0 <= start <= end < math.inf
+        ],
     }
     text = json.dumps({**head, "start": start}, allow_nan=False, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
@@ -113,9 +124,10 @@ def align_view(
     key: str,
     layer: int | None = None,
     measure: str = "cosine",
-    paths: tuple[str, ...] = PATHS,
+    paths: tuple[str, ...] = OPEN,
     cell: tuple[int, int] | None = None,
     marks: Sequence[tuple[int, int]] = (),
+    words: Sequence[WordRow] | None = None,
     on_layer_change: Callable[[], None] | None = None,
 ) -> AlignEvent:
     """Mount the component and return what it shows.
@@ -131,6 +143,9 @@ def align_view(
         the same key open where the view stands (only `cell` counts anew).
     marks : sequence of (i, j)
         Cells that stand out in every layer; others can be given in every run.
+    words : sequence of (start s, end s, first text position, last), optional
+        When each word is said, drawn where ``"words"`` is among the paths. Without it there is no
+        switch for them; an empty one offers the switch while the times are not known yet.
     on_layer_change : callable, optional
         Called before the run that a layer change causes.
 
@@ -152,7 +167,8 @@ def align_view(
             start = (shown.layer, shown.measure, shown.paths, cell)
         held = st.session_state[memo] = (view.id, start)
     start = held[1]
-    data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks)
+    data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks,
+                words=words)  # fmt: skip
     result = _component(
         key=key,
         data=data,
@@ -163,6 +179,12 @@ def align_view(
         on_paths_change=lambda: None,
     )
     return _event(view, result, start)
+
+
+def paths_now(key: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+    """What the component under `key` shows at the begin of a run, before it is mounted again."""
+    chosen = (st.session_state.get(key) or {}).get("paths")
+    return tuple(p for p in PATHS if p in (chosen if isinstance(chosen, list) else otherwise))
 
 
 def _event(view: AlignmentView, state: Any, start: tuple[Any, ...]) -> AlignEvent:

@@ -1,4 +1,4 @@
-"""What the Clip page shows of a result: its origin, both answers, the sound and both sequences."""
+"""What the Clip page shows of a result: its origin, the answers, the sound and both sequences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import state, widgets
+from modgap.ui import hearing, state, widgets
 from modgap.ui.service import service
 from modgap.ui.tokens import token_row
 
@@ -79,13 +79,13 @@ def origin(analysis: Analysis) -> None:
 
 
 def answers(analysis: Analysis) -> None:
-    """The answer to the words and the answer to the sound, beside each other."""
+    """The answers to the words, to the sound, and of the pipeline, beside each other."""
     from modgap.answers import verdict
 
     if analysis.answers is None:
         return
     known = state.reference()
-    left, right = st.columns(2, gap="small")
+    left, right, third = st.columns(3, gap="small")
     for place, kind, title in (
         (left, "text", "Answer to the text"),
         (right, "speech", "Answer to the speech"),
@@ -98,6 +98,9 @@ def answers(analysis: Analysis) -> None:
             st.text(given.text if given.text.strip() else "(an empty answer)")
             if not given.finished:
                 st.caption("Cut at the longest answer allowed.")
+    with third, st.container(border=True, height="stretch", key="answer_pipeline"):
+        hearing.pipeline_column(known)
+    S["view"] = {**S.get("view", {}), "pipeline": S.get("pipeline") or None}
     if known is not None:
         st.caption(f"Right would be: {widgets.plain(known)}")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import streamlit as st
 
@@ -19,6 +20,7 @@ from modgap.ui.shelf import Shelf
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
+    from modgap.models.base import SpeechLM
     from modgap.prefill import Prefill
 
 S = st.session_state
@@ -56,6 +58,12 @@ class Kept:
         self.results: Shelf[str, Any] = Shelf(512)
         self.runs: Shelf[str, Prefill] = Shelf(PREFILL_BYTES, lambda p: p.nbytes)
         self.targets: Shelf[str, tuple[Prefill, str]] = Shelf(PREFILL_BYTES, lambda p: p[0].nbytes)
+        service().pool.on_drop(self.forget)
+
+    def forget(self, model: SpeechLM) -> None:
+        """Let go of the plain runs of a model that leaves the memory."""
+        self.runs.drop(lambda runs: runs.model is model)
+        self.targets.drop(lambda target: target[0].model is model)
 
 
 @st.cache_resource(show_spinner=False)
@@ -82,10 +90,23 @@ def opened(purpose: str, *, key: str) -> tuple[Analysis, Request] | None:
     return analysis, request
 
 
-def ask(wanted: EditRequest, title: str) -> Any | None:
+class Wanted(Protocol):
+    """Something that a job makes: equal requests have equal signatures."""
+
+    @property
+    def signature(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+
+def ask(
+    wanted: Wanted, title: str, make: Callable[[Any, Progress], Any] | None = None
+) -> Any | None:
     """The result if it is there or comes at once, else None while a job makes it.
 
-    What this session asked for before and no longer wants is cancelled.
+    What this session asked for before and no longer wants is cancelled. `make` is called in the
+    worker with `wanted` and makes the result; without it, `wanted` is an `EditRequest`.
     """
     found = kept().results.get(wanted.signature)
     slot = f"edit_job_{wanted.kind}"
@@ -99,12 +120,18 @@ def ask(wanted: EditRequest, title: str) -> Any | None:
     if running is None or S.get(slot) != running.id:
         _leave(slot)
         job = service().jobs.submit(
-            wanted.signature, lambda progress: _work(wanted, progress), session, title=title
+            wanted.signature,
+            lambda progress: _work(wanted, make, progress),
+            session,
+            title=title,
+            subject=getattr(getattr(wanted, "request", None), "label", ""),
         )
         S[slot] = job.id
     job_id = S[slot]
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
+        if (found := kept().results.get(wanted.signature)) is not None:
+            return found
         view = service().jobs.get(job_id, session)
         if view is None or not view.active:
             break
@@ -118,12 +145,12 @@ def ask(wanted: EditRequest, title: str) -> Any | None:
     return kept().results.get(wanted.signature)
 
 
-def failure(wanted: EditRequest) -> str | None:
+def failure(wanted: Wanted) -> str | None:
     """Why there is no result, if it was tried."""
     return S.get("failed", {}).get(wanted.signature)
 
 
-def forget_failure(wanted: EditRequest) -> None:
+def forget_failure(wanted: Wanted) -> None:
     """Try again."""
     S.get("failed", {}).pop(wanted.signature, None)
 
@@ -135,19 +162,30 @@ def _leave(slot: str) -> None:
         S.get("jobs", {}).pop(job_id, None)
 
 
-def _work(wanted: EditRequest, progress: Progress) -> str:
-    """In the worker: the kept runs, then what is asked of them."""
-    request = wanted.request
+def _work(wanted: Any, make: Callable[[Any, Progress], Any] | None, progress: Progress) -> str:
+    """In the worker: what is asked for, kept for all sessions."""
+    request: Request | None = getattr(wanted, "request", None)
     try:
-        result = _made(wanted, progress)
+        if make is None:
+            result, save = _made(wanted, progress)
+        else:
+            result, save = make(wanted, progress), _nothing
     except ModgapError as problem:
-        said = str(problem).replace(request.choice.name, request.label)
+        said = str(problem)
+        if request is not None:
+            said = said.replace(request.choice.name, request.label)
         raise type(problem)(said) from problem
     kept().results.put(wanted.signature, result)
-    return wanted.signature
+    save()  # nobody waits for the disk
+    return str(wanted.signature)
 
 
-def _made(wanted: EditRequest, progress: Progress) -> Any:
+def _nothing() -> None:
+    pass
+
+
+def _made(wanted: EditRequest, progress: Progress) -> tuple[Any, Callable[[], None]]:
+    """The result, and what keeps it in the cache."""
     from modgap import keeping, sweeps
     from modgap.comparison import compare_variants
     from modgap.edit_record import edit_key, from_record, to_record
@@ -180,7 +218,7 @@ def _made(wanted: EditRequest, progress: Progress) -> Any:
         return found
 
     if wanted.kind == "lens":
-        return logit_lens(runs(), progress=part(0.4, 1.0), **options)
+        return logit_lens(runs(), progress=part(0.4, 1.0), **options), _nothing
 
     def key(asked: Any) -> str:
         return edit_key(wanted.kind, model, request.clip, request.transcript, settings, asked)
@@ -202,4 +240,9 @@ def _made(wanted: EditRequest, progress: Progress) -> Any:
     asked, make = options, searched
     if wanted.kind == "compare":
         asked, make = [it.to_dict() for it in wanted.stack], compared
-    return keeping.kept(default_store(), key(asked), make, to_record, from_record)
+    name = key(asked)
+    found = keeping.look_up(default_store(), name, from_record)
+    if found is not None:
+        return found, _nothing
+    made = make()
+    return made, lambda: keeping.keep(default_store(), name, lambda: to_record(made))

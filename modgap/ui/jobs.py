@@ -49,6 +49,11 @@ class JobView:
         A sentence that is safe to show; empty unless the job failed.
     seconds : float
         Time spent running.
+    behind : str
+        What the running job works with (`subject`), while this one waits; it may be another
+        session's, so it is never that job's title.
+    behind_own : bool
+        Whether that job is also this session's.
     """
 
     id: str
@@ -61,6 +66,8 @@ class JobView:
     result: Any
     error: str
     seconds: float
+    behind: str = ""
+    behind_own: bool = False
 
     @property
     def active(self) -> bool:
@@ -73,6 +80,7 @@ class _Job:
     work: Work
     title: str
     number: int
+    subject: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = "queued"
     fraction: float = 0.0
@@ -135,8 +143,12 @@ class Jobs:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, key: str, work: Work, session: str, *, title: str = "") -> JobView:
+    def submit(
+        self, key: str, work: Work, session: str, *, title: str = "", subject: str = ""
+    ) -> JobView:
         """Queue `work`, or join the job of the same `key` that waits or runs already.
+
+        `title` is shown to those who asked for it, `subject` to everyone who waits behind it.
 
         Raises
         ------
@@ -155,12 +167,12 @@ class Jobs:
                         f"You have {len(mine)} analyses waiting already. "
                         "Let them finish or cancel them first."
                     )
-                job = _Job(key, work, title, next(self._numbers))
+                job = _Job(key, work, title, next(self._numbers), subject)
                 self._jobs[job.id] = job
                 self._forget()
                 self._changed.notify_all()
             job.seen[session] = time.monotonic()
-            return self._view(job)
+            return self._view(job, session)
 
     def get(self, job_id: str, session: str) -> JobView | None:
         """The job as it stands; tells the reaper that `session` still waits for it."""
@@ -170,7 +182,7 @@ class Jobs:
                 return None
             if session in job.seen:  # polling must not adopt a job again that it cancelled
                 job.seen[session] = time.monotonic()
-            return self._view(job)
+            return self._view(job, session)
 
     def find(self, key: str) -> JobView | None:
         """The job with this key that waits or runs, if there is one."""
@@ -207,13 +219,15 @@ class Jobs:
         if job.state == "queued":
             job.state = "cancelled"
 
-    def _view(self, job: _Job) -> JobView:
+    def _view(self, job: _Job, session: str = "") -> JobView:
         ahead = 0
+        running = None
         if job.state == "queued":
             ahead = sum(
                 other.state == "running" or (other.state == "queued" and other.number < job.number)
                 for other in self._jobs.values()
             )
+            running = next((j for j in self._jobs.values() if j.state == "running"), None)
         end = job.ended or time.monotonic()
         seconds = end - job.began if job.began else 0.0
         return JobView(
@@ -227,6 +241,8 @@ class Jobs:
             job.result,
             job.error,
             seconds,
+            running.subject if running else "",
+            running is not None and session in running.seen,
         )
 
     def _forget(self) -> None:

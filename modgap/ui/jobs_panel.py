@@ -40,11 +40,17 @@ def _active() -> list[JobView]:
 
 def _progress(waiting: list[JobView]) -> None:
     first = next((job for job in waiting if job.state == "running"), waiting[0])
-    if first.state == "queued":
-        text = f"Waiting: {first.ahead} before this one"
-    else:
-        text = first.note[:1].upper() + first.note[1:]
+    text = _why(first) if first.state == "queued" else first.note[:1].upper() + first.note[1:]
     title = plain(first.title) + (f", {len(waiting)} left" if len(waiting) > 1 else "")
     with st.container(horizontal=True, vertical_alignment="center", key="progress"):
         st.progress(first.fraction, text=f"{title}: {plain(text)}")
         st.button("Cancel", key="cancel", on_click=state.cancel)
+
+
+def _why(job: JobView) -> str:
+    """What a job waits for: another session's model, or one's own other work."""
+    ahead = f"{job.ahead} before this one"
+    if job.behind_own or not job.behind:
+        return f"Waiting: {ahead}"
+    doing = "is being loaded" if service().pool.loading() is not None else "is in use"
+    return f"Waiting: another session's model, {job.behind}, {doing}; {ahead}"

@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 from modgap.errors import ModgapError
 from modgap.interventions import Intervention
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "spread")
+QUANTIZE = ("none", "8bit", "4bit")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MARKERS = ("keep", "drop")
 MEASURES = ("cosine", "euclidean")
-PATHS = ("argmax", "dtw")
+PATHS = ("argmax", "dtw", "words")
 SHOWN = ("patching", "sweep", "lens")
 MAX_PICKS = 6
 MAX_EDIT = 2000
@@ -31,11 +32,15 @@ CURRENT_CLIP = "current"  # among the clips to compare: the one in use
 Query = dict[str, list[str]]
 _KEY = re.compile(r"[0-9a-f]{64}")
 _LAYER = re.compile(r"[0-9]{1,3}")
+_DEPTH = re.compile(r"0(\.[0-9]{1,6})?|1")
 _CELL = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
 
 
 def parse(
-    query: Mapping[str, Sequence[str]], models: Collection[str], clips: Collection[str]
+    query: Mapping[str, Sequence[str]],
+    models: Collection[str],
+    clips: Collection[str],
+    recognizers: Collection[str] = (),
 ) -> dict[str, Any]:
     """The valid part of a query string.
 
@@ -43,14 +48,15 @@ def parse(
     ----------
     query : mapping
         Parameter -> all its values; the last one counts where one is expected.
-    models, clips : collection of str
-        The model names and example ids that exist here.
+    models, clips, recognizers : collection of str
+        The model names, example ids and recognisers that exist here.
 
     Returns
     -------
     dict
-        Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``, ``markers``,
-        ``measure``, ``show`` (str); ``edit`` (`Intervention`); ``layer`` (int); ``start``, ``end``
+        Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
+        ``quantize``, ``markers``, ``measure``, ``show``, ``pipeline`` (str); ``edit``
+        (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L); ``start``, ``end``
         (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths`` (tuples without repetition).
         Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
         ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
@@ -63,8 +69,10 @@ def parse(
         "model": models,
         "device": DEVICES,
         "dtype": DTYPES,
+        "quantize": QUANTIZE,
         "markers": MARKERS,
         "measure": MEASURES,
+        "pipeline": recognizers,
     }
     for name, values in allowed.items():
         if single.get(name) in values:
@@ -73,6 +81,8 @@ def parse(
         link["run"] = single["run"]
     if _LAYER.fullmatch(single.get("layer", "")):
         link["layer"] = int(single["layer"])
+    if _DEPTH.fullmatch(single.get("depth", "")):
+        link["depth"] = float(single["depth"])
     if cell := _CELL.fullmatch(single.get("cell", "")):
         link["cell"] = (int(cell[1]), int(cell[2]))
     if single.get("show") in SHOWN:

@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from modgap.ui import address, jobs_panel, later, sidebar, state
+from modgap.ui.about import about_model
 from modgap.ui.service import service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ pages = [
     st.Page(ROOT / "pages" / "alignment.py", title="Alignment"),
     st.Page(ROOT / "pages" / "interventions.py", title="Interventions"),
     st.Page(ROOT / "pages" / "decided.py", title="Where is the gap decided?"),
+    st.Page(ROOT / "pages" / "compare.py", title="Compare"),
     st.Page(ROOT / "pages" / "gap.py", title="Modality gap"),
     st.Page(ROOT / "pages" / "correlation.py", title="Similarity vs gap"),
 ]
@@ -34,11 +36,13 @@ address.restore()
 state.collect()
 st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
 st.session_state["view"] = {}
-sidebar.sidebar()
+about = sidebar.sidebar()
 panel = st.container(key="job_panel")
 page.run()
 sidebar.permalink(address.publish(st.session_state["view"]))
 service()  # begins to import what the first analysis needs, now that the page has been sent
+with about:
+    about_model()
 with panel:
     jobs_panel.jobs_panel()
 later.watch()

@@ -14,6 +14,7 @@ from typing import Any
 log = logging.getLogger("modgap.ui")
 
 VARIABLE = "MODGAP_MODELS"
+RECOGNIZERS_VARIABLE = "MODGAP_RECOGNIZERS"
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,27 @@ class ModelOption:
     description: str
 
 
+def recognizer_options() -> dict[str, ModelOption]:
+    """The embedded recogniser, then what the operator named in ``MODGAP_RECOGNIZERS``."""
+    options = {"pocketsphinx": ModelOption("pocketsphinx", "pocketsphinx", "embedded, English")}
+    _add_named(options, os.environ.get(RECOGNIZERS_VARIABLE, ""))
+    return options
+
+
 def model_options() -> dict[str, ModelOption]:
     """The embedded family, then what the operator named in ``MODGAP_MODELS`` (a JSON list)."""
     options = {option.id: option for option in _embedded()}
-    for name in _operators(os.environ.get(VARIABLE, "")):
+    _add_named(options, os.environ.get(VARIABLE, ""))
+    return options
+
+
+def _add_named(options: dict[str, ModelOption], value: str) -> None:
+    for name in _operators(value):
         short, number = _short(name), 2
         id = short
         while id in options:
             id, number = f"{short} ({number})", number + 1
         options[id] = ModelOption(id, name, "named by the operator")
-    return options
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +91,11 @@ def _operators(value: str) -> tuple[str, ...]:
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
-        log.error('%s must be a JSON list of names, such as ["org/model"].', VARIABLE)
+        log.error(
+            '%s and %s must be JSON lists of names, such as ["org/model"].',
+            VARIABLE,
+            RECOGNIZERS_VARIABLE,
+        )
         return ()
     return tuple(dict.fromkeys(names))
 

@@ -7,19 +7,19 @@ the same result while the worker makes the next one.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modgap.audio import Clip, load_clip
-from modgap.errors import ModgapError
+from modgap.errors import ModelError, ModgapError
 from modgap.progress import Progress
+from modgap.ui.heavy import import_heavy
 from modgap.ui.jobs import Jobs, JobView
 from modgap.ui.models import ModelChoice, ModelPool
 from modgap.ui.shelf import Shelf
@@ -81,10 +81,11 @@ class Service:
         self.jobs = Jobs(alive=_session_is_open, **job_options)
         self._results: Shelf[str, Analysis] = Shelf(RESULT_BYTES, _analysis_bytes)
         self._keys: Shelf[str, str] = Shelf(4096)  # signature -> key
+        self._refused: Shelf[str, str] = Shelf(4096)  # signature -> why, of analyses among many
         self._clips: Shelf[tuple, Clip] = Shelf(CLIP_BYTES, lambda clip: clip.samples.nbytes)
         self._wavs: Shelf[str, bytes] = Shelf(WAV_BYTES, len)
         self._pictures: Shelf[str, SoundPicture] = Shelf(256)
-        threading.Thread(target=_import_heavy, name="modgap-import", daemon=True).start()
+        threading.Thread(target=import_heavy, name="modgap-import", daemon=True).start()
 
     def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
@@ -153,7 +154,29 @@ class Service:
             lambda progress: self._run(request, progress),
             session,
             title=request.title,
+            subject=request.label,
         )
+
+    def submit_many(self, requests: Sequence[Request], session: str, title: str) -> JobView:
+        """One job that makes all these analyses, model by model; `known` finds them afterwards.
+
+        A clip that cannot be analysed does not stop it: `refused` says why. What was done before
+        the job was cancelled stays done.
+
+        Raises
+        ------
+        BusyError
+            When the queue is full.
+        """
+        ordered = sorted(requests, key=lambda r: (r.label, r.signature))
+        signature = hashlib.sha256(json.dumps([r.signature for r in ordered]).encode()).hexdigest()
+        return self.jobs.submit(
+            signature, lambda progress: self._run_many(ordered, progress), session, title=title
+        )
+
+    def refused(self, request: Request) -> str | None:
+        """Why a request among many could not be met, if it could not."""
+        return self._refused.get(request.signature)
 
     def known(self, request: Request) -> str | None:
         """The key of the request's result if it was made before and can still be read."""
@@ -194,8 +217,24 @@ class Service:
             said = str(problem).replace(request.choice.name, request.label)
             raise type(problem)(said) from problem
 
+    def _run_many(self, requests: Sequence[Request], progress: Progress) -> None:
+        for n, request in enumerate(requests):
+            if self.known(request) is not None:
+                continue
+
+            def part(fraction: float, note: str, n: int = n) -> None:
+                progress((n + fraction) / len(requests), f"{n + 1} of {len(requests)}: {note}")
+
+            try:
+                self._run(request, part)
+            except ModelError:  # no other clip would do better
+                raise
+            except ModgapError as problem:
+                self._refused.put(request.signature, str(problem))
+
     def _analyze(self, request: Request, progress: Progress) -> Outcome:
         progress(0.01, "Loading the libraries")
+        import_heavy()
         from modgap.analysis import AnalysisSettings, analyze
         from modgap.store import default_store
 
@@ -226,23 +265,6 @@ def _session_is_open(session: str) -> bool:
     from streamlit import runtime
 
     return runtime.exists() and runtime.get_instance().is_active_session(session)
-
-
-def _import_heavy() -> None:
-    """Import what the first job needs while the first page is being read."""
-    try:
-        import librosa.feature.spectral  # noqa: F401, the package loads its parts when touched
-        import transformers
-
-        import modgap.analysis  # noqa: F401
-        from modgap.models.loading import known_types
-
-        for model_type in known_types():
-            adapter = importlib.import_module(f"modgap.models.{model_type}").ADAPTER
-            getattr(transformers, adapter.model_class)
-            getattr(transformers, adapter.processor_class)
-    except Exception:  # the job will say it again, to a user
-        log.exception("The models cannot be imported")
 
 
 def _analysis_bytes(analysis: Analysis) -> int:

@@ -36,5 +36,11 @@ class Shelf(Generic[K, V]):
             while self._total > self._limit and len(self._items) > 1:
                 self._total -= self._items.popitem(last=False)[1][1]
 
+    def drop(self, unwanted: Callable[[V], bool]) -> None:
+        """Take out every value that is not wanted any more."""
+        with self._lock:
+            for key in [k for k, (value, _) in self._items.items() if unwanted(value)]:
+                self._total -= self._items.pop(key)[1]
+
     def __len__(self) -> int:
         return len(self._items)

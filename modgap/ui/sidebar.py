@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from modgap.errors import AudioError
 from modgap.ui import link, state
@@ -10,15 +11,16 @@ from modgap.ui.options import model_options
 from modgap.ui.widgets import plain, seconds
 
 
-def sidebar() -> None:
-    """Draw the sidebar."""
+def sidebar() -> DeltaGenerator:
+    """Draw the sidebar; returns the place for what is known of the model, which comes later."""
     with st.sidebar:
         st.html(
             '<div class="brand"><b>modgap</b>'
             "<span>why words are understood worse when said than when typed</span></div>"
         )
-        _model()
+        about = _model()
         _clip()
+    return about
 
 
 def permalink(query: str) -> None:
@@ -32,7 +34,7 @@ def permalink(query: str) -> None:
         st.code(f"{base}?{query}" if query else base, language=None, wrap_lines=True)
 
 
-def _model() -> None:
+def _model() -> DeltaGenerator:
     options = model_options()
     S = st.session_state
     if S.get("next_model") in options:  # chosen on a page, whose widgets come after this one
@@ -40,7 +42,7 @@ def _model() -> None:
     S.pop("next_model", None)
     if not options:
         st.warning("No model here. Start with `modgap app --model NAME`.")
-        return
+        return st.container()
     if S.get("model") not in options:
         S["model"] = next(iter(options))
     st.selectbox(
@@ -51,22 +53,28 @@ def _model() -> None:
         persist_state="session",
     )
     st.caption(plain(options[S["model"]].description))
+    about = st.container(key="about_model", gap="xxsmall")
     with st.expander("Device and dtype"):
         left, right = st.columns(2)
         for place, name, values in (
             (left, "device", link.DEVICES),
             (right, "dtype", link.DTYPES),
+            (st, "quantize", link.QUANTIZE),
         ):
             if S.get(name) not in values:
                 S[name] = values[0]
             place.selectbox(
-                name.capitalize() if name == "device" else name,
+                name if name == "dtype" else name.capitalize(),
                 values,
                 key=name,
                 on_change=_changed,
                 persist_state="session",
             )
-        st.caption("auto: the GPU in bfloat16 if there is one, else the CPU in float32.")
+        st.caption(
+            "auto: the GPU in bfloat16 if there is one, else the CPU in float32. spread: over all "
+            "GPUs and the CPU. Quantize: weights in 8 or 4 bits, with bitsandbytes."
+        )
+    return about
 
 
 def _changed() -> None:

@@ -1,8 +1,8 @@
 """What one browser session holds: keys, widget values, and the bytes of the one clip in use.
 
 Widgets keep their values under their own keys in ``st.session_state``: ``model``, ``device``,
-``dtype``, ``transcript``, ``instruction``, ``markers``, ``trim``. Beside them: ``clip``,
-``run`` (the key of the shown result), ``jobs``, ``error`` and ``notice``.
+``dtype``, ``quantize``, ``transcript``, ``instruction``, ``markers``, ``trim``. Beside them:
+``clip``, ``run`` (the key of the shown result), ``jobs``, ``error`` and ``notice``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from modgap.ui.service import Request, service
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
 
+HELD = ("device", "dtype", "quantize")  # how a model is held, by the names of the widgets
 MAX_TRANSCRIPT = 4000
 MAX_INSTRUCTION = 1000
 MAX_FAILED = 64
@@ -141,12 +142,17 @@ def option() -> ModelOption | None:
 
 
 def choice(chosen: ModelOption | None = None) -> ModelChoice | None:
-    """A model, else the sidebar's, with the sidebar's device and dtype."""
+    """A model, else the sidebar's, held as the sidebar says."""
     S = st.session_state
     chosen = chosen or option()
     if chosen is None:
         return None
-    return ModelChoice(chosen.name, S.get("dtype") or "auto", S.get("device") or "auto")
+    return ModelChoice(
+        chosen.name,
+        S.get("dtype") or "auto",
+        S.get("device") or "auto",
+        S.get("quantize") or "none",
+    )
 
 
 def longest_clip() -> float:
@@ -263,7 +269,7 @@ def _show(key: str, signature: str, *, cached: bool, seconds: float | None = Non
     S = st.session_state
     S["run"], S["signature"] = key, signature
     S["origin"] = {"cached": cached, "seconds": seconds}
-    S["usable"] = S.get("model")
+    S["usable"] = {name: S.get(name) for name in ("model", *HELD)}
 
 
 def _remember(signature: str, reason: str) -> None:
@@ -279,7 +285,7 @@ def _back_to_usable_model() -> None:
     S = st.session_state
     chosen = choice()
     if chosen and service().pool.info(chosen) is None and S.get("usable"):
-        S["model"] = S["usable"]
+        S.update({name: value for name, value in S["usable"].items() if value is not None})
 
 
 def open_run(key: str) -> bool:

@@ -21,6 +21,12 @@ def view(size: str, audio: bool):
 
 
 data = view(st.query_params.get("size", "9x120x24"), st.query_params.get("audio", "1") == "1")
-event = align_view(data, key="align", layer=int(st.query_params.get("layer", 4)))
+words = {"none": None, "later": [], "known": [(0.2, 0.6, 0, 2), (0.8, 1.4, 5, 5)]}
+event = align_view(
+    data,
+    key="align",
+    layer=int(st.query_params.get("layer", 4)),
+    words=words[st.query_params.get("words", "none")],
+)
 st.text(f"python: layer={event.layer} measure={event.measure} paths={','.join(event.paths)}")
 st.text(f"cell: {event.cell}")

@@ -22,7 +22,10 @@ from tests.tiny import make_clip, make_tiny_checkpoint
 ENTRY = str(Path(__file__).parents[2] / "modgap" / "ui" / "main.py")
 PAGES = {
     name: f"pages/{name}.py"
-    for name in ("clip", "layers", "alignment", "interventions", "decided", "gap", "correlation")
+    for name in (
+        *("clip", "layers", "alignment", "interventions", "decided", "compare", "gap"),
+        "correlation",
+    )
 }
 
 
@@ -111,11 +114,15 @@ def go(at: AppTest, page: str) -> AppTest:
     return paint(at) if page == "alignment" and at.get("bidi_component") else at
 
 
-def paint(at: AppTest) -> AppTest:
-    """The run that the alignment component asks for once its map is on the screen."""
+def paint(at: AppTest, **state: object) -> AppTest:
+    """The run that the alignment component asks for once its map is on the screen.
+
+    `state` is what else it says, such as ``paths=["dtw"]``.
+    """
     (component,) = at.get("bidi_component")
     states = at._tree.get_widget_states()
-    states.widgets.add(id=component.proto.id, json_value=json.dumps({"painted": True}))
+    told = json.dumps({"painted": True, **state})
+    states.widgets.add(id=component.proto.id, json_value=told)
     at._run(states)
     assert not at.exception, at.exception
     return at

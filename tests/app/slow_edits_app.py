@@ -27,10 +27,10 @@ def run(self: Prefill, variants: Any, **options: Any) -> Any:
     return plain_run(self, variants, **options)
 
 
-def work(wanted: edits.EditRequest, progress: Progress) -> str:
+def work(wanted: Any, make: Any, progress: Progress) -> str:
     ended = "stopped"
     try:
-        made = plain_work(wanted, progress)
+        made = plain_work(wanted, make, progress)
         ended = "done"
         return made
     finally:

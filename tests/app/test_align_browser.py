@@ -189,3 +189,44 @@ def test_nothing_overflows_at_any_width(chromium, server, scheme):
         assert sharp == pytest.approx(1, abs=0.01)
     assert w.errors == []
     w.context.close()
+
+
+CYAN = """c => { const { width: w, height: h } = c;
+  const d = c.getContext('2d').getImageData(0, 0, w, h).data;
+  const rows = new Map();
+  for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
+    const p = 4 * (y * w + x);
+    if (d[p] === 57 && d[p + 1] === 208 && d[p + 2] === 255) rows.set(y, (rows.get(y) || 0) + 1);
+  }
+  return [...rows.entries()]; }"""
+
+
+def test_words_are_drawn_where_they_are_said(watched, server):
+    page = watched.open(server + "/?words=known")
+    switch = page.locator("[data-path=words]")
+    assert switch.get_attribute("aria-pressed") == "false"
+    assert page.locator(".base").evaluate(CYAN) == []
+    switch.click()
+    assert switch.get_attribute("aria-pressed") == "true"
+    # Two boxes have four level sides. How wide they are: 0.4 and 0.6 s.
+    widths = sorted({n for _, n in page.locator(".base").evaluate(CYAN) if n > 20})
+    assert widths
+    assert widths[-1] / widths[0] == pytest.approx(1.5, rel=0.1)
+    page.wait_for_selector("text=paths=argmax,dtw,words")
+    page.locator(".stack").press("w")
+    assert page.locator(".base").evaluate(CYAN) == []
+    page.wait_for_selector("text=paths=argmax,dtw >> visible=true")
+    assert watched.errors == []
+
+
+def test_the_switch_is_there_only_where_words_are_offered(watched, server):
+    page = watched.open(server + "/?words=none")
+    assert not page.locator("[data-path=words]").is_visible()
+    page.locator(".stack").press("w")
+    page.wait_for_timeout(500)
+    assert page.locator("text=paths=argmax,dtw").is_visible()
+    page = watched.open(server + "/?words=later")
+    page.locator("[data-path=words]").click()
+    page.wait_for_selector("text=paths=argmax,dtw,words")
+    assert page.locator(".base").evaluate(CYAN) == []
+    assert watched.errors == []

@@ -82,7 +82,7 @@ def test_dtw_paths_and_times_come_back(view, read):
 def test_head_opens_where_asked_and_keeps_tokens_as_they_are(view, read):
     head, _ = read
     assert head["start"] == {"layer": 3, "measure": "euclidean", "paths": ["dtw"], "cell": [7, 2],
-                             "marks": []}  # fmt: skip
+                             "marks": [], "words": None}  # fmt: skip
     assert head["pieces"] == list(view.pieces)
     assert {"<s>", "$"} <= set(head["labels"])
     assert head["scores"]["monotonicity"]["cosine"][0] is None
@@ -91,7 +91,7 @@ def test_head_opens_where_asked_and_keeps_tokens_as_they_are(view, read):
 def test_unknown_openings_fall_back(view):
     head, _ = unpack(pack(view, layer=999, measure="<b>", paths=("x",), cell=(40, 0)))
     assert head["start"] == {"layer": 2, "measure": "cosine", "paths": [], "cell": None,
-                             "marks": []}  # fmt: skip
+                             "marks": [], "words": None}  # fmt: skip
 
 
 def test_sound_travels_as_wav_with_its_envelope(view, read):
@@ -245,3 +245,13 @@ def test_an_analysis_is_a_view(tiny_model, clip):
     assert (np.asarray(heat.z) == a.distance[2].T).all()
     with pytest.raises(ModgapError, match="Layer 99"):
         AlignmentMap.of(analysis, 99)
+
+
+def test_words_travel_with_the_opening_and_are_checked(view):
+    rows = [(0.1, 0.3, 0, 1), (0.3, 0.4, 2, 2), (0.5, 0.4, 3, 3), (0.5, 0.6, 3, 12), (0.1, np.inf,
+            0, 0), (0.2, 0.3, 4, 3)]  # fmt: skip
+    head, _ = unpack(pack(view, paths=("dtw", "words"), words=rows))
+    assert head["start"]["words"] == [[0.1, 0.3, 0, 1], [0.3, 0.4, 2, 2]]
+    assert head["start"]["paths"] == ["dtw", "words"]
+    head, _ = unpack(pack(view, words=[]))
+    assert head["start"]["words"] == []

@@ -215,11 +215,6 @@ def test_too_long_a_clip_is_refused_not_cut(tiny_model: SpeechLM) -> None:
     assert len(tiny_model.speech_prompt(make_clip(10, rate=44100)).content) == 250
 
 
-def test_too_short_a_clip_is_refused(tiny_model: SpeechLM) -> None:
-    with pytest.raises(AudioError, match="at least"):
-        tiny_model.encode_audio(np.full(600, 0.1, np.float32))
-
-
 @pytest.mark.parametrize("transcript", ["", "  ", "\n\t"])
 def test_an_empty_transcript_is_refused(tiny_model: SpeechLM, clip: Clip, transcript: str) -> None:
     with pytest.raises(SettingsError, match="transcript is empty"):

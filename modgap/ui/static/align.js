@@ -5,7 +5,7 @@ const VIEWS = new WeakMap();
 class View {
   constructor(root, d, wire) {
     const q = (s) => root.querySelector(s), start = d.head.start;
-    Object.assign(this, { root, d, wire, q, k: start.layer, measure: start.measure, paths: new Set(start.paths), cell: start.cell, marks: start.marks, hover: null, box: null, image: document.createElement('canvas'), timer: 0, dpr: 1 });
+    Object.assign(this, { root, d, wire, q, k: start.layer, measure: start.measure, paths: new Set(start.paths), cell: start.cell, marks: start.marks, words: start.words, hover: null, box: null, image: document.createElement('canvas'), timer: 0, dpr: 1 });
     setWindow(this, 0, d.head.S, 0, d.head.T);
     this.stack = q('.stack'); this.audio = q('audio');
     this.player = new Player(this, this.audio, d.audio, () => { this.over(); this.transport(); });
@@ -96,6 +96,7 @@ class View {
     q('.lv').textContent = `${layer} / ${head.layers[head.K - 1]}`;
     q('[data-act="layer-"]').disabled = this.k === 0; q('[data-act="layer+"]').disabled = this.k === head.K - 1;
     const euc = this.measure === 'euclidean';
+    q('[data-path="words"]').hidden = !this.words;
     q('.an').textContent = euc ? 'Argmin' : 'Argmax';
     this.root.querySelectorAll('[data-measure]').forEach((b) => b.setAttribute('aria-checked', String(b.dataset.measure === this.measure)));
     this.root.querySelectorAll('[data-path]').forEach((b) => b.setAttribute('aria-pressed', String(this.paths.has(b.dataset.path))));
@@ -131,7 +132,7 @@ class View {
 
   path(p) {
     if (!this.paths.delete(p)) this.paths.add(p);
-    this.paint(); this.controls(); this.wire.setStateValue('paths', ['argmax', 'dtw'].filter((x) => this.paths.has(x)));
+    this.paint(); this.controls(); this.wire.setStateValue('paths', ['argmax', 'dtw', 'words'].filter((x) => this.paths.has(x)));
   }
 
   loop() { const on = (this.player.loop = !this.player.loop); this.q('.loop').setAttribute('aria-pressed', String(on)); }
@@ -140,6 +141,8 @@ class View {
     const w = this.win, c = this.cell, inside = c && c[0] >= w.x0 && c[0] < w.x1 && c[1] >= w.y0 && c[1] < w.y1;
     zoom(this, f, inside ? (c[0] + 0.5 - w.x0) / (w.x1 - w.x0) : 0.5, inside ? (c[1] + 0.5 - w.y0) / (w.y1 - w.y0) : 0.5); this.paint();
   }
+
+  said(words) { if (JSON.stringify(words) !== JSON.stringify(this.words)) { this.words = words; this.paint(); this.controls(); } }
 
   mark(marks) { if (JSON.stringify(marks) !== JSON.stringify(this.marks)) { this.marks = marks; this.paint(); } }
 
@@ -198,7 +201,7 @@ export default function ({ data, parentElement: root, setTriggerValue, setStateV
   const u8 = data instanceof Uint8Array ? data : new Uint8Array(data), wire = { setTriggerValue, setStateValue };
   let v = VIEWS.get(root);
   const first = !v;
-  if (v && v.d.head.id === readHead(u8).head.id) { v.wire = wire; v.mark(readHead(u8).head.start.marks); } // a script run, no new data
+  if (v && v.d.head.id === readHead(u8).head.id) { v.wire = wire; const { start } = readHead(u8).head; v.mark(start.marks); v.said(start.words); } // a script run, no new data
   else {
     if (v) v.close();
     v = new View(root, decode(u8), wire);

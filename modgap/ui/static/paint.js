@@ -17,6 +17,7 @@ function paintMap(v, g, c) {
   c.imageSmoothingEnabled = (win.x1 - win.x0) > p.w * v.dpr || (win.y1 - win.y0) > p.h * v.dpr;
   c.drawImage(v.image, win.x0, win.y0, win.x1 - win.x0, win.y1 - win.y0, p.x, p.y, p.w, p.h);
   c.save(); c.beginPath(); c.rect(p.x, p.y, p.w, p.h); c.clip();
+  if (v.paths.has('words')) paintWords(v, g, c);
   if (v.paths.has('dtw')) paintDtw(v, g, c);
   if (v.paths.has('argmax')) paintArgmax(v, g, c);
   paintMarks(v, g, c);
@@ -26,6 +27,18 @@ function paintMap(v, g, c) {
   }
   c.restore();
 }
+
+// When each word is said: a box over its text tokens, from its first moment to its last.
+function paintWords(v, g, c) {
+  const { plot: p } = g;
+  for (const [start, end, j, last] of v.words || []) {
+    const [x, x1] = [start, end].map((t) => Math.round(xOf(v, g, positionOf(v.d, t)))), [y, y1] = [j, last + 1].map((r) => Math.round(yOf(v, g, r)));
+    const w = Math.max(2, x1 - x), h = y1 - y;
+    if (x > p.x + p.w || x + w < p.x || y > p.y + p.h || y + h < p.y) continue;
+    for (const [lw, col] of [[4, '#111'], [2, WORDS]]) { c.lineWidth = lw; c.strokeStyle = col; c.strokeRect(x, y + 1, w, Math.max(2, h - 2)); }
+  }
+}
+const WORDS = '#39d0ff';
 
 // Cells that stand out: a ring that is seen on any colour and is wider than a cell.
 function paintMarks(v, g, c) {
@@ -156,11 +169,14 @@ function tag(v, c, text, x, y, align) {
 function pathKey(v, c, x, y) {
   const from = x;
   c.font = v.font(12); c.textAlign = 'right'; c.textBaseline = 'middle';
-  for (const kind of ['dtw', 'argmax']) if (v.paths.has(kind)) {
-    const text = kind === 'dtw' ? 'DTW path' : v.measure === 'cosine' ? 'argmax path' : 'argmin path';
+  for (const kind of ['words', 'dtw', 'argmax']) if (v.paths.has(kind) && (kind !== 'words' || v.words)) {
+    const text = kind === 'words' ? 'word' : kind === 'dtw' ? 'DTW path' : v.measure === 'cosine' ? 'argmax path' : 'argmin path';
     c.fillStyle = v.ink.text; c.fillText(text, x, y);
     x -= c.measureText(text).width + 8;
-    if (kind === 'dtw') {
+    if (kind === 'words') {
+      for (const [lw, col] of [[3.6, '#111'], [1.8, WORDS]]) { c.lineWidth = lw; c.strokeStyle = col; c.strokeRect(x - 20, y - 5, 18, 10); }
+      x -= 36;
+    } else if (kind === 'dtw') {
       c.beginPath(); c.moveTo(x - 22, y); c.lineTo(x, y);
       for (const [lw, col] of [[4.4, '#111'], [1.9, '#fff']]) { c.lineWidth = lw; c.strokeStyle = col; c.stroke(); }
       x -= 38;

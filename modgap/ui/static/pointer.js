@@ -57,7 +57,7 @@ function listen(v, stack, act) {
       PageUp: () => act.layer(clamp(v.k - 1, 0, K - 1)), PageDown: () => act.layer(clamp(v.k + 1, 0, K - 1)),
       '[': () => act.layer(clamp(v.k - 1, 0, K - 1)), ']': () => act.layer(clamp(v.k + 1, 0, K - 1)),
       '+': () => act.zoom(1.6), '=': () => act.zoom(1.6), '-': () => act.zoom(1 / 1.6), 0: () => act.reset(),
-      m: () => act.measure(v.measure === 'cosine' ? 'euclidean' : 'cosine'), a: () => act.path('argmax'), d: () => act.path('dtw'), l: () => act.loop(),
+      m: () => act.measure(v.measure === 'cosine' ? 'euclidean' : 'cosine'), a: () => act.path('argmax'), d: () => act.path('dtw'), w: () => v.words && act.path('words'), l: () => act.loop(),
     };
     const f = keys[e.key];
     if (f) { e.preventDefault(); e.stopPropagation(); f(); }

@@ -1,0 +1,95 @@
+"""The questions of a run as its `questions.parquet`, written and read a thousand at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .shards import batches
+
+if TYPE_CHECKING:
+    from .question import Question
+
+__all__ = ["describe", "fill_clips", "write_questions"]
+
+
+def _row(question: Question) -> dict[str, Any]:
+    return {
+        "question": question.id,
+        "dataset": question.dataset,
+        "subset": question.subset,
+        "transcript": question.transcript,
+        "instruction": question.instruction,
+        "reference": question.reference,
+        "scorer": question.scorer,
+        "choices": list(question.choices),
+        "groups": dict(question.groups),
+    }
+
+
+def describe(questions: Iterable[Question]) -> tuple[str, int, list[str]]:
+    """Hash, number and scorers of questions, read one by one."""
+    digest, count, scorers = hashlib.sha256(), 0, set()
+    for question in questions:
+        row = {**_row(question), "meta": dict(question.meta)}
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
+        scorers.add(question.scorer)
+        count += 1
+    return digest.hexdigest(), count, sorted(scorers)
+
+
+def write_questions(path: Path, questions: Iterable[Question]) -> None:
+    """Write the table of questions, a thousand at a time, by one rename."""
+
+    def tables() -> Iterator[list[dict[str, Any]]]:
+        rows: list[dict[str, Any]] = []
+        for question in questions:
+            rows.append({**_row(question), "groups": list(question.groups.items())})
+            if len(rows) == 1024:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
+
+    _stream(path, tables())
+
+
+def fill_clips(folder: Path) -> None:
+    """Write into the table of questions how long each clip is, and its hash."""
+    import pyarrow.parquet as pq
+
+    known: dict[str, tuple[float, str]] = {}
+    for batch in batches(folder, "clips", ("question", "seconds", "audio")):
+        for row in batch.to_pylist():
+            known.setdefault(row["question"], (row["seconds"], row["audio"]))
+    path = folder / "questions.parquet"
+
+    def tables() -> Iterator[list[dict[str, Any]]]:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                rows = batch.to_pylist()
+                for row in rows:
+                    if row["question"] in known:
+                        row["seconds"], row["audio"] = known[row["question"]]
+                yield rows
+
+    _stream(path, tables())
+
+
+def _stream(path: Path, tables: Iterator[list[dict[str, Any]]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from .tables import QUESTIONS
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    with pq.ParquetWriter(temporary, QUESTIONS) as writer:
+        for rows in tables:
+            writer.write_table(pa.Table.from_pylist(rows, schema=QUESTIONS))
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)

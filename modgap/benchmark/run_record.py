@@ -1,0 +1,269 @@
+"""What a run does to every question, and the `run.json` that says so."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingsError, StoreError
+from ..interventions import Intervention, Stack
+from ..settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
+from .protocol import Protocol
+from .scorers import VERSIONS
+from .shards import write_atomic
+from .tables import INPUTS
+
+if TYPE_CHECKING:
+    from ..models.base import SpeechLM
+
+__all__ = ["RunSettings", "differences", "locked", "model_record", "read_run", "started",
+           "write_run"]  # fmt: skip
+
+FORMAT, VERSION = "modgap-run", 1
+RUN, LOCK = "run.json", ".lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How each question is asked; the same for all models, and for text and speech.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Which of `tables.INPUTS`.
+    interventions : tuple of (str, Stack)
+        Their names and what they do; each is one more input, ``speech+NAME``.
+    max_new_tokens : int
+        Longest answer, to whatever input.
+    system : str or None
+    markers : "keep" or "drop"
+        As in `SpeechLM.prepare`.
+    heard : str
+        The instruction by which a model is asked to write down what it hears; empty: it is not.
+    heard_tokens : int
+        Longest such transcript.
+    recognizer : str
+        Of the pipeline.
+    base : str
+        The text model of the input ``base``.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of range or does not fit another.
+    """
+
+    inputs: tuple[str, ...] = ("text", "speech")
+    interventions: tuple[tuple[str, Stack], ...] = ()
+    max_new_tokens: int = 48
+    system: str | None = None
+    markers: str = "keep"
+    heard: str = ""
+    heard_tokens: int = 128
+    recognizer: str = "pocketsphinx"
+    base: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.inputs if name not in INPUTS]
+        if unknown or not self.inputs:
+            said = repr(unknown[0]) if unknown else "nothing"
+            raise SettingsError(f"Inputs are {', '.join(INPUTS)}, not {said}.")
+        object.__setattr__(self, "inputs", tuple(k for k in INPUTS if k in self.inputs))
+        for name in ("max_new_tokens", "heard_tokens"):
+            integer(name, getattr(self, name), 1, MAX_NEW_TOKENS)
+        if self.markers not in ("keep", "drop"):
+            raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
+        if "speech" not in self.inputs and (self.interventions or self.heard):
+            what = "Interventions change" if self.interventions else "--heard is about"
+            raise SettingsError(f"{what} the speech: have speech among the inputs.")
+        names = [name for name, _ in self.interventions]
+        if len(set(names)) < len(names) or not all(names):
+            raise SettingsError("Every intervention needs a name of its own.")
+        if "base" in self.inputs and not self.base:
+            raise SettingsError("The input base needs a text model: name it with --base.")
+
+    @property
+    def all_inputs(self) -> tuple[str, ...]:
+        """Everything that a model answers, the interventions included."""
+        return (*self.inputs, *(f"speech+{name}" for name, _ in self.interventions))
+
+    def protocol(self, scorers: Sequence[str]) -> Protocol:
+        """What a result must say to be compared with one made elsewhere."""
+        return Protocol(
+            system=self.system,
+            markers=self.markers,
+            max_new_tokens=self.max_new_tokens,
+            scorers={name: VERSIONS.get(name, 0) for name in sorted(scorers)},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """In JSON's terms; what no input uses is left out."""
+        found: dict[str, Any] = {
+            "inputs": list(self.inputs),
+            "interventions": {n: [it.to_dict() for it in stack] for n, stack in self.interventions},
+            "settings": {
+                "max_new_tokens": self.max_new_tokens,
+                "system": self.system,
+                "markers": self.markers,
+                "decoding": "greedy",
+            },
+        }
+        if self.heard:
+            found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
+        if "pipeline" in self.inputs:
+            found["recognizer"] = {"name": self.recognizer}
+        if "base" in self.inputs:
+            found["base"] = {"name": self.base}
+        return found
+
+    @classmethod
+    def from_dict(cls, run: Mapping[str, Any]) -> RunSettings:
+        """The protocol that a run.json states."""
+        s = run["settings"]
+        return cls(
+            inputs=tuple(run["inputs"]),
+            interventions=tuple(
+                (name, tuple(Intervention.from_dict(it) for it in stack))
+                for name, stack in run["interventions"].items()
+            ),
+            max_new_tokens=s["max_new_tokens"],
+            system=s["system"],
+            markers=s["markers"],
+            heard=s.get("heard", ""),
+            heard_tokens=s.get("heard_tokens", 128),
+            recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
+            base=run.get("base", {}).get("name", ""),
+        )
+
+
+def model_record(model: SpeechLM) -> dict[str, Any]:
+    """What run.json says of a model: all that its numbers depend on."""
+    info = model.info()
+    names = ("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters")
+    return {name: info[name] for name in names} | {"device": model.device.type}
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The run.json of a folder, or None if there is none.
+
+    Raises
+    ------
+    StoreError
+        It is damaged or of another kind.
+    """
+    try:
+        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise StoreError(f"{folder / RUN} does not describe a run of modgap: name another folder.")
+    if found.get("version") != VERSION:
+        raise StoreError(
+            f"The run in {folder} is of version {found.get('version')}, this modgap writes version "
+            f"{VERSION}: name another folder."
+        )
+    return found
+
+
+def write_run(folder: Path, run: Mapping[str, Any]) -> None:
+    """Write run.json, by one rename."""
+    body = {"format": FORMAT, "version": VERSION, **run}
+    write_atomic(folder / RUN, json.dumps(body, indent=1, ensure_ascii=False).encode())
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What keeps a run from being gone on with, one short text each.
+
+    Models, a recogniser or a base that only one of the two knows more of are no difference; neither
+    is a model that is new.
+    """
+    found = []
+    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer", "base"):
+        found += _differ(name, before.get(name), now.get(name))
+    for name, record in now["models"].items():
+        known = before["models"].get(name)
+        if known and record:
+            found += _differ(f"model {name}", known, record)
+    return found
+
+
+def _differ(name: str, before: Any, now: Any) -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = dict.fromkeys([*before, *now])
+        if name == "data":
+            keys = dict.fromkeys(["sha256", "name", "limit", "questions"])
+            if before.get("sha256") == now.get("sha256"):
+                return []  # the same questions, whatever they are called
+            if all(before.get(k) == now.get(k) for k in list(keys)[1:]):
+                return ["the questions themselves (their texts or references were changed)"]
+            keys.pop("sha256")
+        elif name in ("recognizer", "base"):
+            keys = dict.fromkeys(k for k in keys if k in before and k in now)
+        return [x for k in keys for x in _differ(f"{name} {k}", before.get(k), now.get(k))]
+    if before == now:
+        return []
+    return [f"{name} ({_short(before)} before, {_short(now)} now)"]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (
+        text
+        if len(text) <= 60
+        else f"{text[:28]}...{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    )
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only writer of a run; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    StoreError
+        Another process of this machine, or of a file system that passes locks on, writes there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system: two writers are up to the user
+        yield
+        return
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(
+                f"Another process is writing the run in {folder}: wait for it, or name another "
+                "folder."
+            ) from None
+        yield
+
+
+def started(
+    settings: RunSettings, data: Mapping[str, Any], models: Sequence[str], scorers: Sequence[str]
+) -> dict[str, Any]:
+    """The run.json of a run that begins; `scorers` are those that its questions name."""
+    from .. import __version__
+
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": None,
+        "versions": {"modgap": __version__, "method": str(METHOD_VERSION)}
+        | {name: metadata.version(name) for name in ("torch", "transformers", "numpy")},
+        "data": dict(data),
+        "protocol": settings.protocol(scorers).record(),
+        **settings.to_dict(),
+        "scorers": {name: VERSIONS.get(name) for name in sorted(scorers)},
+        "models": {name: {} for name in models},
+    }

@@ -1,0 +1,65 @@
+"""Scorers: pure functions from an answer to a verdict, one file each.
+
+The rules are modgap's own. They say *unparsed* where VoiceBench draws at random, and give beside it
+the score that VoiceBench's rule would have on average; for its exact scores run its own evaluators
+(`modgap.benchmark.official`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SettingsError
+from .base import Scorer, Verdict, unparsed
+from .bbh import score_bbh
+from .choices import score_choices
+from .ifeval import score_ifeval
+from .reference import score_reference
+from .refusal import score_refusal
+
+if TYPE_CHECKING:
+    from ..question import Question
+
+__all__ = ["SCORERS", "VERSIONS", "Scorer", "Verdict", "score", "unparsed"]
+
+
+def _judged(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
+    """Left open: only a judge can tell (`modgap.benchmark.judge`)."""
+    return Verdict(None, None, "needs a judge")
+
+
+SCORERS: dict[str, Scorer] = {
+    "reference": score_reference,
+    "choices": score_choices,
+    "bbh": score_bbh,
+    "refusal": score_refusal,
+    "ifeval": score_ifeval,
+    "judge": _judged,
+}
+#: Rises whenever a scorer's verdict on any answer changes; part of a run's protocol.
+VERSIONS = dict.fromkeys(SCORERS, 1)
+
+
+def score(question: Question, response: str) -> Verdict:
+    """The verdict on an answer to a question, by the question's scorer.
+
+    Raises
+    ------
+    SettingsError
+        There is no such scorer.
+
+    Examples
+    --------
+    >>> from modgap.benchmark.question import Question
+    >>> q = Question("1", "What is two plus three?", load=None, reference="five")
+    >>> score(q, "It is 5.").correct
+    True
+    """
+    scorer = SCORERS.get(question.scorer)
+    if scorer is None:
+        raise SettingsError(
+            f"There is no scorer {question.scorer!r}; use one of {', '.join(SCORERS)}."
+        )
+    meta = {**question.meta, "choices": question.choices, "prompt": question.transcript}
+    return scorer(response, question.reference, meta)

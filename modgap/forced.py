@@ -1,0 +1,67 @@
+"""When each word is said, kept by content: forced alignment as a yardstick from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modgap.keeping import kept
+from modgap.recognition import Recognizer, WordTimes
+from modgap.settings import check_text, digest
+
+if TYPE_CHECKING:
+    from modgap.audio import Clip
+    from modgap.progress import Progress
+    from modgap.store import Store
+
+__all__ = ["WordTimes", "word_times"]
+
+VERSION = 1  # raised whenever the same input would give other times
+
+
+def word_times(
+    clip: Clip,
+    transcript: str,
+    aligner: Recognizer | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> WordTimes:
+    """Find when each word of a transcript is said in a clip.
+
+    Parameters
+    ----------
+    clip : Clip
+    transcript : str
+    aligner : Recognizer, optional
+        From `load_recognizer`; pocketsphinx by default.
+    store : Store, optional
+        A cache to look in first and to keep the result in.
+    progress : callable (fraction, note), optional
+
+    Returns
+    -------
+    WordTimes
+
+    Raises
+    ------
+    ModgapError
+        The transcript holds no words, or it is not what is said in the clip.
+
+    Examples
+    --------
+    >>> clip = modgap.load_clip("a.wav")                                        # doctest: +SKIP
+    >>> modgap.word_times(clip, "what she said").table()                        # doctest: +SKIP
+    """
+    check_text("transcript", transcript)
+    if aligner is None:
+        from modgap.recognition import load_recognizer
+
+        aligner = load_recognizer()
+    key = digest("words", VERSION, aligner.identity, clip.sha256, transcript)
+    return kept(
+        store,
+        key,
+        lambda: aligner.align(clip, transcript, progress=progress),
+        WordTimes.record,
+        WordTimes.from_record,
+    )

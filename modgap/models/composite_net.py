@@ -1,0 +1,236 @@
+"""A speech encoder, an adapter and any causal text model, joined at the input embeddings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from modgap.errors import ModelError
+
+ACTIVATIONS = ("relu", "gelu", "silu", "swiglu")
+
+
+@dataclass(frozen=True)
+class CompositeConfig:
+    """The settings in a composite's ``config.json``.
+
+    Attributes
+    ----------
+    stack : int
+        Encoder frames (of 20 ms) that one position of the prompt holds, side by side.
+    activation : "relu", "gelu", "silu" or "swiglu"
+        Between the adapter's two linear layers; of a swiglu the second half is the gate.
+    norm_eps : float
+        Of the adapter's RMS norms, where its weights have any.
+    last : "pad" or "drop"
+        What becomes of frames at the end that fill no position.
+    hears : "clip" or "window"
+        Whether the encoder gets the clip alone or the clip and silence up to its whole window.
+    positions : "clip" or "window"
+        Whether the silence's positions stay out of the prompt or are in it, as padding.
+    before, after : str
+        What stands around the clip in the user's turn.
+    """
+
+    stack: int
+    activation: Literal["relu", "gelu", "silu", "swiglu"] = "gelu"
+    norm_eps: float = 1e-6
+    last: Literal["pad", "drop"] = "drop"
+    hears: Literal["clip", "window"] = "window"
+    positions: Literal["clip", "window"] = "clip"
+    before: str = ""
+    after: str = ""
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "activation": ACTIVATIONS,
+            "last": ("pad", "drop"),
+            "hears": ("clip", "window"),
+            "positions": ("clip", "window"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ModelError(f"{name} in the composite's config.json is one of {values}.")
+        if not isinstance(self.stack, int) or self.stack < 1:
+            raise ModelError("stack in the composite's config.json is a whole number from 1 on.")
+        if self.positions == "window" and self.hears == "clip":
+            raise ModelError('A composite with positions "window" also hears the "window".')
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> CompositeConfig:
+        """Take the settings out of a config.json."""
+        known = {f.name for f in fields(cls)}
+        if "stack" not in values:
+            raise ModelError("The composite's config.json does not say how many frames stack up.")
+        return cls(**{k: v for k, v in values.items() if k in known})
+
+    def to_json(self) -> str:
+        """The config.json of such a composite."""
+        return json.dumps({"model_type": "modgap_composite", **asdict(self)}, indent=2)
+
+
+class StackAdapter(nn.Module):
+    """Stacked frames through two linear layers, with RMS norms where the weights have them.
+
+    Parameters
+    ----------
+    weights : dict of str to Tensor
+        ``linear1.weight`` (h, stack * d), ``linear2.weight`` (d_llm, h or h / 2), and where there
+        are any ``linear1.bias``, ``linear2.bias``, ``norm_in.weight``, ``norm_mid.weight``,
+        ``norm_out.weight``.
+    config : CompositeConfig
+    """
+
+    def __init__(self, weights: dict[str, Tensor], config: CompositeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.linear1: Any
+        self.linear2: Any
+        self.norm_in: Any
+        self.norm_mid: Any
+        self.norm_out: Any
+        left = dict(weights)
+        for name in ("linear1", "linear2"):
+            weight, bias = left.pop(f"{name}.weight", None), left.pop(f"{name}.bias", None)
+            if weight is None:
+                raise ModelError(f"The composite's adapter.safetensors lacks {name}.weight.")
+            layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+            layer.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+            setattr(self, name, layer)
+        for name in ("norm_in", "norm_mid", "norm_out"):
+            weight = left.pop(f"{name}.weight", None)
+            norm: nn.Module = nn.Identity()
+            if weight is not None:
+                norm = nn.RMSNorm(len(weight), eps=config.norm_eps)
+                norm.load_state_dict({"weight": weight})
+            setattr(self, name, norm)
+        if left:
+            raise ModelError(
+                f"The composite's adapter.safetensors holds {sorted(left)[0]}, which no part of "
+                "this adapter is."
+            )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Positions (1, n, d_llm) of encoder frames (1, T, d)."""
+        k = self.config.stack
+        over = frames.shape[1] % k
+        if over and self.config.last == "pad":
+            frames = functional.pad(frames, (0, 0, 0, k - over))
+        elif over:
+            frames = frames[:, :-over]
+        x = self.norm_in(frames.reshape(1, -1, k * frames.shape[2]))
+        x = self.linear1(x)
+        if self.config.activation == "swiglu":
+            x, gate = x.chunk(2, dim=-1)
+            x = functional.silu(gate) * x
+        else:
+            x = getattr(functional, self.config.activation)(x)
+        return self.norm_out(self.linear2(self.norm_mid(x)))
+
+
+class Composite(nn.Module):
+    """What `SpeechLM` needs of a transformers model, with the text model's own parts behind it."""
+
+    def __init__(self, encoder: Any, adapter: StackAdapter, llm: Any) -> None:
+        super().__init__()
+        self.encoder, self.adapter, self.llm = encoder, adapter, llm
+        self.config, self.generation_config = llm.config, llm.generation_config
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.llm.dtype
+
+    @property
+    def base_model(self) -> Any:
+        """Called as transformers' base models are: states, no logits."""
+        return self._states
+
+    def get_decoder(self) -> Any:
+        return self.llm.get_decoder()
+
+    def get_input_embeddings(self) -> Any:
+        return self.llm.get_input_embeddings()
+
+    def get_output_embeddings(self) -> Any:
+        return self.llm.get_output_embeddings()
+
+    def speech(self, input_features: Tensor) -> Tensor:
+        """Positions (n, d_llm) of mel features (1, mels, frames), padding silence included."""
+        return self.adapter(encode(self.encoder, input_features))[0]
+
+    def embed(
+        self, input_ids: Tensor, input_features: Tensor | None, speech_mask: Tensor | None
+    ) -> Tensor:
+        """Embeddings (1, S, d_llm) of ids, with speech where `speech_mask` (1, <= S) says so."""
+        embeds = self.get_input_embeddings()(input_ids)
+        if input_features is None or speech_mask is None:
+            return embeds
+        speech = self.speech(input_features)
+        at = speech_mask[0].nonzero()[:, 0].to(embeds.device)
+        embeds = embeds.clone()
+        embeds[0, at] = speech[: len(at)].to(embeds.device, embeds.dtype)
+        return embeds
+
+    def _states(
+        self,
+        input_ids: Tensor,
+        input_features: Tensor | None = None,
+        speech_mask: Tensor | None = None,
+        **inputs: Any,
+    ) -> Any:
+        embeds = self.embed(input_ids, input_features, speech_mask)
+        return self.llm.base_model(inputs_embeds=embeds, **inputs)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        input_features: Tensor | None = None,
+        speech_mask: Tensor | None = None,
+        **inputs: Any,
+    ) -> Any:
+        """As the text model's own forward."""
+        embeds = self.embed(input_ids, input_features, speech_mask)
+        return self.llm(inputs_embeds=embeds, **inputs)
+
+
+def encode(encoder: Any, mel: Tensor) -> Tensor:
+    """Frames (1, T, d) of a Whisper encoder, which itself takes nothing but its whole window.
+
+    The same computation on the positions that there are: a frame attends to no silence that was
+    not given.
+    """
+    x = functional.gelu(encoder.conv1(mel))
+    x = functional.gelu(encoder.conv2(x)).transpose(1, 2)
+    x = x + encoder.embed_positions.weight[: x.shape[1]]
+    for layer in encoder.layers:
+        out = layer(x, None)
+        x = out[0] if isinstance(out, tuple) else out
+    return encoder.layer_norm(x)
+
+
+def load_encoder(file: Path, config: dict[str, Any], dtype: torch.dtype) -> Any:
+    """The encoder of a Whisper checkpoint, whole or by itself."""
+    from safetensors.torch import load_file
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    if config.get("model_type") != "whisper":
+        raise ModelError("The composite's encoder folder has to hold a Whisper checkpoint.")
+    encoder: Any = WhisperEncoder(WhisperConfig.from_dict(config))
+    weights = {}
+    for name, weight in load_file(file).items():
+        short = name.removeprefix("model.")
+        if not short.startswith(("decoder.", "proj_out.")):
+            weights[short.removeprefix("encoder.")] = weight
+    missing, _ = encoder.load_state_dict(weights, strict=False)
+    if missing:
+        raise ModelError(
+            f"The composite's encoder lacks weights ({len(missing)}, for example {missing[0]})."
+        )
+    return encoder.to(dtype)

@@ -1,0 +1,77 @@
+"""What this machine has: memory that can be had now, on the CPU and on each GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Free memory in bytes.
+
+    Attributes
+    ----------
+    ram : int
+        That a process can get without swapping; in a container with a limit, what is left of it.
+    gpus : tuple of (str, int)
+        Name and free memory of each CUDA device.
+    """
+
+    ram: int
+    gpus: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Look at this machine."""
+        gpus = []
+        if torch.cuda.is_available():
+            for number in range(torch.cuda.device_count()):
+                name = torch.cuda.get_device_name(number)
+                gpus.append((name, int(torch.cuda.mem_get_info(number)[0])))
+        return cls(_free_ram(_CGROUP), tuple(gpus))
+
+    def with_more(self, held: int) -> Machine:
+        """This machine once `held` bytes are given back: where models go by themselves."""
+        if not self.gpus:
+            return Machine(self.ram + held)
+        (name, free), *others = self.gpus
+        return Machine(self.ram, ((name, free + held), *others))
+
+    def place(self, device: str, device_map: object = None) -> tuple[str, int]:
+        """Where a model would go, in words, and the bytes that are free there.
+
+        Parameters
+        ----------
+        device : str
+            As `load_model` takes it: "auto", "cpu", "cuda", "cuda:1".
+        device_map : optional
+            Anything but None counts all GPUs and the CPU together.
+        """
+        if device_map is not None:
+            names = [*(name for name, _ in self.gpus), "memory"]
+            return " and ".join(names), self.ram + sum(free for _, free in self.gpus)
+        kind, _, number = device.partition(":")
+        if kind == "auto":
+            kind = "cuda" if self.gpus else "cpu"
+        if kind == "cuda":
+            at = int(number) if number.isdigit() else 0
+            if at >= len(self.gpus):
+                return f"no GPU {at} here", 0
+            return self.gpus[at]
+        return "memory", self.ram
+
+
+def _free_ram(cgroup: Path) -> int:
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = (cgroup / "memory.max").read_text().strip()
+        used = int((cgroup / "memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return min(free, max(0, int(limit) - used)) if limit.isdigit() else free

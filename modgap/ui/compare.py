@@ -1,0 +1,199 @@
+"""Several models on the clip in use and on the examples: what is asked for, and what is here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from modgap.errors import ModgapError
+from modgap.ui import state
+from modgap.ui.examples import Example, examples
+from modgap.ui.options import model_options
+from modgap.ui.service import Request, service
+from modgap.ui.shelf import Shelf
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modgap.across import ModelComparison
+    from modgap.spread import Consistency
+
+S = st.session_state
+MOST = 4  # models beside each other
+#: What the curves show for each measure of likeness.
+CURVES = {
+    "cosine": ("cosine", "aps_cos", "monotonicity"),
+    "euclidean": ("euclidean", "aps_euc", "monotonicity_euc"),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The models of a comparison: those with a result, and why the others have none (yet)."""
+
+    comparison: ModelComparison | None
+    waiting: tuple[str, ...]
+    failed: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """What the examples give: their curves, the statistics per measure, and what was left out."""
+
+    curves: pd.DataFrame
+    consistency: dict[str, tuple[Consistency, ...]]
+    table: pd.DataFrame
+    refused: tuple[str, ...]
+
+
+def default_models() -> list[str]:
+    """The sidebar's model, and the first other one that is not the same by another name."""
+    options, chosen = model_options(), state.option()
+    if chosen is None:
+        return []
+    embedded = chosen.name.startswith("demo")
+    others = [
+        o.id
+        for o in options.values()
+        if o.id != chosen.id and not (embedded and o.description == chosen.description)
+    ]
+    return [chosen.id, *others[:1]]
+
+
+def request(model: str) -> Request | None:
+    """The analysis of the clip in use in a model; None while clip or transcript are missing.
+
+    Raises
+    ------
+    ModgapError
+        When the chosen part of the clip cannot be used.
+    """
+    clip = state.current_clip()
+    words = S.get("transcript") or ""
+    if clip is None or not words.strip():
+        return None
+    return state.request_of(clip, words, S.get("instruction") or "", model)
+
+
+def find(models: Sequence[str]) -> Found:
+    """What is here of the clip in use; what is missing is begun.
+
+    Raises
+    ------
+    ModgapError
+        When the clip cannot be used, or the queue is full.
+    """
+    here, waiting = {}, []
+    failed: dict[str, str] = {}
+    for model in models:
+        wanted = request(model)
+        if wanted is None:
+            continue
+        shown = S.get("run") if wanted.signature == S.get("signature") else None
+        key = shown or service().known(wanted)
+        analysis = service().result(key) if key else None
+        reason = S.get("failed", {}).get(wanted.signature)
+        if analysis is not None:
+            here[model] = analysis
+        elif reason is not None:
+            failed[model] = reason
+        else:
+            state.ask(wanted)
+            waiting.append(model)
+    if not here:
+        return Found(None, tuple(waiting), failed)
+    from modgap.across import ModelComparison
+
+    return Found(ModelComparison(tuple(here), tuple(here.values())), tuple(waiting), failed)
+
+
+def try_again(models: Sequence[str]) -> None:
+    """Forget why these models have no result."""
+    for model in models:
+        wanted = request(model)
+        if wanted is not None:
+            S.get("failed", {}).pop(wanted.signature, None)
+
+
+# ---- the examples --------------------------------------------------------------------------------
+
+
+def asked(models: Sequence[str]) -> list[tuple[str, Example, Request]]:
+    """Every example in every model."""
+    made = []
+    for example in examples():
+        clip = service().clip(example.path.read_bytes(), example.path.name)
+        made += [
+            (model, example, state.request_of(clip, example.transcript, example.instruction, model))
+            for model in models
+        ]
+    return made
+
+
+def measure_examples(models: Sequence[str]) -> None:
+    """Begin the analyses that the consistency over examples needs, as one job."""
+    try:
+        wanted = [r for _, _, r in asked(models)]
+        job = service().submit_many(wanted, state.session_id(), "Examples")
+    except (ModgapError, OSError) as problem:
+        S["notice"] = str(problem)
+        return
+    S.get("failed", {}).pop(job.key, None)
+    S["cm_batch"] = job.key
+    S.setdefault("jobs", {})[job.id] = False
+
+
+def running() -> bool:
+    """Whether the examples are being measured."""
+    return bool(S.get("cm_batch")) and service().jobs.find(S["cm_batch"]) is not None
+
+
+def problem() -> str | None:
+    """Why the examples could not be measured, if it was tried."""
+    return S.get("failed", {}).get(S.get("cm_batch"))
+
+
+def patterns(models: Sequence[str], measure: str) -> Patterns | None:
+    """The consistency over the examples, once all of them are here; None before."""
+    runs, refused = [], []
+    for model, example, wanted in asked(models):
+        key, reason = service().known(wanted), service().refused(wanted)
+        if key is not None:
+            runs.append((model, example.id, key))
+        elif reason is not None:
+            refused.append(f"{example.title}, {model}: {reason}")
+        else:
+            return None
+    named = "|".join([measure, *(f"{m}/{e}/{k}" for m, e, k in runs)])
+    found = _kept().get(named)
+    if found is None:
+        found = _patterns(runs, measure, tuple(refused))
+        if found is not None:
+            _kept().put(named, found)
+    return found
+
+
+def _patterns(
+    runs: Sequence[tuple[str, str, str]], measure: str, refused: tuple[str, ...]
+) -> Patterns | None:
+    from modgap.across import curve_table
+    from modgap.spread import consistency, consistency_table
+
+    results = [(m, e, service().result(key)) for m, e, key in runs]
+    whole = [(m, e, a) for m, e, a in results if a is not None]
+    if not whole or len(whole) < len(results):
+        return None
+    curves = curve_table(
+        [a for _, _, a in whole], models=[m for m, _, _ in whole], clips=[e for _, e, _ in whole]
+    )
+    found = {key: consistency(curves, key) for key in CURVES[measure]}
+    table = consistency_table([one for ones in found.values() for one in ones])
+    return Patterns(curves, found, table, refused)
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> Shelf[str, Patterns]:
+    return Shelf(32)

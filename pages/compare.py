@@ -1,0 +1,281 @@
+"""The same clip through several models: answers, alignment maps, curves, consistency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from modgap.errors import ModgapError
+from modgap.ui import compare, state, widgets
+from modgap.ui.examples import examples
+from modgap.ui.options import model_options
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from modgap.across import ModelComparison
+    from modgap.figures.depth import DepthCurves, SideBySide
+
+S = st.session_state
+MEASURES = {"cosine": "Cosine", "euclidean": "Euclidean"}
+SHOWN = ("over_layers", "over_clips", "agreement")  # of the consistency, as figures
+
+
+def controls() -> tuple[list[str], str]:
+    """Which models, and by which measure."""
+    options = list(model_options())
+    opened = S.get("link", {})
+    if "cm_models" not in S:
+        S["cm_models"] = list(opened.get("models", ())) or compare.default_models()
+    S["cm_models"] = [m for m in S["cm_models"] if m in options][: compare.MOST]
+    if S.get("cm_measure") not in MEASURES:
+        S["cm_measure"] = opened.get("measure", "cosine")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.multiselect(
+        "Models and checkpoints, two to four",
+        options,
+        key="cm_models",
+        max_selections=compare.MOST,
+        placeholder="Choose models",
+        persist_state="session",
+    )
+    right.segmented_control(
+        "Measure",
+        list(MEASURES),
+        key="cm_measure",
+        format_func=MEASURES.__getitem__,
+        required=True,
+        persist_state="session",
+    )
+    return S["cm_models"], S["cm_measure"]
+
+
+def missing(found: compare.Found) -> None:
+    """Which models have no result, and why."""
+    for name, reason in found.failed.items():
+        st.caption(f"Not compared: {widgets.plain(name)}. {widgets.plain(reason)}")
+    if found.failed:
+        st.button(
+            "Try again", on_click=compare.try_again, args=(tuple(found.failed),), key="cm_again"
+        )
+    if found.waiting:
+        st.caption(f"Being analysed: {widgets.plain(', '.join(found.waiting))}.")
+
+
+def answers(found: ModelComparison, count: int) -> None:
+    """Each model's answers to the text and to the speech, in `count` places."""
+    known = state.reference()
+    rows = found.answers(known).to_dict("records")
+    with st.container(key="cm_answers"):
+        for place, row in zip(st.columns(count, gap="small"), rows, strict=False):
+            with place, st.container(border=True, height="stretch"):
+                st.markdown(f"**{widgets.plain(row['model'])}**")
+                for kind in ("text", "speech"):
+                    if row[kind] is None:
+                        continue
+                    with st.container(horizontal=True, vertical_alignment="center"):
+                        st.caption(f"To the {kind}", width=76)
+                        st.text(row[kind] if row[kind].strip() else "(an empty answer)")
+                        widgets.verdict(row.get(f"{kind}_verdict"), known)
+    if known is not None:
+        st.caption(f"Right would be: {widgets.plain(known)}")
+    for group in found.same_weights:
+        st.caption(f"{widgets.plain(' and '.join(group))} are one model: the weights are the same.")
+
+
+def depth_slider(found: ModelComparison) -> float:
+    """One depth for all models; its steps are the depths at which one of them has a layer."""
+    stops = found.stops()
+    wanted = S.get("cm_depth", S.get("link", {}).get("depth", 0.5))
+    S["cm_depth"] = min(stops, key=lambda stop: abs(stop - wanted))
+    if len(stops) > 1:
+        st.select_slider(
+            "Relative depth (layer / L)",
+            stops,
+            key="cm_depth",
+            format_func=lambda stop: f"{100 * stop:.1f} %",
+            persist_state="session",
+        )
+    return S["cm_depth"]
+
+
+def maps(found: ModelComparison, count: int, depth: float, measure: str) -> SideBySide:
+    """The alignment map of each model in its own layer, in the same colours."""
+    from modgap.figures.depth import SideBySide
+
+    layers = found.layers_at(depth)
+    both = SideBySide.of(found.names, found.analyses, layers, measure)
+    panels = both.panels(dark=widgets.dark())
+    with st.container(key="cm_maps"):
+        places = st.columns(count, gap="small")
+        for n, (place, panel) in enumerate(zip(places, panels, strict=False)):
+            total = found.analyses[n].model["n_layers"]
+            with place:
+                st.markdown(
+                    f"**{widgets.plain(found.names[n])}**, layer {layers[n]} of {total} "
+                    f"({layers[n] / total:.0%})"
+                )
+                widgets.chart(
+                    panel, key=f"cm_map_{n}", name=f"map-{n}-{measure}",
+                    alt=f"Alignment map of {found.names[n]} in layer {layers[n]} of {total}",
+                )  # fmt: skip
+    path = "argmax" if measure == "cosine" else "argmin"
+    st.caption(f"Dots: the {path} path. Line: the DTW path. The colours mean the same in all maps.")
+    return both
+
+
+def curves(found: ModelComparison, depth: float, measure: str) -> list[DepthCurves]:
+    """Likeness, path score and monotonicity over relative depth."""
+    from modgap.figures.depth import DepthCurves
+
+    st.subheader("Over relative depth", anchor=False)
+    made = [DepthCurves.of(found.curves, key) for key in compare.CURVES[measure]]
+    with st.container(key="cm_curves"):
+        for place, one in zip(st.columns(3, gap="small"), made, strict=True):
+            with place:
+                widgets.chart(
+                    one.figure(depth=depth, dark=widgets.dark()),
+                    key=f"cm_curve_{one.key}", name=f"depth-{one.key}",
+                    alt=f"{one.measure.label} over relative depth, one curve per model",
+                )  # fmt: skip
+    return made
+
+
+def files(
+    found: ModelComparison, both: SideBySide, drawn: list[DepthCurves], depth: float, measure: str
+) -> None:
+    """What can be downloaded; each file is made when it is asked for."""
+    file, name = widgets.Download, "modgap-compare"
+    at = f"{name}-depth{100 * depth:.0f}-{measure}"
+    widgets.downloads(
+        [
+            *(file.figure(c.measure.short, f"{name}-{c.key}", c.figure) for c in drawn),
+            file.figure("Maps", f"{at}-maps", both.figure),
+            file.table("Curves", f"{name}-curves", lambda: found.curves),
+            file.table("Maps", f"{at}-maps", both.table),
+            file.table("Answers", f"{name}-answers", lambda: found.answers(state.reference())),
+            file.settings(
+                name,
+                lambda: {
+                    n: widgets.provenance(a)
+                    for n, a in zip(found.names, found.analyses, strict=True)
+                },
+            ),
+        ],
+        key="compare",
+    )
+
+
+def consistency(models: list[str], measure: str) -> None:
+    """How alike the patterns are over layers and over the examples, per model."""
+    count = len(examples())
+    if not count:
+        return
+    st.subheader(f"Consistency of patterns over the {count} examples", anchor=False)
+    with st.popover("How it is measured", type="tertiary", width="content"):
+        st.markdown(
+            "X is a score of clip c in layer k of one model. **Spread over layers**: standard "
+            "deviation over layers of the mean over clips. **Spread over clips**: standard "
+            "deviation over clips, mean over layers. **Agreement**: the mean correlation, over "
+            "layers, of each clip's curve with the mean curve of the other clips; 1 means that "
+            "every clip goes through the layers in the same way. Lines are 95 % bootstrap "
+            "intervals over clips. Undefined values are left out. The examples were chosen to "
+            "show different things: they are no sample, so read these figures as a look and use "
+            "`modgap compare-models --data` for a measurement."
+        )
+        st.latex(
+            r"\sigma_{\text{layers}} = \operatorname{std}_k \bar X_{\cdot k}, \qquad "
+            r"\sigma_{\text{clips}} = \operatorname{mean}_k \operatorname{std}_c X_{ck}"
+        )
+    made = compare.patterns(models, measure)
+    if made is None:
+        reason = None if compare.running() else compare.problem()
+        if reason is not None:
+            widgets.error(reason)
+        st.button(
+            f"Measure {count} examples in {len(models)} models",
+            on_click=compare.measure_examples, args=(models,), key="cm_measure_examples",
+            disabled=compare.running(),
+        )  # fmt: skip
+        return
+    from modgap.figures.consistency import ConsistencyPoints, consistency_panels
+
+    drawn: list[ConsistencyPoints] = []
+    for key in compare.CURVES[measure][1:]:
+        with st.container(key=f"cm_points_{key}"):
+            for place, statistic in zip(st.columns(3, gap="small"), SHOWN, strict=True):
+                points = ConsistencyPoints.of(made.consistency[key], statistic)
+                drawn.append(points)
+                figure: go.Figure = points.figure(dark=widgets.dark())
+                with place:
+                    st.markdown(f"**{points.measure.short}**, {points.title}")
+                    widgets.chart(
+                        figure, key=f"cm_point_{key}_{statistic}", name=f"{key}-{statistic}",
+                        alt=f"{points.measure.label}: {points.title}, one point per model",
+                    )  # fmt: skip
+    for line in made.refused:
+        st.caption(f"Left out: {widgets.plain(line)}")
+    with st.expander("Table of the numbers"):
+        widgets.table(made.table, key="cm_table")
+    file = widgets.Download
+    widgets.downloads(
+        [
+            file.figure("Figure", "modgap-consistency", lambda: consistency_panels(drawn)),
+            file.table("Statistics", "modgap-consistency", lambda: made.table),
+            file.table("All curves", "modgap-consistency-curves", lambda: made.curves),
+        ],
+        key="consistency",
+    )
+
+
+def page() -> None:
+    """Draw the page."""
+    widgets.title(
+        "Compare",
+        "The same clip and transcript through several models or checkpoints. Models have different "
+        "numbers of layers, so layer k of a model with L layers stands at its **relative depth** "
+        "k / L, as measured; nothing is interpolated. The slider takes one depth for all: each "
+        "map shows the layer of its model that is nearest (of two that are as near, the lower).",
+        r"\text{depth} = \frac{k}{L}, \qquad k = 0 \text{ (embeddings)}, \dots, L",
+        "Hidden states of different models lie in different spaces: a cosine or a distance "
+        "is comparable within a model, across models only as a pattern. The source (arXiv "
+        "2510.12116) remarks that models trained in several stages show more consistent patterns.",
+    )
+    if not S.get("clip"):
+        widgets.empty(
+            "**Nothing to compare yet.** Load an example here, or choose a clip of your own on the "
+            "Clip page.",
+            key="empty_compare",
+        )
+        return
+    models, measure = controls()
+    S["view"] = {
+        "models": tuple(models),
+        "measure": measure if measure != "cosine" else None,
+        "depth": S.get("cm_depth", S.get("link", {}).get("depth")),
+    }
+    if len(models) < 2:
+        st.caption("Choose at least two models.")
+        return
+    if not (S.get("transcript") or "").strip():
+        st.caption("The clip in use has no transcript yet: type it on the Clip page.")
+        return
+    try:
+        found = compare.find(models)
+    except ModgapError as problem:
+        widgets.notice(str(problem))
+        return
+    missing(found)
+    if found.comparison is not None:
+        count = len(found.comparison.names) + len(found.waiting)  # places are kept for the rest
+        answers(found.comparison, count)
+        depth = depth_slider(found.comparison)
+        S["view"]["depth"] = depth
+        both = maps(found.comparison, count, depth, measure)
+        drawn = curves(found.comparison, depth, measure)
+        files(found.comparison, both, drawn, depth, measure)
+    consistency(models, measure)
+
+
+page()

@@ -1,0 +1,54 @@
+"""The pages on a folder of every family."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+
+from modgap.interventions import Intervention
+from modgap.models import load_model
+from modgap.ui import edits
+from modgap.ui.service import service
+from tests.app.conftest import finish, go
+from tests.families.makers import MAKERS
+
+
+@pytest.mark.parametrize("family", sorted(MAKERS))
+def test_every_page_shows_a_tiny_checkpoint(
+    family: str,
+    open_app: Callable[..., Any],
+    family_folder: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = family_folder(family)
+    monkeypatch.setenv("MODGAP_MODELS", json.dumps([str(folder)]))
+    monkeypatch.setattr(edits, "PATIENCE", 60.0)
+    st.cache_resource.clear()
+    at = finish(open_app(example="ex0", model=folder.name))
+    assert not at.error, [e.value for e in at.error]
+    analysis = service().result(at.session_state["run"])
+    assert analysis is not None
+    assert analysis.model["model_type"] == family
+    missing = {name: why for name, why in load_model(folder).support().items() if why}
+    said = " ".join(c.value for c in at.sidebar.caption)
+    for name in missing:
+        assert f"**{name.replace('_', ' ')}**" in said
+    for page in ("layers", "alignment", "interventions", "decided"):
+        go(at, page)
+        assert not at.error, (page, [e.value for e in at.error])
+        assert at.get("plotly_chart") or at.get("bidi_component")
+    at.segmented_control(key="wd_view").set_value("lens").run()
+    assert not at.error
+    lens = list(edits.kept().results._items.values())[-1][0]
+    assert lens.speech.tokens.shape[1] == len(analysis.speech_times)
+    go(at, "interventions")
+    at.segmented_control(key="iv_rule").set_value("patch").run()
+    assert not at.error
+    found = list(edits.kept().results._items.values())[-1][0]
+    assert found.interventions == (Intervention(rule="patch"),)
+    assert found.before.text == analysis.answers["speech"].text
