@@ -18,6 +18,7 @@ from . import (
     cli_data,
     cli_eval,
     cli_families,
+    cli_gap,
     cli_interventions,
     cli_models,
     cli_models_compare,
@@ -51,6 +52,7 @@ cli_models_compare.register(app)
 cli_pipeline.register(app)
 cli_words.register(app)
 cli_data.register(app)
+cli_gap.register(app)
 
 
 class _Demo(TyperGroup):
@@ -212,6 +214,10 @@ def explorer(
             "again."
         ),
     ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also offer this run, a folder. Can be given again."),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
     ] = None,
@@ -231,7 +237,7 @@ def explorer(
     from .cli_app import has_screen, is_loopback, plan, serve
 
     server = plan(
-        model or (), port=port, address=address, allow_hosts=allow_host or (),
+        model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or (),
         recognizers=recognizer or (),
     )  # fmt: skip
     if not is_loopback(address):

@@ -37,6 +37,7 @@ class Server:
 def plan(
     models: Sequence[str] = (),
     *,
+    runs: Sequence[Path] = (),
     port: int | None = None,
     address: str = "127.0.0.1",
     allow_hosts: Sequence[str] = (),
@@ -48,6 +49,8 @@ def plan(
     ----------
     models : sequence of str
         What the app offers beside the embedded family: hub ids or folders.
+    runs : sequence of Path
+        What it offers beside the shipped runs.
     port : int, optional
         The first free one from 8501 by default.
     address : str
@@ -91,10 +94,21 @@ def plan(
     environment = os.environ | {
         MODELS_VARIABLE: absolute(models),
         RECOGNIZERS_VARIABLE: absolute(recognizers),
+        **_named_runs(runs),
         "MODGAP_CACHE": str(Path(os.environ.get("MODGAP_CACHE") or "cache").resolve()),
     }
     host = "localhost" if wildcard else f"[{address}]" if ":" in address else address
     return Server(tuple(command), environment, root, f"http://{host}:{port}")
+
+
+def _named_runs(runs: Sequence[Path]) -> dict[str, str]:
+    from .benchmark.run_data import is_run
+    from .runs import VARIABLE
+
+    for folder in runs:
+        if not is_run(folder.expanduser()):
+            raise SettingsError(f"There is no run in {folder}: it has no run.json.")
+    return {VARIABLE: json.dumps([str(r.expanduser().resolve()) for r in runs])} if runs else {}
 
 
 def serve(server: Server, *, open_browser: bool) -> int:

@@ -9,7 +9,8 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
-from .cli_options import Cache, Clip, Device, Dtype, Instruction, MaxTokens, Model, Transcript
+from .cli_model import ModelOptions, with_model
+from .cli_options import Cache, Clip, Instruction, MaxTokens, Transcript
 
 if TYPE_CHECKING:
     from .cascade import Cascade
@@ -29,11 +30,12 @@ def register(app: typer.Typer) -> None:
     )(pipeline)
 
 
+@with_model()
 def pipeline(
     clip: Clip,
     transcript: Transcript,
+    how: ModelOptions,
     recognizer: Recognizer = "pocketsphinx",
-    model: Model = "demo",
     llm: Annotated[
         str | None,
         typer.Option(help="Another model for the words; by default the text side of --model."),
@@ -46,8 +48,6 @@ def pipeline(
     max_new_tokens: MaxTokens = 48,
     as_json: Json = False,
     cache: Cache = True,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """Let a speech recogniser write a clip down, and a text LLM answer what it wrote."""
@@ -63,7 +63,6 @@ def pipeline(
     from .audio import load_clip
 
     sound = load_clip(sound_source(clip))
-    from . import cli
     from .analysis_io import to_json
     from .cascade import pipeline as run
     from .cli_render import progress_bar
@@ -71,8 +70,8 @@ def pipeline(
     from .store import default_store
 
     with progress_bar(f"loading {recognizer}") as report:
-        ears = load_recognizer(recognizer, device=device)
-        lm = cli.load(llm or model, dtype=dtype, device=device)
+        ears = load_recognizer(recognizer, device=how.device)
+        lm = how.load(llm)
         store = default_store() if cache else None
         made = run(ears, lm, sound, words, settings, store=store, progress=report)
     if as_json:

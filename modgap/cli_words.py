@@ -12,7 +12,7 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
-from .cli_options import Device, Dtype
+from .cli_model import ModelOptions, with_model
 from .cli_write import table_bytes, write_file
 from .errors import ModgapError, SettingsError
 
@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
     )(words)
 
 
+@with_model(named=False)
 def words(
+    how: ModelOptions,
     clip: Annotated[
         Path | None, typer.Argument(metavar="[CLIP]", help="An audio file, or - for stdin.")
     ] = None,
@@ -67,8 +69,6 @@ def words(
     out: Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
     cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """Find when each word is said, and hold a model's alignment paths against it."""
@@ -76,7 +76,7 @@ def words(
         raise SettingsError("Give a clip with its --transcript, or --data with many of them.")
     names = model or ["demo"]
     if data is not None:
-        _many(data, names, aligner, limit, seed, out, as_json, dtype, device)
+        _many(data, names, aligner, limit, seed, out, as_json, how)
         return
     if transcript is None:
         raise SettingsError("Say what is said in the clip: --transcript 'the words'.")
@@ -87,7 +87,6 @@ def words(
 
     assert clip is not None
     sound = load_clip(sound_source(clip))
-    from . import cli
     from .analysis import analyze
     from .cli_render import progress_bar
     from .forced import word_times
@@ -97,8 +96,8 @@ def words(
 
     store = default_store() if cache else None
     with progress_bar("aligning") as report:
-        times = word_times(sound, said, load_recognizer(aligner, device=device), store=store)
-        lm = cli.load(names[0], dtype=dtype, device=device)
+        times = word_times(sound, said, load_recognizer(aligner, device=how.device), store=store)
+        lm = how.load(names[0])
         result = analyze(lm, sound, said, answers=False, store=store, progress=report)
     hits = word_hits(result, times)
     table = hits.layers()
@@ -121,21 +120,19 @@ def _many(
     seed: int,
     out: Path | None,
     as_json: bool,
-    dtype: str,
-    device: str,
+    how: ModelOptions,
 ) -> None:
     import pandas as pd
 
-    from . import cli
     from .analysis import analyze
     from .cli_render import progress_bar
     from .hits import hits_summary, word_hits
 
-    spoken = _spoken(data, aligner, limit, device)
+    spoken = _spoken(data, aligner, limit, how.device)
     found: list[WordHits] = []
     parts = []
     for name in names:
-        lm = cli.load(name, dtype=dtype, device=device)
+        lm = how.load(name)
         found = []
         with progress_bar(name) as report:
             for n, (label, sound, times) in enumerate(spoken):

@@ -34,7 +34,10 @@ def run(*args: Any) -> Any:
 
 @pytest.mark.parametrize(
     "command",
-    ["analyze", "intervene", "sweep", "table1", "compare-models", "models info", "check"],
+    [
+        *("analyze", "intervene", "sweep", "table1", "compare-models", "pipeline", "words"),
+        *("models info", "check"),
+    ],
     ids=str,
 )
 def test_every_command_that_loads_takes_the_same_options(command: str) -> None:

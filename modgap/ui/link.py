@@ -25,6 +25,8 @@ PATHS = ("argmax", "dtw", "words")
 SHOWN = ("patching", "sweep", "lens")
 MAX_PICKS = 6
 MAX_EDIT = 2000
+MAX_NAME = 200  # of a run, a checkpoint, a group: their names are compared with what there is
+MAX_FILTERS = 40
 CURRENT_CLIP = "current"  # among the clips to compare: the one in use
 
 Query = dict[str, list[str]]
@@ -56,6 +58,9 @@ def parse(
         ``quantize``, ``markers``, ``measure``, ``show``, ``pipeline`` (str); ``edit``
         (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L); ``start``, ``end``
         (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths`` (tuples without repetition).
+        Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
+        ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
+        (tuples).
     """
     single = {name: values[-1] for name, values in query.items() if values}
     link: dict[str, Any] = {}
@@ -89,6 +94,13 @@ def parse(
     for name in ("start", "end"):
         if (seconds := _seconds(single.get(name, ""))) is not None:
             link[name] = seconds
+    for name in ("set", "subject", "by", "become", "similarity", "sort", "scale"):
+        if 0 < len(single.get(name, "")) <= MAX_NAME:
+            link[name] = single[name]
+    for name in ("checkpoints", "only"):
+        if name in query:
+            named = dict.fromkeys(v for v in query[name] if 0 < len(v) <= 2 * MAX_NAME)
+            link[name] = tuple(named)[:MAX_FILTERS]
     several: dict[str, Collection[str]] = {
         "clips": (*clips, CURRENT_CLIP),
         "models": models,

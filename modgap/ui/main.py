@@ -26,6 +26,8 @@ pages = [
     st.Page(ROOT / "pages" / "interventions.py", title="Interventions"),
     st.Page(ROOT / "pages" / "decided.py", title="Where is the gap decided?"),
     st.Page(ROOT / "pages" / "compare.py", title="Compare"),
+    st.Page(ROOT / "pages" / "gap.py", title="Modality gap"),
+    st.Page(ROOT / "pages" / "correlation.py", title="Similarity vs gap"),
 ]
 page = st.navigation(pages, position="top")
 

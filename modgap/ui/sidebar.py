@@ -37,6 +37,9 @@ def permalink(query: str) -> None:
 def _model() -> DeltaGenerator:
     options = model_options()
     S = st.session_state
+    if S.get("next_model") in options:  # chosen on a page, whose widgets come after this one
+        S["model"] = S["next_model"]
+    S.pop("next_model", None)
     if not options:
         st.warning("No model here. Start with `modgap app --model NAME`.")
         return st.container()

@@ -34,13 +34,16 @@ MAX_FAILED = 64
 class ClipRef:
     """The clip in use: a file's bytes and where they came from.
 
-    `id` is the example's id, or the key of the result for a clip taken from a result.
+    `id` is the example's id, the key of the result for a clip taken from a result, or the id of a
+    data set's question; the last has its `reference` and the `instruction` that it is asked with.
     """
 
-    source: Literal["example", "upload", "record", "run"]
+    source: Literal["example", "upload", "record", "run", "question"]
     id: str
     name: str
     data: bytes
+    reference: str | None = None
+    instruction: str = ""
 
 
 def session_id() -> str:
@@ -113,9 +116,11 @@ def current_clip() -> Clip | None:
 
 
 def reference() -> str | None:
-    """The right answer, where it is known: for an example with the words it is shipped with."""
+    """The right answer, where it is known: for an example or a question with its own words."""
     S = st.session_state
     ref: ClipRef | None = S.get("clip")
+    if ref is not None and ref.source == "question":
+        return ref.reference if S.get("instruction", "") == ref.instruction else None
     found = example(ref.id) if ref and ref.source == "example" else None
     if found is None or S.get("instruction", "") != found.instruction:
         return None

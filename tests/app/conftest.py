@@ -22,7 +22,10 @@ from tests.tiny import make_clip, make_tiny_checkpoint
 ENTRY = str(Path(__file__).parents[2] / "modgap" / "ui" / "main.py")
 PAGES = {
     name: f"pages/{name}.py"
-    for name in ("clip", "layers", "alignment", "interventions", "decided", "compare")
+    for name in (
+        *("clip", "layers", "alignment", "interventions", "decided", "compare", "gap"),
+        "correlation",
+    )
 }
 
 

@@ -1,0 +1,260 @@
+"""What is made of a run: `modgap gap`, `modgap report`; and `modgap controls` of a set of clips."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli_errors import Debug, literal
+from .cli_options import Device, Dtype, Json
+from .cli_write import table_bytes, write_file
+from .errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's folder, or the name of a shipped run.")
+]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", help="Only this checkpoint. Can be given again.")
+]
+PRINTED = ("gap", "counts", "lines", "reasons", "questions")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(epilog="Example: modgap gap runs/mine --by topic --where voice=en-us+m4")(gap)
+    app.command(epilog="Example: modgap report runs/mine --out report.html")(report)
+    app.command(epilog="Example: modgap controls --data demo --model demo:full --limit 100")(
+        controls
+    )
+
+
+def gap(
+    run: RunFolder,
+    model: Models = None,
+    by: Annotated[
+        str | None, typer.Option(help="A group: data set, topic, voice, ... one by one.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only questions of this group: GROUP=VALUE. Can be given again."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="A clip counts as heard up to this word error rate.")
+    ] = 0.0,
+    as_json: Json = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables, as parquet.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
+    from . import gap as measures
+    from .gap_reasons import reasons
+
+    opened = _open(run)
+    models = list(model or opened.models)
+    for name in models:
+        opened.model_number(name)
+    chosen = _filters(where)
+    tables: dict[str, pd.DataFrame] = {
+        "gap": measures.gap_table(opened, models, chosen, by),
+        "counts": measures.accuracies(opened, chosen),
+        "lines": _lines(opened, models, chosen),
+        "reasons": reasons(opened, models, chosen, tolerance=tolerance),
+        "questions": _questions(opened, models, chosen),
+    }
+    tables["counts"] = tables["counts"][tables["counts"]["model"].isin(models)]
+    if out is not None:
+        for name, table in tables.items():
+            write_file(out / f"{name}.parquet", table_bytes(table))
+    if as_json:
+        found = {name: _records(tables[name]) for name in PRINTED}
+        sys.stdout.write(json.dumps({"run": opened.name, **found}, ensure_ascii=False) + "\n")
+        return
+    _print(tables, by)
+
+
+def report(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+    title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
+    model: Models = None,
+    debug: Debug = False,
+) -> None:
+    """Write a run as one web page that needs no network: figures and tables."""
+    from .cli_render import size
+    from .report import report_html
+
+    page = report_html(_open(run), title=title, models=model).encode()
+    write_file(out, page)
+    print(literal(f"wrote {out} ({size(len(page))})"))
+
+
+def controls(
+    data: Annotated[str, typer.Option(help="As in `modgap eval`.")] = "demo",
+    model: Annotated[str, typer.Option(help="A name from `modgap models`, or a folder.")] = "demo",
+    limit: Annotated[int, typer.Option(min=2, help="So many clips.")] = 100,
+    path_layer: Annotated[
+        int | None, typer.Option(help="Whose argmax path aligns the tokens; the middle one.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures.")] = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """What similarity is to be held against: mismatched pairs, centred cosine, CKA of layers."""
+    from .benchmark.datasets import read_questions
+    from .cli import load
+    from .cli_render import print_table, progress_bar
+    from .controls import set_controls
+
+    asked = read_questions(data, limit)
+    lm = load(model, dtype=dtype, device=device)
+    with progress_bar(model) as bar:
+        made = set_controls(lm, asked, path_layer=path_layer, progress=bar)
+    names = ("cosine", "cosine_null", "cosine_null_low", "cosine_null_high", "centred",
+             "euclidean", "euclidean_null")  # fmt: skip
+    best = made.cka.values.argmax(0)
+    print_table(
+        ("layer", "cosine", "mismatched", "5 %", "95 %", "centred", "distance", "mismatched",
+         "CKA", "nearest speech layer"),
+        (
+            (str(int(r["layer"])), *(f"{r[n]:.3f}" for n in names),
+             f"{made.cka.values[k, k]:.3f}", str(int(best[k])))
+            for k, r in enumerate(made.layers.to_dict("records"))
+        ),
+    )  # fmt: skip
+    print(f"{made.clips} clips ({made.left_out} left out), {made.cka.pairs:,} aligned tokens")
+    if out is not None:
+        from .figures.base import standalone_html
+        from .figures.controls import CkaHeat, against_controls
+
+        write_file(out / "controls.parquet", table_bytes(made.layers))
+        write_file(out / "cka.parquet", table_bytes(made.cka.table()))
+        write_file(out / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
+        for key in ("cosine", "euclidean"):
+            page = standalone_html(against_controls(made, key).figure(), title=model)
+            write_file(out / f"controls-{key}.html", page)
+
+
+def _open(folder: Path) -> Any:
+    """A run by its path, else by the name that the explorer shows."""
+    from .benchmark.run_data import is_run, open_run
+    from .runs import known_runs
+
+    known = known_runs()
+    if not is_run(folder) and str(folder) in known:
+        return open_run(known[str(folder)])
+    return open_run(folder)
+
+
+def _filters(given: Sequence[str] | None) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in given or ():
+        facet, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--where takes GROUP=VALUE, not {text!r}.")
+        found.setdefault(facet, []).append(value)
+    return found
+
+
+def _lines(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.DataFrame:
+    import pandas as pd
+
+    from .benchmark.run_data import MEASURES
+    from .gap_points import fits, gaps, layer_means, points
+
+    if not run.layers:
+        return pd.DataFrame()
+    found = gaps(run, where)
+    found = found[found["model"].isin(models)]
+    rows = [
+        {"measure": name, **made.row()}
+        for name in MEASURES
+        for made in fits(points(layer_means(run, name, where), found))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _questions(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.DataFrame:
+    import pandas as pd
+
+    from .gap_questions import auc, question_rows
+
+    rows = []
+    for model in models if run.layers else ():
+        if {"text", "speech"} <= set(run.inputs_of(model)):
+            made = auc(question_rows(run, model, where=where))
+            rows.append({"model": model, "measure": "aps_cos", "auc": made.value, "low": made.low,
+                         "high": made.high, "failed": made.failed, "kept": made.kept,
+                         "reason": made.reason})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows in JSON's terms: undefined numbers as null."""
+    return [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
+    from .cli_render import print_table
+    from .gap import NAMES
+
+    def percent(value: float) -> str:
+        return "-" if value != value else f"{100 * value:.1f}"
+
+    def real(value: float) -> str:
+        return "-" if value != value else f"{value:.3f}"
+
+    def text(value: object) -> str:
+        return value if isinstance(value, str) else ""
+
+    print_table(
+        ("checkpoint", *((by,) if by else ()), "quantity", "%", "95 %", "n"),
+        (
+            (r.model, *((r.part,) if by else ()), NAMES.get(r.quantity, r.quantity),
+             percent(r.value), f"{percent(r.low)} to {percent(r.high)}", str(r.n))
+            for r in tables["gap"].itertuples()
+        ),
+    )  # fmt: skip
+    if len(tables["counts"]):
+        print()
+        print_table(
+            ("checkpoint", "input", "asked", "judged", "right", "unparsed", "failed"),
+            (tuple(map(str, row)) for row in tables["counts"].to_numpy()),
+        )
+    if len(tables["lines"]):
+        print("\nsimilarity against the gap, one point a checkpoint")
+        print_table(
+            ("measure", "group", "points", "R^2", "slope", "95 %", "Pearson", "Spearman", ""),
+            (
+                (r.measure, r.group, str(r.n), real(r.r2), real(r.slope),
+                 f"{real(r.slope_low)} to {real(r.slope_high)}", real(r.pearson),
+                 real(r.spearman), text(r.reason))
+                for r in tables["lines"].itertuples()
+            ),
+        )  # fmt: skip
+    if len(tables["reasons"]):
+        print("\nwhy spoken questions fail")
+        print_table(
+            ("checkpoint", "as text", "reason", "n", "%"),
+            ((r.model, r.text, r.reason, str(r.n), percent(r.share))
+             for r in tables["reasons"].itertuples()),
+        )  # fmt: skip
+    if len(tables["questions"]):
+        print("\ndoes a clip's own APS (cosine) tell that its spoken answer fails?")
+        print_table(
+            ("checkpoint", "AUC", "95 %", "failed", "did not", ""),
+            ((r.model, real(r.auc), f"{real(r.low)} to {real(r.high)}", str(r.failed),
+              str(r.kept), text(r.reason)) for r in tables["questions"].itertuples()),
+        )  # fmt: skip

@@ -1,0 +1,149 @@
+"""What a model's similarities are to be held against, over a set of clips (method, section 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from modgap.cka import BATCH, CkaMap, CkaStream
+from modgap.errors import ModgapError, SettingsError
+from modgap.similarity import centred_cosine, mismatched
+
+if TYPE_CHECKING:
+    from modgap.benchmark.question import Question
+    from modgap.models.base import Progress, SpeechLM
+
+__all__ = ["Controls", "set_controls"]
+
+log = logging.getLogger(__name__)
+
+MOST_POOLED = 256  # clips whose pooled states are kept for the controls that compare clips
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """Controls of one model on one set.
+
+    Attributes
+    ----------
+    layers : DataFrame
+        A row a layer: ``layer``; ``cosine``, ``euclidean`` (means over matched pairs);
+        ``cosine_null``, ``cosine_null_low``, ``cosine_null_high`` and the same of ``euclidean``
+        (speech of one clip, text of another: mean and the 5 % and 95 % quantiles);
+        ``centred``, ``centred_q25``, ``centred_q75`` (cosine after each modality's mean over the
+        set is removed).
+    cka : CkaMap
+    clips, left_out : int
+        Clips that were run, and that could not be.
+    pooled : int
+        Clips that the controls in `layers` are made of.
+    path_layer : int
+        Whose argmax path says which tokens are aligned.
+    """
+
+    layers: pd.DataFrame
+    cka: CkaMap
+    clips: int
+    left_out: int
+    pooled: int
+    path_layer: int
+
+
+def set_controls(
+    model: SpeechLM,
+    questions: Iterable[Question],
+    *,
+    path_layer: int | None = None,
+    batch: int = BATCH,
+    seed: int = 0,
+    markers: str = "keep",
+    progress: Progress | None = None,
+) -> Controls:
+    """Run clips and their transcripts through a model, one after the other, and take the controls.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    questions : iterable of Question
+        At least two that can be run; one that cannot is left out, with a warning.
+    path_layer : int, optional
+        The pairs (i*(j), j) of all layers come from this layer's argmax path; by default the
+        middle one.
+    batch : int
+        Tokens of a minibatch of the CKA.
+    seed : int
+        Of the mismatched pairs, where there are too many.
+    markers : "keep" or "drop"
+        As in `SpeechLM.prepare`.
+    progress : callable (fraction, note), optional
+        Called before each clip; may raise `Cancelled`.
+
+    Raises
+    ------
+    SettingsError
+        The layer does not exist, or fewer than two clips could be run.
+    """
+    from modgap.alignment import argmax_path
+    from modgap.capture import capture_pair
+    from modgap.pairwise import similarity_matrices
+
+    level = model.n_layers // 2 if path_layer is None else path_layer
+    if not 0 <= level <= model.n_layers:
+        raise SettingsError(f"Layer {level} does not exist: there are 0 to {model.n_layers}.")
+    asked = list(questions)
+    stream = CkaStream(batch)
+    speech_means: list[np.ndarray] = []
+    text_means: list[np.ndarray] = []
+    run = 0
+    for number, question in enumerate(asked):
+        if progress is not None:
+            progress(number / len(asked), f"clip {number + 1} of {len(asked)}")
+        try:
+            pair = model.prepare(
+                question.load(), question.transcript, instruction=question.instruction,
+                markers=markers,  # type: ignore[arg-type]  # checked there
+            )  # fmt: skip
+            states = capture_pair(model, pair)
+        except ModgapError as problem:
+            log.warning("%s is left out: %s", question.id, problem)
+            continue
+        run += 1
+        S, _ = similarity_matrices(
+            states.speech[level : level + 1].float(), states.text[level : level + 1].float()
+        )
+        rows = torch.from_numpy(argmax_path(S)[0].astype(np.int64)).to(states.speech.device)
+        stream.add(states.speech.index_select(1, rows).float(), states.text.float())
+        if run <= MOST_POOLED:
+            speech_means.append(states.speech.float().mean(1).cpu().numpy())
+            text_means.append(states.text.float().mean(1).cpu().numpy())
+    if run < 2:
+        raise SettingsError("Controls compare clips: at least two must be run.")
+    s, t = np.stack(speech_means), np.stack(text_means)
+    null, centred = mismatched(s, t, seed=seed), centred_cosine(s, t)
+    s64, t64 = s.astype(np.float64), t.astype(np.float64)
+    norms = np.linalg.norm(s64, axis=2) * np.linalg.norm(t64, axis=2)
+    cosine = np.divide((s64 * t64).sum(2), norms, out=np.zeros_like(norms), where=norms > 0)
+    q25, q75 = np.quantile(centred, [0.25, 0.75], axis=0)
+    table = pd.DataFrame(
+        {
+            "layer": np.arange(model.n_layers + 1),
+            "cosine": cosine.mean(0),
+            "cosine_null": null.cosine_mean,
+            "cosine_null_low": null.cosine_low,
+            "cosine_null_high": null.cosine_high,
+            "euclidean": np.linalg.norm(s64 - t64, axis=2).mean(0),
+            "euclidean_null": null.euclidean_mean,
+            "euclidean_null_low": null.euclidean_low,
+            "euclidean_null_high": null.euclidean_high,
+            "centred": centred.mean(0),
+            "centred_q25": q25,
+            "centred_q75": q75,
+        }
+    )
+    return Controls(table, stream.finish(), run, len(asked) - run, len(s), level)

@@ -1,0 +1,97 @@
+"""Where runs are found: shipped, in the cache folder, named by the operator, or by their path."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modgap.benchmark.run_data import is_run
+from modgap.errors import StoreError
+
+if TYPE_CHECKING:
+    from modgap.benchmark.question import Question
+    from modgap.benchmark.run_data import Run
+
+__all__ = ["VARIABLE", "find_question", "known_runs", "shipped_runs"]
+
+log = logging.getLogger("modgap")
+
+VARIABLE = "MODGAP_RUNS"  # a JSON list of the folders that the operator adds
+SHIPPED = Path(__file__).resolve().parents[1] / "cache" / "runs"
+
+
+def shipped_runs() -> list[Path]:
+    """The runs that came with modgap, by name."""
+    return list(_runs_in(SHIPPED))
+
+
+def known_runs() -> dict[str, Path]:
+    """All runs that are offered: those shipped, in ``$MODGAP_CACHE/runs``, and in `VARIABLE`.
+
+    Returns
+    -------
+    dict of str to Path
+        Names are those of the folders, numbered where two bear the same.
+    """
+    folders = shipped_runs()
+    folders += _runs_in(Path(os.environ.get("MODGAP_CACHE") or "cache") / "runs")
+    folders += [p for p in _named() if is_run(p)]
+    found: dict[str, Path] = {}
+    for folder in dict.fromkeys(p.resolve() for p in folders):
+        name, number = folder.name, 2
+        while name in found:
+            name, number = f"{folder.name} ({number})", number + 1
+        found[name] = folder
+    return found
+
+
+def find_question(run: Run, name: str) -> Question:
+    """A question of a run, ready to be heard: synthesized again, or read where its file still is.
+
+    Raises
+    ------
+    StoreError
+        The run does not say where its questions came from, or they are not there any more.
+    ModgapError
+        The data set cannot be read.
+    """
+    from modgap.benchmark.datasets import iter_questions
+
+    data = run.protocol.get("data")
+    source = data.get("name") if isinstance(data, dict) else data
+    if not isinstance(source, str) or not source:
+        raise StoreError(f"The run {run.name} does not say where its questions came from.")
+    limit = data.get("limit") if isinstance(data, dict) else None
+    for question in iter_questions(source, limit):
+        if question.id == name:
+            return question
+    raise StoreError(
+        f"The question is not in the data set {Path(source).name} (any more): open its clip on the "
+        "Clip page."
+    )
+
+
+def _runs_in(folder: Path) -> Iterator[Path]:
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return
+    yield from (p for p in paths if is_run(p))
+
+
+def _named() -> list[Path]:
+    value = os.environ.get(VARIABLE, "")
+    if not value:
+        return []
+    try:
+        names = json.loads(value)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        log.error('%s must be a JSON list of folders, such as ["runs/mine"].', VARIABLE)
+        return []
+    return [Path(n).expanduser() for n in names]

@@ -1,0 +1,222 @@
+"""Runs on the pages: which one is looked at, its filters, and results that sessions share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from modgap.errors import ModgapError
+from modgap.ui import state, widgets
+from modgap.ui.options import model_options
+from modgap.ui.shelf import Shelf
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from modgap.benchmark.run_data import Run
+
+S = st.session_state
+OPEN_RUNS = 4
+PATHS = "MODGAP_RUN_PATHS"  # 0: visitors may open no run by its path
+
+
+class Kept:
+    """Open runs and what was asked of them, for all sessions."""
+
+    def __init__(self) -> None:
+        self.runs: Shelf[str, Run] = Shelf(OPEN_RUNS)
+        self.results: Shelf[str, Any] = Shelf(256)
+
+
+@st.cache_resource(show_spinner=False)
+def kept() -> Kept:
+    """What this server process keeps."""
+    return Kept()
+
+
+def may_open_paths() -> bool:
+    """Whether a visitor may name a folder: only where nobody but this machine's user can be one."""
+    from modgap.cli_app import is_loopback
+
+    address = str(st.get_option("server.address") or "")
+    return is_loopback(address) and os.environ.get(PATHS, "1") != "0"
+
+
+def opened(folder: Path) -> Run:
+    """A run, opened again when its files have changed.
+
+    Raises
+    ------
+    ModgapError
+        It cannot be read.
+    """
+    from modgap.benchmark.run_data import open_run, signature_of
+
+    key = f"{folder}|{signature_of(folder)}"
+    run = kept().runs.get(key)
+    if run is None:
+        run = open_run(folder)
+        kept().runs.put(key, run)
+    return run
+
+
+def ask(run: Run, name: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``call(run, *args, **kwargs)``, kept under `name` and the arguments."""
+    said = json.dumps([args, kwargs], sort_keys=True, default=str)
+    key = f"{run.path}|{run.signature}|{name}|{said}"
+    found = kept().results.get(key)
+    if found is None:
+        found = call(run, *args, **kwargs)
+        kept().results.put(key, found)
+    return found
+
+
+def choose(purpose: str, row: DeltaGenerator) -> Run | None:
+    """The run that is looked at, chosen in `row`, or None after a word on why there is none."""
+    from modgap.runs import known_runs
+
+    known = known_runs()
+    own: dict[str, str] = S.setdefault("own_runs", {})
+    folders = known | {name: Path(path) for name, path in own.items() if name not in known}
+    if "next_run" in S:
+        S["gap_run"] = S.pop("next_run")
+    named = S.get("link", {}).get("set")
+    if "gap_run" not in S and named in folders:
+        S["gap_run"] = named
+    if S.get("gap_run") not in folders:
+        S.pop("gap_run", None)
+    with row:
+        if folders:
+            st.selectbox(
+                "Run", list(folders), key="gap_run", width=200, persist_state="session",
+                help="Answers and similarities of models on a data set, as `modgap eval` "
+                "writes them.",
+            )  # fmt: skip
+        if may_open_paths():
+            with st.popover("By path"):
+                st.text_input(
+                    "Folder of a run", key="run_path", placeholder="/data/runs/mine",
+                    max_chars=1000,
+                )  # fmt: skip
+                st.button("Open", on_click=_open_path, key="run_open")
+    if S.get("run_problem"):
+        widgets.error(S.pop("run_problem"))
+    if not folders:
+        st.info(
+            f"**No run to {purpose} yet.** Make one with `modgap eval --data demo --model "
+            "demo:full --model demo:lora --inputs text,speech --out cache/runs/mine`, or start the "
+            f"explorer with `{'MODGAP_RUNS'}='[\"folder\"]'`."
+        )
+        return None
+    try:
+        run = opened(folders[S["gap_run"]])
+    except ModgapError as problem:
+        widgets.error(str(problem))
+        return None
+    if not run.models:
+        widgets.notice(f"The run {run.name} has no answers yet.")
+        return None
+    return run
+
+
+def _open_path() -> None:
+    from modgap.benchmark.run_data import is_run
+
+    text = str(S.get("run_path") or "").strip()
+    folder = Path(text).expanduser()
+    if not text or not folder.is_absolute():
+        S["run_problem"] = "Give the whole path of the run's folder."
+        return
+    try:
+        there = is_run(folder)
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        S["run_problem"] = f"There is no run in {folder.name}: it has no run.json."
+        return
+    from modgap.runs import known_runs
+
+    name, number = folder.name or "run", 2
+    own: dict[str, str] = S.setdefault("own_runs", {})
+    while name in known_runs() or own.get(name, str(folder)) != str(folder):
+        name, number = f"{folder.name} ({number})", number + 1
+    own[name] = str(folder)
+    S["next_run"] = name
+
+
+def facets(run: Run) -> dict[str, tuple[str, ...]]:
+    """Facets that tell questions apart: those with more than one value."""
+    return {f: v for f, v in run.facets.items() if len(v) > 1}
+
+
+def filters(run: Run) -> dict[str, list[str]]:
+    """A button with a choice of values for each facet."""
+    known = facets(run)
+    if S.get("gap_filters_of") != run.name:
+        wanted: dict[str, list[str]] = {}
+        if "gap_filters_of" not in S:
+            for text in S.get("link", {}).get("only", ()):
+                facet, _, value = text.partition(":")
+                if value in known.get(facet, ()):
+                    wanted.setdefault(facet, []).append(value)
+        for facet in known:
+            S[f"gap_only_{facet}"] = wanted.get(facet, [])
+        S["gap_filters_of"] = run.name
+    chosen = {f: list(S.get(f"gap_only_{f}") or ()) for f in known}
+    count = sum(map(len, chosen.values()))
+    if not known:
+        return {}
+    with st.popover(f"Filters ({count})" if count else "Filters"):
+        for facet, values in known.items():
+            st.multiselect(
+                facet.capitalize(), values, key=f"gap_only_{facet}", placeholder="all",
+                persist_state="session",
+            )  # fmt: skip
+    return {f: v for f, v in chosen.items() if v}
+
+
+def link_of(run: Run, where: dict[str, list[str]]) -> dict[str, Any]:
+    """What the address says of run and filters."""
+    only = tuple(f"{facet}:{value}" for facet, values in where.items() for value in values)
+    return {"set": run.name, "only": only}
+
+
+def finals(run: Run, models: Sequence[str] | None = None) -> list[str]:
+    """Checkpoints that are not on the way to another."""
+    names = list(models or run.models)
+    return [m for m in names if "@" not in m] or names
+
+
+def open_clip(run: Run, question: str, model: str) -> bool:
+    """Make a question's clip the one in use on all pages; False if it is not there."""
+    from modgap.runs import find_question
+
+    try:
+        with st.spinner("Getting the clip ..."):
+            found = find_question(run, question)
+            sound = found.load()
+        name = f"{question.replace('/', '-')}.wav"[:80]
+        ref = state.ClipRef(
+            "question", question, name, sound.wav_bytes(), found.reference or None,
+            found.instruction,
+        )  # fmt: skip
+        state.use_clip(ref, found.transcript, found.instruction)
+    except (ModgapError, OSError) as problem:
+        S["clip_problem"] = f"The clip cannot be opened: {problem}"
+        return False
+    if model in model_options():
+        S["next_model"] = model
+    return True
+
+
+def use_model(model: str) -> bool:
+    """Make a checkpoint the sidebar's, if this server has it."""
+    if model not in model_options():
+        return False
+    S["next_model"] = model
+    return True

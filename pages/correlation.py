@@ -1,0 +1,315 @@
+"""Does similarity explain the gap? One point per checkpoint, and question by question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from modgap.ui import runs, widgets
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from modgap.benchmark.run_data import Run
+
+S = st.session_state
+MEAN = -1
+NAMES = {
+    "cosine": "cosine", "euclidean": "Euclidean", "aps_cos": "APS cosine",
+    "aps_euc": "APS Euclidean", "monotonicity": "monotonicity",
+}  # fmt: skip
+SCALES = {"relative": "relative to A_b", "points": "in points"}
+NO_SPLIT = "none"
+
+
+def controls(run: Run, row: DeltaGenerator) -> dict[str, Any]:
+    """Measure, layer, scale, split, filters."""
+    opened = S.get("link", {})
+    keep: Any = {"persist_state": "session"}
+    if "co_measure" not in S:
+        similarity, scale = opened.get("similarity"), opened.get("scale")
+        S["co_measure"] = similarity if similarity in NAMES else "aps_cos"
+        S["co_layer"] = opened.get("layer", MEAN)
+        S["co_scale"] = scale if scale in SCALES else "relative"
+        S["co_split"] = opened.get("by", NO_SPLIT)
+    if "co_next_layer" in S:
+        S["co_layer"] = S.pop("co_next_layer")
+    layers = [MEAN, *run.layers]
+    if S["co_layer"] not in layers:
+        S["co_layer"] = MEAN
+    splits = [NO_SPLIT, *runs.facets(run)]
+    if S["co_split"] not in splits:
+        S["co_split"] = NO_SPLIT
+    with row:
+        st.selectbox(
+            "Similarity", list(NAMES), key="co_measure", format_func=NAMES.__getitem__,
+            width=160, **keep,
+        )  # fmt: skip
+        st.selectbox(
+            "Layer", layers, key="co_layer", width=165,
+            format_func=lambda k: "mean over layers" if k == MEAN else str(k), **keep,
+        )  # fmt: skip
+        if "base" in run.inputs:
+            st.segmented_control(
+                "Gap", list(SCALES), key="co_scale", format_func=SCALES.__getitem__,
+                required=True, **keep,
+            )  # fmt: skip
+        st.selectbox(
+            "A point for each", splits, key="co_split", width=150,
+            format_func=lambda s: "checkpoint" if s == NO_SPLIT else f"checkpoint and {s}", **keep,
+        )  # fmt: skip
+        where = runs.filters(run)
+    return {
+        "measure": S["co_measure"],
+        "layer": None if S["co_layer"] == MEAN else S["co_layer"],
+        "relative": S["co_scale"] == "relative" and "base" in run.inputs,
+        "split": None if S["co_split"] == NO_SPLIT else S["co_split"],
+        "where": where,
+    }
+
+
+def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
+    """The scatter, the layers' curve, and the numbers of the lines."""
+    from modgap import gap_points
+    from modgap.figures.correlation import PUBLISHED, GapScatter, LayerR2
+    from modgap.figures.measures import measure as about
+
+    name, layer, split = chosen["measure"], chosen["layer"], chosen["split"]
+    means = runs.ask(run, "means", gap_points.layer_means, name, chosen["where"], split)
+    gap = runs.ask(
+        run, "gaps", gap_points.gaps, chosen["where"], split, relative=chosen["relative"]
+    )
+    points = gap_points.points(means, gap, layer)
+    if points.empty:
+        st.caption(
+            "No checkpoint has answers to text and speech, and similarities, for these questions."
+        )
+        return
+    lines = gap_points.fits(points)
+    curve = runs.ask(
+        run, f"curve|{name}|{split}|{chosen['relative']}|{chosen['where']}",
+        lambda _: gap_points.layer_curve(means, gap),
+    )  # fmt: skip
+    scatter, layers = GapScatter(points, lines, name, layer), LayerR2(curve, name)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader(f"{NAMES[name]} against the gap", anchor=False)
+        clicked = widgets.clickable(
+            scatter.figure(dark=widgets.dark(), chosen=S.get("co_point")), key="co_scatter",
+            name=f"gap-{name}", alt="One point a checkpoint: similarity and modality gap",
+        )  # fmt: skip
+    with right:
+        st.subheader("R² by layer", anchor=False)
+        at = widgets.clickable(
+            layers.figure(dark=widgets.dark(), current=layer), key="co_curve",
+            name=f"r2-{name}", alt="R squared of similarity against the gap in every layer",
+        )  # fmt: skip
+    if at is not None and at[0] != layer:
+        S["co_next_layer"] = at[0]
+        st.rerun()
+    if clicked is not None:
+        S["co_point"] = clicked[0]
+        runs.use_model(str(points.loc[clicked[0], "model"]))
+        st.rerun()
+    st.caption("A click on a point opens its checkpoint, one on the curve its layer.")
+    if S.get("co_point") in points.index:
+        point(points.loc[S["co_point"]], name)
+    published = PUBLISHED.get(name)
+    said = "; ".join(f"{whose}: {value:.2f}" for whose, value in published or ())
+    st.caption(
+        f"Published R² of this measure (arXiv 2510.12116): {said}."
+        if said
+        else f"No R² is published for {about(name).label}."
+    )
+    table_of_lines(lines)
+    influence(lines)
+    file = widgets.Download
+    widgets.downloads(
+        [
+            file.figure("Scatter", f"modgap-{run.name}-{name}", lambda: scatter.figure()),
+            file.table("Points", f"modgap-{run.name}-{name}-points", scatter.table),
+            file.figure("R² by layer", f"modgap-{run.name}-{name}-r2", lambda: layers.figure()),
+            file.table("R² by layer", f"modgap-{run.name}-{name}-r2", layers.table),
+            file.table(
+                "Lines", f"modgap-{run.name}-{name}-lines",
+                lambda: pd.DataFrame([f.row() for f in lines]),
+            ),
+            file.settings(
+                f"modgap-{run.name}", lambda: {"run": run.protocol, "view": chosen}
+            ),
+        ],
+        key="correlation",
+    )  # fmt: skip
+
+
+def point(row: pd.Series, name: str) -> None:
+    """The checkpoint that was clicked."""
+    from modgap.ui.options import model_options
+
+    model = str(row["model"])
+    with st.container(border=True, key="co_checkpoint"):
+        title = model + (f", {row['part']}" if row["part"] else "")
+        st.text(
+            f"{title}: gap {100 * row['gap']:.1f} ({100 * row['gap_low']:.1f} to "
+            f"{100 * row['gap_high']:.1f}) %, {NAMES[name]} {row['x']:.4f}, n = {row['n']:,}"
+        )
+        if model not in model_options():
+            st.caption("This server does not have the checkpoint; its answers are in the run.")
+        with st.container(horizontal=True, key="co_goto"):
+            if st.button("Its clips on the Modality gap page", key="co_clips"):
+                S["clips_model"] = model
+                S.setdefault("clips_change", "LOST")
+                S.setdefault("clips_sort", "question")
+                S["gap_models_of"], S["gap_models"], S["gap_by"] = S["gap_run"], [model], "none"
+                st.switch_page("../../pages/gap.py")
+            for title, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment")):
+                if model in model_options() and st.button(f"Open on {title}", key=f"co_{page}"):
+                    st.switch_page(f"../../pages/{page}.py")
+
+
+def table_of_lines(lines: list[Any]) -> None:
+    """A row a group."""
+    rows = [
+        {
+            "group": f.group,
+            "points": f.n,
+            "R²": f.r2,
+            "slope": f.slope,
+            "slope 95 %": f"{widgets.number(f.slope_low)} to {widgets.number(f.slope_high)}"
+            if f.reason is None
+            else widgets.NO_VALUE,
+            "p": f.slope_p,
+            "Pearson r": f.pearson,
+            "r 95 %": f"{widgets.number(f.pearson_low)} to {widgets.number(f.pearson_high)}"
+            if f.reason is None
+            else widgets.NO_VALUE,
+            "Spearman ρ": f.spearman,
+            "note": f.reason or "",
+        }
+        for f in lines
+    ]
+    widgets.table(pd.DataFrame(rows), key="co_lines")
+
+
+def influence(lines: list[Any]) -> None:
+    """How much one checkpoint carries."""
+    parts = [f.influence.assign(group=f.group) for f in lines if f.influence is not None]
+    if not parts:
+        return
+    with st.expander("Influence: each point left out once"):
+        table = pd.concat(parts, ignore_index=True)
+        if not table["part"].any():
+            table = table.drop(columns="part")
+        table = table.rename(
+            columns={"slope": "slope without it", "r2": "R² without it", "cook": "Cook's distance"}
+        )
+        widgets.table(table[["group", *[c for c in table if c != "group"]]], key="co_influence",
+                      height=420)  # fmt: skip
+
+
+def questions(run: Run, chosen: dict[str, Any]) -> None:
+    """Whether a clip's own similarity tells that its answer fails."""
+    from modgap import gap_questions
+
+    st.subheader("Question by question: does a clip's own similarity tell its failure?",
+                 anchor=False)  # fmt: skip
+    name, layer = chosen["measure"], chosen["layer"]
+    spoken = [m for m in run.models if {"text", "speech"} <= set(run.inputs_of(m))]
+    if not spoken or not run.layers:
+        st.caption("The run has no checkpoint with answers to both text and speech and layers.")
+        return
+    if S.get("co_model") not in spoken:
+        S["co_model"] = runs.finals(run, spoken)[0]
+    model = st.selectbox("Checkpoint", spoken, key="co_model", width=230, persist_state="session")
+    rows = runs.ask(
+        run, "questions", gap_questions.question_rows, model, name, layer, chosen["where"]
+    )
+    area = gap_questions.auc(rows, higher_fails=name in ("euclidean", "aps_euc"))
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        value = widgets.number(area.value, 3)
+        st.metric(
+            "AUC: a low similarity (a high distance) tells failure", value,
+            help="The probability that a question that fails aloud is less similar than one that "
+            "does not; 0.5 is chance. Only questions that are answered rightly as text.",
+        )  # fmt: skip
+        if area.reason:
+            st.caption(f"Undefined: {area.reason}.")
+        else:
+            st.caption(
+                f"95 % {widgets.number(area.low)} to {widgets.number(area.high)} (DeLong); "
+                f"{area.failed:,} failed, {area.kept:,} did not."
+            )
+        if run.has_items:
+            every = runs.ask(
+                run, "questions", gap_questions.question_rows, model, name, layer,
+                chosen["where"], text_right=False,
+            )  # fmt: skip
+            within = gap_questions.within_items(every)
+            st.caption("**Within items** (the same question in several voices, item effects "
+                       "removed):")  # fmt: skip
+            if within.reason:
+                st.caption(f"None: {within.reason}.")
+            else:
+                st.caption(
+                    f"{100 * within.slope:+.1f} points of failure per standard deviation (95 % "
+                    f"{100 * within.low:+.1f} to {100 * within.high:+.1f}, p = {within.p:.2g}), "
+                    f"R² within {within.r2:.3f}; {within.items:,} items, "
+                    f"{within.questions:,} clips."
+                )
+    with right:
+        made = gap_questions.logistic(rows)
+        if made.reason:
+            st.caption(f"No logistic regression: {made.reason}.")
+        else:
+            shown = made.table.rename(
+                columns={"odds_ratio": "odds ratio per SD", "low": "95 % from", "high": "to"}
+            )
+            widgets.table(shown, key="co_logistic")
+            dropped = f" Not in it: {', '.join(made.dropped)}." if made.dropped else ""
+            st.caption(
+                f"Logistic regression of failing aloud, n = {made.n:,}, McFadden's R² "
+                f"{made.pseudo_r2:.3f}.{dropped}"
+            )
+    widgets.downloads(
+        [widgets.Download.table("Questions", f"modgap-{run.name}-questions", lambda: rows)],
+        key="questions",
+    )
+
+
+def page() -> None:
+    """Draw the page."""
+    widgets.title(
+        "Similarity vs gap",
+        "Each point is a checkpoint: to the right, how similar its speech and text states are, "
+        "averaged over clips and layers (or in one layer); upwards, its modality gap with a 95 % "
+        "bootstrap interval. The line is ordinary least squares with the 95 % band of its mean, "
+        "one a group (what stands before the @). Fewer than 3 points have no line.",
+        r"R^2 = 1 - \frac{\sum (y - \hat y)^2}{\sum (y - \bar y)^2}, \qquad "
+        r"y = \frac{A_t - A_s}{A_b}",
+        "The published finding (arXiv 2510.12116): over checkpoints tuned with LoRA, mean cosine "
+        "explains the gap with R² = 0.75, the Alignment Path Score with 0.81. A handful of "
+        "checkpoints of one training is a trend along that training, not a law: look at the "
+        "influence of each point.",
+    )
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="co_controls")
+    run = runs.choose("compare", row)
+    if run is None:
+        return
+    chosen = controls(run, row)
+    S["view"] = runs.link_of(run, chosen["where"]) | {
+        "similarity": chosen["measure"] if chosen["measure"] != "aps_cos" else None,
+        "layer": chosen["layer"],
+        "scale": "points" if S["co_scale"] == "points" else None,
+        "by": chosen["split"],
+    }
+    if not run.layers:
+        st.caption("This run has no similarities: its table of layers is empty.")
+        return
+    checkpoints(run, chosen)
+    questions(run, chosen)
+
+
+page()

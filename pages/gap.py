@@ -1,0 +1,308 @@
+"""How large the modality gap is, what it is made of, and on which clips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from modgap.ui import runs, state, widgets
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from streamlit.delta_generator import DeltaGenerator
+
+    from modgap.benchmark.run_data import Run
+
+S = st.session_state
+NO_GROUP = "none"
+PAGE_ROWS = 50
+MOST_MODELS = 12
+CHANGES = {
+    "ALL": "all", "LOST": "lost by speech", "FIXED": "fixed by speech", "BOTH": "right both ways",
+    "NEITHER": "wrong both ways", "UNPARSED": "no answer found",
+}  # fmt: skip
+SORT_NAMES = {
+    "question": "name", "seconds": "length", "wer": "word error rate", "kl": "KL from the text",
+    "cosine": "cosine", "euclidean": "distance", "aps_cos": "APS cosine",
+    "aps_euc": "APS Euclidean", "monotonicity": "monotonicity",
+}  # fmt: skip
+
+
+def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict[str, list[str]]]:
+    """Which checkpoints, by which group, of which questions."""
+    opened = S.get("link", {})
+    if S.get("gap_models_of") != run.name:
+        wanted = [m for m in opened.get("checkpoints", ()) if m in run.models]
+        first = "gap_models_of" not in S
+        S["gap_models"] = (wanted if first else []) or runs.finals(run)[:MOST_MODELS]
+        S["gap_by"] = opened.get("by") if first and opened.get("by") in run.facets else NO_GROUP
+        S["gap_models_of"] = run.name
+    with row:
+        st.multiselect(
+            "Checkpoints", list(run.models), key="gap_models", max_selections=MOST_MODELS,
+            placeholder="Choose checkpoints", persist_state="session", width=420,
+        )  # fmt: skip
+        known = [NO_GROUP, *runs.facets(run)]
+        if S["gap_by"] not in known:
+            S["gap_by"] = NO_GROUP
+        st.selectbox("By group", known, key="gap_by", width=150, persist_state="session")
+        where = runs.filters(run)
+    by = None if S["gap_by"] == NO_GROUP else S["gap_by"]
+    return [m for m in run.models if m in S["gap_models"]], by, where
+
+
+def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, list[str]]) -> None:
+    """Bars, decomposition, reasons, counts."""
+    from modgap import gap, gap_reasons
+    from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
+
+    if by and len(models) > 1:
+        st.caption(f"By {widgets.plain(by)}: of the first checkpoint chosen. Choose one at a time.")
+        models = models[:1]
+    table: pd.DataFrame = runs.ask(run, "gap", gap.gap_table, models, where, by)
+    if table.empty:
+        st.caption("No question that all inputs have answers to is left: change the filters.")
+        return
+    bars, parts = AccuracyBars(table), Decomposition(table)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader("Accuracy, same questions", anchor=False)
+        widgets.chart(
+            bars.figure(dark=widgets.dark(), height=330), key="gap_bars", name="accuracies",
+            alt="Accuracies of the base LLM, text, speech and pipeline with 95 % intervals",
+        )  # fmt: skip
+    with right:
+        st.subheader("What the loss is made of", anchor=False)
+        high = max(330, 30 * len(bars.rows) + 110)
+        if (table["quantity"] == "gap").any():
+            widgets.chart(
+                parts.figure(dark=widgets.dark(), height=high), key="gap_parts",
+                name="decomposition", alt="Loss in tuning and in speech-text alignment",
+            )  # fmt: skip
+        else:
+            st.caption("The gap needs answers to both text and speech.")
+    numbers(table)
+    tolerance, why = 0.0, None
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader("Why spoken questions fail that are answered as text", anchor=False)
+        tolerance = st.slider(
+            "A clip counts as heard up to a word error rate of", 0.0, 1.0, 0.0, 0.05,
+            key="gap_tolerance", width=330, persist_state="session",
+        )  # fmt: skip
+        why = runs.ask(run, "reasons", gap_reasons.reasons, models, where, tolerance=tolerance)
+        if why is not None and (why["text"] == "right").any():
+            shares = ReasonShares(why)
+            widgets.chart(
+                shares.figure(dark=widgets.dark()), key="gap_reasons", name="reasons",
+                alt="Shares of not heard, wrong form, heard but not used",
+            )  # fmt: skip
+        else:
+            st.caption("No question was lost by speech.")
+    with right:
+        st.subheader("What was asked", anchor=False)
+        counts = runs.ask(run, "counts", gap.accuracies, where)
+        counts = counts[counts["model"].isin(models)]
+        widgets.table(counts, key="gap_counts", height=330)
+        st.caption(
+            "Unparsed: no answer was found in the response; it counts as wrong. Failed: the "
+            "question could not be run."
+        )
+    file = widgets.Download
+    widgets.downloads(
+        [
+            file.figure("Accuracies", f"modgap-{run.name}-accuracies", lambda: bars.figure()),
+            file.figure("Decomposition", f"modgap-{run.name}-parts", lambda: parts.figure()),
+            file.table("Numbers", f"modgap-{run.name}-gap", lambda: table),
+            file.table("Reasons", f"modgap-{run.name}-reasons", lambda: why),
+            file.settings(f"modgap-{run.name}", lambda: {"run": run.protocol, "where": where}),
+        ],
+        key="gap",
+    )
+
+
+def numbers(table: pd.DataFrame) -> None:
+    """The table behind the bars, in percent."""
+    from modgap.gap import NAMES
+
+    with st.expander("Table of the numbers"):
+        shown = table.assign(quantity=table["quantity"].map(lambda q: NAMES.get(q, q)))
+        for column in ("value", "low", "high"):
+            shown[column] = 100 * shown[column]
+        shown = shown.rename(columns={"value": "percent", "low": "95 % from", "high": "to"})
+        if not shown["part"].any():
+            shown = shown.drop(columns="part")
+        widgets.table(shown, key="gap_numbers", height=420)
+
+
+def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str, Any]:
+    """The table of clips; returns what the address says of it."""
+    from modgap.benchmark import run_table
+
+    st.subheader("Clips", anchor=False)
+    opened = S.get("link", {})
+    first = "clips_model" not in S
+    if S.get("clips_model") not in run.models:
+        wanted = opened.get("subject") if first else None
+        S["clips_model"] = wanted if wanted in run.models else models[0]
+    if first:
+        S["clips_change"] = opened["become"] if opened.get("become") in CHANGES else "LOST"
+        S["clips_sort"] = opened["sort"] if opened.get("sort") in SORT_NAMES else "question"
+    with st.container(horizontal=True, vertical_alignment="bottom", key="clips_controls"):
+        model = st.selectbox(
+            "Checkpoint", run.models, key="clips_model", width=190, persist_state="session"
+        )
+        change = st.selectbox(
+            "Clips", list(CHANGES), key="clips_change", width=190,
+            format_func=CHANGES.__getitem__, persist_state="session",
+        )  # fmt: skip
+        sort = st.selectbox(
+            "Sorted by", list(SORT_NAMES), key="clips_sort", width=170,
+            format_func=SORT_NAMES.__getitem__, persist_state="session",
+        )  # fmt: skip
+        down = st.toggle("Highest first", key="clips_down", persist_state="session")
+        words = st.text_input("With the words", key="clips_words", width=170, max_chars=200)
+        kind = run_table.Change[change]
+        count = runs.ask(run, "count", run_table.count_clips, model, kind, where, words=words)
+        pages = max(1, -(-count // PAGE_ROWS))
+        if S.get("clips_page", 1) > pages:
+            S["clips_page"] = 1
+        page = st.number_input(
+            f"Page of {pages}", 1, pages, key="clips_page", width=120, disabled=pages == 1
+        )
+    if not count:
+        st.caption("No such clip.")
+        return {"subject": model, "become": change, "sort": sort}
+    rows = runs.ask(
+        run, "clips", run_table.clip_rows, model, kind, where, words=words, sort=sort,
+        descending=down, start=PAGE_ROWS * (page - 1), limit=PAGE_ROWS,
+        tolerance=float(S.get("gap_tolerance", 0.0)),
+    )  # fmt: skip
+    chosen = table_of_clips(rows, run)
+    st.caption(
+        f"{count:,} clips. A click on a row opens its clip: here, and on the Clip, Layers and "
+        "Alignment pages."
+    )
+    if chosen is not None:
+        row = rows.iloc[chosen]
+        mark = (run.name, model, row["question"])
+        if S.get("clips_opened", (None,))[0] != mark:
+            there = runs.open_clip(run, str(row["question"]), model)
+            S["clips_opened"], S["clips_submit"] = (mark, there), there
+            st.rerun()  # the sidebar takes the checkpoint over before its clip is analysed
+        if S.pop("clips_submit", False):
+            state.submit()
+        details(row, model, S["clips_opened"][1])
+    widgets.downloads(
+        [
+            widgets.Download.table(
+                f"These {len(rows)} clips", f"modgap-{run.name}-clips", lambda: rows
+            ),
+            widgets.Download.table(
+                f"All {count:,} clips", f"modgap-{run.name}-all-clips",
+                lambda: run_table.clip_rows(
+                    run, model, kind, where, words=words, sort=sort, descending=down, limit=count
+                ),
+            ),
+        ],
+        key="clips",
+    )  # fmt: skip
+    return {
+        "subject": model if model != models[0] else None,
+        "become": change if change != "LOST" else None,
+        "sort": sort if sort != "question" else None,
+    }
+
+
+def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
+    """Draw the rows; the one that is chosen."""
+    import pandas as pd
+
+    inputs = [k for k in ("text", "speech", "pipeline", "base") if k in run.inputs]
+    inputs += [k for k in run.inputs if k not in inputs]
+    marks = {True: "✓ ", False: "✗ "}
+    shown = pd.DataFrame({"transcript": rows["transcript"], "right answer": rows["reference"]})
+    for kind in inputs:
+        right = rows[f"{kind} right"]
+        shown[kind] = [
+            None
+            if said is None or said != said
+            else f"{'' if r is pd.NA else marks[bool(r)]}{said}"
+            for said, r in zip(rows[kind], right, strict=True)
+        ]
+    for name, title in (("heard", "heard"), ("reason", "why"), ("wer", "WER"), ("kl", "KL"),
+                        ("seconds", "length (s)")):  # fmt: skip
+        if rows[name].notna().any():
+            shown[title] = rows[name]
+    for measure in ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity"):
+        if measure in rows:
+            shown[SORT_NAMES[measure]] = rows[measure]
+    for facet in runs.facets(run):
+        shown[facet] = rows[facet]
+    config = {
+        str(c): st.column_config.NumberColumn(format="%.2f" if "(s)" in str(c) else "%.3f")
+        for c in shown.columns
+        if shown[c].dtype.kind == "f"
+    }
+    event: Any = st.dataframe(
+        shown, key="clips_table", hide_index=True, column_config=config, on_select="rerun",
+        selection_mode="single-cell", height=widgets.table_height(len(shown), 390),
+    )  # fmt: skip
+    cells = event["selection"]["cells"]
+    return int(cells[0][0]) if cells and cells[0][0] < len(rows) else None
+
+
+def details(row: pd.Series, model: str, opened: bool) -> None:
+    """The chosen clip: its sound, what was answered, and where to look further."""
+    with st.container(border=True, key="clip_details"):
+        problem = S.pop("clip_problem", None)
+        if problem is not None or not opened:
+            widgets.error(problem or "The clip is not here; choose it again to try once more.")
+        st.text(row["transcript"])
+        if opened:
+            from modgap.ui.service import service
+
+            clip = state.current_clip()
+            if clip is not None:
+                st.audio(service().wav(clip), format="audio/wav")
+        with st.container(horizontal=True, vertical_alignment="center", key="clip_goto"):
+            st.caption(f"In {widgets.plain(model)}:", width="content")
+            for name, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment"),
+                               ("Interventions", "interventions")):  # fmt: skip
+                if st.button(f"Open on {name}", key=f"goto_{page}", disabled=not opened):
+                    st.switch_page(f"../../pages/{page}.py")
+
+
+def page() -> None:
+    """Draw the page."""
+    widgets.title(
+        "Modality gap",
+        "The same questions, typed and spoken. **Accuracy** is the share of right answers; bars "
+        "hold the 95 % interval of a bootstrap over questions (all voices of a question together), "
+        "paired where two are compared. The loss against the base text LLM splits into what "
+        "**tuning** cost its text answers, and what is lost **between speech and text**. The "
+        "**pipeline** is a speech recogniser before the base LLM.",
+        r"\frac{A_b - A_s}{A_b} = \underbrace{\frac{A_b - A_t}{A_b}}_{\text{tuning}} + "
+        r"\underbrace{\frac{A_t - A_s}{A_b}}_{\text{speech-text alignment}}",
+        "Published means over models (arXiv 2510.12116): 8.79 % in tuning and 16.46 % in "
+        "alignment. Why a spoken question fails: *not heard* (asked to write the clip down, the "
+        "model gets a word wrong), *wrong form* (no answer is found in its response), *not used* "
+        "(heard, and yet answered wrongly).",
+    )
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="gap_controls")
+    run = runs.choose("look at", row)
+    if run is None:
+        return
+    models, by, where = controls(run, row)
+    view = runs.link_of(run, where)
+    view |= {"checkpoints": tuple(models) if models != runs.finals(run)[:MOST_MODELS] else ()}
+    S["view"] = view | {"by": by}
+    if not models:
+        st.caption("Choose at least one checkpoint.")
+        return
+    accuracies(run, models, by, where)
+    S["view"] |= clips(run, models, where)
+
+
+page()

@@ -1,0 +1,224 @@
+"""The pages of the gap on a run written by hand, whose clips lie beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import modgap.runs
+from modgap.ui import runs
+from tests.app.conftest import finish, go
+from tests.gap.made import answer, question, write_run
+from tests.tiny import make_clip
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> Path:
+    """Five checkpoints of a line and one of another; the first is the tiny model itself."""
+    data = tmp_path / "data"
+    data.mkdir()
+    with (data / "m.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "audio", "transcript", "reference"])
+        for n in range(8):
+            (data / f"{n}.wav").write_bytes(make_clip(1.1, seed=n).wav_bytes())
+            writer.writerow([f"q{n}", f"{n}.wav", f"say <b>q{n}</b>", "x"])
+    (data / "7.wav").unlink()
+    rows, layers = [], []
+    names = [tiny_folder.name, *(f"line@{k}" for k in range(1, 6)), "other"]
+    for k, name in enumerate(names):
+        for n in range(8):
+            rows += [answer(name, f"q{n}", "base", True), answer(name, f"q{n}", "text", n != 6)]
+            heard = {"heard": "what", "wer": 0.5 if n % 2 else 0.0}
+            rows.append(answer(name, f"q{n}", "speech", n < k, **heard))
+            layers += [
+                {"model": name, "question": f"q{n}", "layer": layer,
+                 "aps_cos": 0.1 * k + 0.01 * n * layer, "cosine": 0.5, "monotonicity": None}
+                for layer in (0, 1)
+            ]  # fmt: skip
+    asked = [
+        {**question(f"q{n}", topic=f"t{n % 2}"), "transcript": f"say <b>q{n}</b>"} for n in range(8)
+    ]
+    protocol = {"data": {"name": str(data / "m.csv")}, "models": {m: {} for m in names}}
+    folder = write_run(tmp_path / "mine", asked, {"answers": [rows], "layers": [layers]}, protocol)
+    monkeypatch.setattr(modgap.runs, "SHIPPED", tmp_path / "none")
+    monkeypatch.setenv(modgap.runs.VARIABLE, json.dumps([str(folder)]))
+    return folder
+
+
+def charts(at: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(c.proto.spec) for c in at.get("plotly_chart")]
+
+
+def texts(at: AppTest) -> str:
+    return " ".join(e.value for e in (*at.text, *at.caption, *at.markdown, *at.error))
+
+
+def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
+    at = go(open_app(), "gap")
+    assert at.selectbox(key="gap_run").value == "mine"
+    bars = charts(at)[0]["data"]
+    assert [b["name"] for b in bars] == ["base LLM, text", "text", "speech"]
+    assert len(charts(at)) == 3
+    frames = {e.proto.id.split("-")[-1]: e.value for e in at.dataframe}
+    lost = next(f for f in frames.values() if "transcript" in f)
+    assert len(lost) == 7  # of the first checkpoint: right as text, wrong aloud
+    assert set(lost["why"]) == {"not heard", "not used"}
+    at.selectbox(key="clips_change").set_value("NEITHER").run()
+    assert len(next(e.value for e in at.dataframe if "transcript" in e.value)) == 1
+    at.selectbox(key="gap_by").set_value("topic").run()
+    assert not at.exception
+    assert charts(at)[0]["layout"]["xaxis"]["ticktext"] == ["t0", "t1"]
+    at.multiselect(key="gap_only_topic").set_value(["t1"]).run()
+    assert charts(at)[0]["layout"]["xaxis"]["ticktext"] == ["t1"]
+    assert not at.exception
+
+
+def test_a_link_restores_the_view(open_app: Open, run_folder: Path) -> None:
+    at = open_app(
+        set="mine", only=["topic:t1", "topic:nonsense", "nothing:t1"], by="topic",
+        checkpoints=["line@2"], subject="line@3", become="FIXED", sort="aps_cos",
+    )  # fmt: skip
+    go(at, "gap")
+    assert at.multiselect(key="gap_only_topic").value == ["t1"]
+    assert at.multiselect(key="gap_models").value == ["line@2"]
+    assert at.selectbox(key="clips_model").value == "line@3"
+    assert at.selectbox(key="clips_change").value == "FIXED"
+    assert at.selectbox(key="clips_sort").value == "aps_cos"
+    at = open_app(set="mine", similarity="cosine", layer="1", scale="points", by="topic")
+    go(at, "correlation")
+    assert at.selectbox(key="co_measure").value == "cosine"
+    assert at.selectbox(key="co_layer").value == 1
+    assert at.segmented_control(key="co_scale").value == "points"
+    assert at.selectbox(key="co_split").value == "topic"
+
+
+def test_nonsense_in_a_link_is_dropped(open_app: Open, run_folder: Path) -> None:
+    at = open_app(set="../../etc", by="x" * 500, checkpoints=["<b>"], subject="?", become="'",
+                  similarity="nope", scale="furlongs", layer="99", sort="drop table")  # fmt: skip
+    for page in ("gap", "correlation"):
+        go(at, page)
+        assert at.selectbox(key="gap_run").value == "mine"
+    assert at.selectbox(key="co_layer").value == -1
+
+
+def choose_row(at: AppTest, row: int) -> None:
+    at.session_state["clips_table"] = {
+        "selection": {"rows": [], "columns": [], "cells": [(row, "transcript")]}
+    }
+    at.run()
+    assert not at.exception, at.exception
+
+
+def test_a_click_opens_the_clip_everywhere(
+    open_app: Open, run_folder: Path, tiny_folder: Path
+) -> None:
+    at = open_app()
+    go(at, "gap")
+    choose_row(at, 0)
+    assert at.session_state["clip"].source == "question"
+    assert at.session_state["transcript"] == "say <b>q0</b>"
+    assert at.session_state["model"] == tiny_folder.name
+    finish(at)
+    assert at.session_state["run"]
+    at.button(key="goto_layers").click().run()
+    assert not at.exception
+    go(at, "clip")
+    assert "Right would be: x" in texts(at)
+
+
+def test_a_clip_whose_file_is_gone_says_so(open_app: Open, run_folder: Path) -> None:
+    at = open_app()
+    go(at, "gap")
+    at.selectbox(key="clips_change").set_value("ALL").run()
+    choose_row(at, 7)
+    assert "cannot be opened" in texts(at)
+    assert at.session_state.get("clip") is None
+    assert at.button(key="goto_clip").disabled
+
+
+def test_similarity_against_the_gap(open_app: Open, run_folder: Path) -> None:
+    at = go(open_app(), "correlation")
+    scatter = charts(at)[0]["data"]
+    named = [t["name"] for t in scatter if t.get("showlegend", True)]
+    assert any(n.startswith("line: R² = ") and n.endswith("n = 5") for n in named)
+    assert any("other: no line (fewer than 3 points)" in n for n in named)
+    lines = next(e.value for e in at.dataframe if "R²" in e.value)
+    assert lines.set_index("group").loc["line", "R²"] == pytest.approx(1.0)
+    assert "LoRA: 0.81" in texts(at)
+    at.selectbox(key="co_measure").set_value("monotonicity").run()
+    assert not at.exception
+    assert "No checkpoint has answers" in texts(at)
+    at.selectbox(key="co_measure").set_value("cosine").run()
+    named = [t["name"] for t in charts(at)[0]["data"]]
+    assert "line: no line (the points do not differ in the measure)" in named
+    assert not at.exception
+
+
+def test_clicks_open_a_checkpoint_and_a_layer(
+    open_app: Open, run_folder: Path, tiny_folder: Path
+) -> None:
+    at = go(open_app(), "correlation")
+    at.session_state["co_scatter"] = {
+        "selection": {"points": [{"customdata": [0]}], "point_indices": [0], "box": [], "lasso": []}
+    }
+    at.run()
+    assert not at.exception
+    assert at.session_state["model"] == tiny_folder.name
+    assert f"{tiny_folder.name}: gap" in texts(at)
+    at.session_state["co_curve"] = {
+        "selection": {"points": [{"customdata": [1]}], "point_indices": [0], "box": [],
+                      "lasso": []}
+    }  # fmt: skip
+    at.run()
+    assert at.selectbox(key="co_layer").value == 1
+    at.button(key="co_clips").click().run()
+    assert not at.exception
+    assert at.selectbox(key="clips_model").value == tiny_folder.name
+
+
+def test_runs_open_by_path_where_that_is_allowed(
+    open_app: Open, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(modgap.runs.VARIABLE)
+    monkeypatch.setattr(runs, "may_open_paths", lambda: True)
+    at = go(open_app(), "gap")
+    assert "No run to look at yet" in " ".join(e.value for e in at.info)
+    for path, said in (("relative", "whole path"), (str(run_folder.parent), "it has no run"),
+                       ("/\0", "no run")):  # fmt: skip
+        at.text_input(key="run_path").set_value(path).run()
+        at.button(key="run_open").click().run()
+        assert said in texts(at)
+    at.text_input(key="run_path").set_value(str(run_folder)).run()
+    at.button(key="run_open").click().run()
+    assert at.selectbox(key="gap_run").value == "mine"
+    monkeypatch.setattr(runs, "may_open_paths", lambda: False)
+    at.run()
+    assert not [t for t in at.text_input if t.key == "run_path"]
+
+
+def test_a_damaged_run_is_a_message(open_app: Open, run_folder: Path) -> None:
+    (run_folder / "answers" / "part-00000.parquet").write_bytes(b"nonsense")
+    for page in ("gap", "correlation"):
+        at = go(open_app(), page)
+        assert "cannot be read" in texts(at)
+
+
+def test_a_run_that_grows_is_read_again(open_app: Open, run_folder: Path) -> None:
+    at = go(open_app(), "gap")
+    before = charts(at)[0]
+    rows = [answer("new", "q0", kind, True) for kind in ("base", "text", "speech")]
+    write_run(run_folder.parent / "more", [], {"answers": [rows]})
+    part = run_folder.parent / "more" / "answers" / "part-00000.parquet"
+    part.rename(run_folder / "answers" / "part-00001.parquet")
+    at.run()
+    assert "new" in at.multiselect(key="gap_models").options
+    assert charts(at)[0] == before

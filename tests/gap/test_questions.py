@@ -1,0 +1,180 @@
+"""Reasons of failure, AUC, logistic and within-item regression against independent formulas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modgap.benchmark.run_data import open_run
+from modgap.gap_questions import auc, logistic, question_rows, within_items
+from modgap.gap_reasons import reasons
+from tests.gap.made import answer, question, write_run
+
+
+def rows(measure: list[float], failed: list[bool], item: list[int] | None = None) -> pd.DataFrame:
+    n = len(measure)
+    return pd.DataFrame({"measure": measure, "failed": failed, "seconds": np.nan, "wer": np.nan,
+                         "item": list(range(n)) if item is None else item})  # fmt: skip
+
+
+def test_an_area_worked_by_hand() -> None:
+    """Failed 1, 2, 2; kept 2, 3: pairs won 1+1, 1/2+1, 1/2+1 of 6."""
+    made = auc(rows([1, 2, 2, 2, 3], [True, True, True, False, False]))
+    assert made.value == pytest.approx(5 / 6)
+    assert (made.failed, made.kept) == (3, 2)
+    assert auc(rows([1, 2, 2, 2, 3], [True, True, True, False, False]),
+               higher_fails=True).value == pytest.approx(1 / 6)  # fmt: skip
+
+
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 40))
+def test_the_area_is_that_of_scikit_learn(seed: int, m: int, n: int) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(seed)
+    values = np.round(rng.normal(size=m + n), 1)
+    failed = np.arange(m + n) < m
+    made = auc(rows(values.tolist(), failed.tolist()))
+    assert made.value == pytest.approx(roc_auc_score(failed, -values))
+    assert 0 <= made.low <= made.value <= made.high <= 1
+
+
+def test_delong_by_its_definition() -> None:
+    """Variance of the mean placements of DeLong, DeLong and Clarke-Pearson (1988), by loops."""
+    rng = np.random.default_rng(3)
+    x, y = np.round(rng.normal(-0.6, 1, 25), 1), np.round(rng.normal(0, 1, 40), 1)
+    won = np.array([[1.0 if a < b else 0.5 if a == b else 0.0 for b in y] for a in x])
+    spread = np.sqrt(won.mean(1).var(ddof=1) / 25 + won.mean(0).var(ddof=1) / 40)
+    made = auc(rows([*x, *y], [True] * 25 + [False] * 40))
+    assert made.value == pytest.approx(won.mean())
+    assert made.high - made.value == pytest.approx(1.959964 * spread)
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [([True, True], "every question failed"), ([False, False], "no question failed"),
+     ([], "no questions")],
+)  # fmt: skip
+def test_an_area_of_one_outcome_is_undefined(failed: list[bool], said: str) -> None:
+    made = auc(rows([0.1] * len(failed), failed))
+    assert made.reason == said
+    assert np.isnan(made.value)
+
+
+def spoken(n: int, seed: int = 0, effect: float = -1.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    aps, seconds, wer = rng.normal(0.5, 0.1, n), rng.uniform(1, 4, n), rng.exponential(0.2, n)
+    score = effect * (aps - 0.5) / 0.1 + 0.5 * (wer - 0.2) / 0.2
+    failed = rng.random(n) < 1 / (1 + np.exp(-score))
+    return pd.DataFrame({"measure": aps, "failed": failed, "seconds": seconds, "wer": wer,
+                         "item": np.arange(n)})  # fmt: skip
+
+
+def test_the_logistic_regression_is_the_likelihoods_maximum() -> None:
+    from scipy.optimize import minimize
+
+    data = spoken(400)
+    made = logistic(data)
+    assert made.reason is None
+    assert made.dropped == ()
+    x = data[["measure", "seconds", "wer"]].to_numpy()
+    design = np.column_stack([np.ones(400), (x - x.mean(0)) / x.std(0, ddof=1)])
+    y = data["failed"].to_numpy(float)
+    loss = lambda b: np.logaddexp(0, design @ b).sum() - y @ (design @ b)  # noqa: E731
+    solved = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-8}).x
+    assert np.log(made.table["odds_ratio"]).tolist() == pytest.approx(solved[1:], abs=1e-4)
+    # Intervals by the information matrix.
+    p = 1 / (1 + np.exp(-design @ solved))
+    spread = np.sqrt(np.diag(np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design)))[1:]
+    assert np.log(made.table["high"]).tolist() == pytest.approx(
+        solved[1:] + 1.959964 * spread, abs=1e-3
+    )
+    null = 400 * (y.mean() * np.log(y.mean()) + (1 - y.mean()) * np.log(1 - y.mean()))
+    assert made.pseudo_r2 == pytest.approx(1 - loss(solved) / -null, abs=1e-5)
+
+
+def test_a_logistic_regression_says_why_there_is_none() -> None:
+    data = spoken(200)
+    assert logistic(data.assign(failed=True)).reason == "too few questions, or all with one outcome"
+    assert logistic(data.assign(measure=0.5)).reason == "the measure is unknown or does not vary"
+    split = logistic(data.assign(failed=data["measure"] < 0.5))
+    assert split.reason == "the terms separate the outcomes perfectly"
+    assert logistic(data.assign(wer=np.nan)).dropped == ("word error rate",)
+    assert logistic(data.iloc[:0]).reason is not None
+
+
+def test_within_items_is_the_regression_with_a_dummy_for_each_item() -> None:
+    rng = np.random.default_rng(0)
+    item = np.repeat(np.arange(40), 5)
+    hard = rng.normal(size=40)[item]
+    aps = 0.5 + 0.2 * hard + rng.normal(0, 0.1, 200)
+    failed = rng.random(200) < 1 / (1 + np.exp(3 * (aps - 0.5) - 2 * hard))
+    alone = [{"measure": 0.1, "failed": True, "item": 99}]
+    data = pd.concat([pd.DataFrame({"measure": aps, "failed": failed, "item": item}),
+                      pd.DataFrame(alone)])  # fmt: skip
+    made = within_items(data)
+    assert (made.questions, made.items) == (200, 40)
+    dummies = (item[:, None] == np.arange(40)).astype(float)
+    solved = np.linalg.lstsq(np.column_stack([dummies, aps]), failed.astype(float), rcond=None)[0]
+    mean = np.array([aps[item == i].mean() for i in range(40)])[item]
+    spread = np.sqrt(((aps - mean) ** 2).sum() / 160)
+    assert made.slope == pytest.approx(solved[-1] * spread)
+    # Clustered errors by their formula (CR1).
+    dx = (aps - mean) / spread
+    dy = failed - np.array([failed[item == i].mean() for i in range(40)])[item]
+    e = dy - made.slope * dx
+    meat = sum((dx[item == i] @ e[item == i]) ** 2 for i in range(40))
+    error = np.sqrt(40 / 39 * 199 / 199 * meat) / (dx @ dx)
+    assert made.high - made.slope == pytest.approx(2.022691 * error, rel=1e-3)  # t(0.975, 39)
+    assert 0 <= made.r2 <= 1
+
+
+def test_within_items_needs_items() -> None:
+    assert within_items(rows([0.1, 0.2, 0.3], [True, False, True])).reason is not None
+    same = rows([0.5] * 8, [True, False] * 4, [0, 0, 1, 1, 2, 2, 3, 3])
+    assert within_items(same).reason == "the measure does not vary within items"
+    always = rows([0.1, 0.2] * 4, [True] * 8, [0, 0, 1, 1, 2, 2, 3, 3])
+    assert within_items(always).reason == "no item fails in one voice and not in another"
+
+
+def failing_run(folder: Path) -> Path:
+    said = [  # text right, speech right, parsed, word error rate
+        (True, False, True, 0.5), (True, False, False, 0.5), (True, False, False, 0.0),
+        (True, False, True, 0.0), (True, False, True, None), (True, True, True, 0.9),
+        (False, False, True, 0.1), (True, False, True, 0.2),
+    ]  # fmt: skip
+    answers, layers = [], []
+    for n, (text, speech, parsed, wer) in enumerate(said):
+        answers.append(answer("m", f"q{n}", "text", text))
+        spoken = answer("m", f"q{n}", "speech", speech, wer=wer)
+        answers.append(spoken if parsed else {**spoken, "extracted": None})
+        layers += [{"model": "m", "question": f"q{n}", "layer": k, "aps_cos": 0.1 * n + k}
+                   for k in (0, 1)]  # fmt: skip
+    return write_run(folder, [question(f"q{n}") for n in range(8)],
+                     {"answers": [answers], "layers": [layers]})  # fmt: skip
+
+
+def test_reasons_worked_by_hand(tmp_path: Path) -> None:
+    run = open_run(failing_run(tmp_path / "r"))
+    table = reasons(run)
+    lost = table[table["text"] == "right"].set_index("reason")
+    assert lost["n"].to_dict() == {"not heard": 3, "wrong form": 1, "not used": 1, "unknown": 1}
+    assert lost["share"].sum() == pytest.approx(1)
+    assert table[table["text"] == "wrong"]["n"].tolist() == [1]
+    lenient = reasons(run, tolerance=0.25)
+    lost = lenient[lenient["text"] == "right"].set_index("reason")
+    assert lost["n"].to_dict() == {"not heard": 2, "wrong form": 1, "not used": 2, "unknown": 1}
+
+
+def test_rows_of_questions(tmp_path: Path) -> None:
+    run = open_run(failing_run(tmp_path / "r"))
+    found = question_rows(run, "m").sort_values("measure")
+    assert len(found) == 7  # the one that is wrong as text is left out
+    assert found["measure"].iloc[0] == pytest.approx(0.5)  # mean of the layers 0 and 1
+    assert found["failed"].tolist() == [True] * 5 + [False, True]
+    one = question_rows(run, "m", layer=1, text_right=False).sort_values("measure")
+    assert one["measure"].tolist() == pytest.approx([1 + 0.1 * n for n in range(8)])
