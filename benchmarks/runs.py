@@ -136,9 +136,11 @@ def main() -> None:
     units = enlarged(rows, 20_000)
     with tempfile.TemporaryDirectory() as folder:
         write, size = writing(Path(folder), units, 200_000)
+        names = {row["question"] for unit in units for row in unit["answers"]}
+        index = {name: n for n, name in enumerate(names)}
         began = time.perf_counter()
-        found = done(Path(folder), rows["answers"][0]["model"])
-        resume = sum(map(len, found.values())) / (time.perf_counter() - began)
+        found = done(Path(folder), index)
+        resume = sum(map(sum, found.values())) / (time.perf_counter() - began)
     travel = travelling(units[:50])
     cpu = measures_on_cpu(200, 40)
     per_clip = 2 * size["answers"] + LAYERS * size["layers"]
