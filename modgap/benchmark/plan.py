@@ -219,7 +219,8 @@ class Plan:
         before = read_run(self.folder)
         if before is None and any(self.folder.glob("answers/part-*")):
             raise StoreError(f"{self.folder} holds parts of a run without its run.json.")
-        digest, count, scorers = describe(iter_questions(self.data, self.limit))
+        digest, index, scorers = describe(iter_questions(self.data, self.limit))
+        count = len(index)
         about = {"name": self.data, "limit": self.limit, "questions": count, "sha256": digest}
         self.run = started(self.settings, about, self.models, scorers)
         self.summary.questions = count
@@ -238,6 +239,7 @@ class Plan:
         swept = sweep(self.folder)
         if swept:
             log.warning("Removed %d unfinished files that an ended run had left.", swept)
+        self._done = done(self.folder, index, failures=not self.retry)
         self.run["finished"] = None
         write_run(self.folder, self.run)
         table = self.folder / "questions.parquet"
@@ -263,8 +265,8 @@ class Plan:
     def units(self, model: str) -> Iterator[Unit]:
         """What of a model is not done yet, streamed; questions of like length lie together."""
         unit = self.loader.unit
-        finished = done(self.folder, model, failures=not self.retry)
         inputs = self.settings.all_inputs
+        finished = {k: self._done[model, k] for k in inputs if (model, k) in self._done}
         window: list[Asked] = []
 
         def cut() -> Iterator[Unit]:
@@ -276,7 +278,7 @@ class Plan:
         for number, question in enumerate(iter_questions(self.data, self.limit)):
             if number and number % (unit * WINDOW) == 0:
                 yield from cut()
-            wanted = tuple(k for k in inputs if question.id not in finished.get(k, ()))
+            wanted = tuple(k for k in inputs if k not in finished or not finished[k][number])
             if wanted:
                 window.append((question, wanted))
             else:

@@ -31,15 +31,16 @@ def _row(question: Question) -> dict[str, Any]:
     }
 
 
-def describe(questions: Iterable[Question]) -> tuple[str, int, list[str]]:
-    """Hash, number and scorers of questions, read one by one."""
-    digest, count, scorers = hashlib.sha256(), 0, set()
+def describe(questions: Iterable[Question]) -> tuple[str, dict[str, int], list[str]]:
+    """Hash of questions, the number of each by its id, and their scorers; read one by one."""
+    digest, scorers = hashlib.sha256(), set()
+    index: dict[str, int] = {}
     for question in questions:
         row = {**_row(question), "meta": dict(question.meta)}
         digest.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
         scorers.add(question.scorer)
-        count += 1
-    return digest.hexdigest(), count, sorted(scorers)
+        index[question.id] = len(index)
+    return digest.hexdigest(), index, sorted(scorers)
 
 
 def write_questions(path: Path, questions: Iterable[Question]) -> None:

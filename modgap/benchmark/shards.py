@@ -177,23 +177,31 @@ def read_rows(
                 yield {name: row[name] for name in wanted}
 
 
-def done(folder: Path, model: str, *, failures: bool = True) -> dict[str, set[str]]:
-    """What needs no computing any more: the questions of each input of a model.
+def done(
+    folder: Path, index: Mapping[str, int], *, failures: bool = True
+) -> dict[tuple[str, str], bytearray]:
+    """What needs no computing any more, found in one pass over the run.
 
     Parameters
     ----------
     folder : Path
-    model : str
+    index : mapping of str to int
+        Number of each question.
     failures : bool
         Whether what could not be run counts, too.
-    """
-    import pyarrow.compute as pc
 
-    found: dict[str, set[str]] = {}
+    Returns
+    -------
+    dict of (model, input) to bytearray
+        1 at the number of each question that is done.
+    """
+    found: dict[tuple[str, str], bytearray] = {}
     for table in (MARK, "failures") if failures else (MARK,):
         for batch in batches(folder, table, ("model", "question", "input")):
-            mine = batch.filter(pc.equal(batch["model"], model))
-            pairs = zip(mine["input"].to_pylist(), mine["question"].to_pylist(), strict=True)
-            for given, question in pairs:
-                found.setdefault(given, set()).add(question)
+            columns = (batch[name].to_pylist() for name in ("model", "question", "input"))
+            for model, question, given in zip(*columns, strict=True):
+                number = index.get(question)
+                if number is not None:
+                    mine = found.setdefault((model, given), bytearray(len(index)))
+                    mine[number] = 1
     return found
