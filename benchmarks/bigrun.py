@@ -5,7 +5,8 @@
 
 The big run is drawn with replacement from the questions of a real one (the shipped run by default),
 with every answer and layer of each drawn question; only the names are new. It is measured in a
-process of its own, which imports nothing but modgap.
+process of its own, which imports nothing but modgap. With ``--page`` the Modality gap page is
+timed in Chromium, too: from navigation to the bars, and from another group to new bars.
 """
 
 from __future__ import annotations
@@ -140,6 +141,55 @@ def measure(folder: Path) -> dict[str, Any]:
             "tasks": found}  # fmt: skip
 
 
+def page_times(folder: Path) -> dict[str, list[float]]:
+    """Seconds on the Modality gap page in Chromium.
+
+    Returns
+    -------
+    dict of str to list of float
+        ``first`` (one visit: the server opens the run and imports what it needs), ``later`` visits
+        in new browsers, ``group`` (from the click that chooses another group to the new bars).
+    """
+    from benchmarks.browser import chromium, serving
+
+    bars = ".st-key-gap_bars .bars path"
+    settled = "[data-testid=stApp][data-test-script-state=notRunning]"
+    size: Any = {"width": 1440, "height": 900}
+    found: dict[str, list[float]] = {"first": [], "later": [], "group": []}
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        serving(
+            environment={"MODGAP_CACHE": cache, "MODGAP_RUNS": json.dumps([str(folder)])}
+        ) as url,
+        chromium() as browser,
+    ):
+        for visit in range(REPEATS + 1):
+            page = browser.new_context(viewport=size).new_page()
+            began = time.perf_counter()
+            page.goto(f"{url}/gap?set={folder.name}", wait_until="commit")
+            page.wait_for_selector(bars, timeout=120_000)
+            found["later" if visit else "first"].append(time.perf_counter() - began)
+            page.wait_for_selector(settled, timeout=60_000)
+            if visit < REPEATS:
+                page.context.close()
+        group = page.locator(".st-key-gap_by")
+        for n in range(REPEATS):
+            page.wait_for_timeout(1500)
+            page.wait_for_selector(settled, timeout=60_000)
+            before = page.locator(".st-key-gap_bars .xtick text").all_text_contents()
+            group.get_by_role("button", name="Open").click()
+            option = page.get_by_role("option", name=("topic", "voice")[n % 2], exact=True)
+            option.wait_for()
+            began = time.perf_counter()
+            option.click()
+            while page.locator(".st-key-gap_bars .xtick text").all_text_contents() == before:
+                page.wait_for_timeout(10)
+                if time.perf_counter() - began > 60:
+                    raise TimeoutError("The bars did not change.")
+            found["group"].append(time.perf_counter() - began)
+    return found
+
+
 def memory() -> int:
     """The most memory that this process has had, in bytes."""
     import resource
@@ -177,6 +227,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=100_000)
     parser.add_argument("--models", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="write the run here and leave it")
+    parser.add_argument("--page", action="store_true", help="time the page in Chromium, too")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure is not None:
@@ -186,7 +237,10 @@ def main() -> None:
     if source is None:
         from modgap.runs import shipped_runs
 
-        source = next(iter(shipped_runs()))
+        shipped = shipped_runs()
+        if not shipped:
+            raise SystemExit("No run is shipped: name one with --source.")
+        source = shipped[0]
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.keep or Path(scratch) / "big"
         if not folder.exists():
@@ -195,9 +249,14 @@ def main() -> None:
             [sys.executable, "-m", "benchmarks.bigrun", "--measure", str(folder)],
             cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    print(report(json.loads(done.stdout)))
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        print(report(json.loads(done.stdout)))
+        if args.page:
+            print("\n| the Modality gap page | median | worst | n |\n|---|---:|---:|---:|")
+            for name, spent in page_times(folder.resolve()).items():
+                print(f"| {name} | {statistics.median(spent):.2f} s | {max(spent):.2f} s | "
+                      f"{len(spent)} |")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     from .cli_render import print_table
-    from .gap import NAMES
+    from .gap import quantity_name
 
     def percent(value: float) -> str:
         return "-" if value != value else f"{100 * value:.1f}"
@@ -222,7 +222,7 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     print_table(
         ("checkpoint", *((by,) if by else ()), "quantity", "%", "95 %", "n"),
         (
-            (r.model, *((r.part,) if by else ()), NAMES.get(r.quantity, r.quantity),
+            (r.model, *((r.part,) if by else ()), quantity_name(r.quantity),
              percent(r.value), f"{percent(r.low)} to {percent(r.high)}", str(r.n))
             for r in tables["gap"].itertuples()
         ),

@@ -17,7 +17,8 @@ from modgap.errors import SettingsError
 if TYPE_CHECKING:
     from modgap.benchmark.run_data import Run, Where
 
-__all__ = ["NAMES", "RESAMPLES", "accuracies", "estimates", "gap_table", "patterns"]
+__all__ = ["NAMES", "RESAMPLES", "accuracies", "estimates", "gap_table", "patterns",
+           "quantity_name"]  # fmt: skip
 
 RESAMPLES = 9999
 STANDARD = ("base", "text", "speech", "pipeline")
@@ -36,6 +37,17 @@ NAMES = {
     "lost_total": "lost in all: (A_b − A_s) / A_b",
     "pipeline_lead": "pipeline's lead: A_p − A_s",
 }
+
+
+def quantity_name(quantity: str) -> str:
+    """A quantity of `estimates` for people.
+
+    >>> quantity_name("change:speech+all")
+    'speech+all − A_s'
+    """
+    if quantity.startswith("change:"):
+        return f"{quantity.removeprefix('change:')} − A_s"
+    return NAMES.get(quantity, quantity)
 
 
 def patterns(

@@ -95,7 +95,7 @@ def _gap(run: Run, models: list[str]) -> str:
     if table.empty:
         return "<h2>Accuracy and gap</h2><p>No question was asked in full.</p>"
     shown = table.assign(
-        quantity=[gap.NAMES.get(q, q) for q in table["quantity"]],
+        quantity=[gap.quantity_name(q) for q in table["quantity"]],
         **{c: 100 * table[c] for c in ("value", "low", "high")},
     ).drop(columns="part")
     shown = shown.rename(columns={"value": "%", "low": "from", "high": "to"})

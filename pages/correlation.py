@@ -226,7 +226,11 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
     rows = runs.ask(
         run, "questions", gap_questions.question_rows, model, name, layer, chosen["where"]
     )
-    area = gap_questions.auc(rows, higher_fails=name in ("euclidean", "aps_euc"))
+    asked = f"{model}|{name}|{layer}|{chosen['where']}"
+    area = runs.ask(
+        run, f"auc|{asked}",
+        lambda _: gap_questions.auc(rows, higher_fails=name in ("euclidean", "aps_euc")),
+    )  # fmt: skip
     left, right = st.columns([2, 3], gap="medium")
     with left:
         value = widgets.number(area.value, 3)
@@ -247,7 +251,7 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
                 run, "questions", gap_questions.question_rows, model, name, layer,
                 chosen["where"], text_right=False,
             )  # fmt: skip
-            within = gap_questions.within_items(every)
+            within = runs.ask(run, f"within|{asked}", lambda _: gap_questions.within_items(every))
             st.caption("**Within items** (the same question in several voices, item effects "
                        "removed):")  # fmt: skip
             if within.reason:
@@ -260,7 +264,7 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
                     f"{within.questions:,} clips."
                 )
     with right:
-        made = gap_questions.logistic(rows)
+        made = runs.ask(run, f"logistic|{asked}", lambda _: gap_questions.logistic(rows))
         if made.reason:
             st.caption(f"No logistic regression: {made.reason}.")
         else:

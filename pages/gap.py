@@ -124,10 +124,10 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
 
 def numbers(table: pd.DataFrame) -> None:
     """The table behind the bars, in percent."""
-    from modgap.gap import NAMES
+    from modgap.gap import quantity_name
 
     with st.expander("Table of the numbers"):
-        shown = table.assign(quantity=table["quantity"].map(lambda q: NAMES.get(q, q)))
+        shown = table.assign(quantity=table["quantity"].map(quantity_name))
         for column in ("value", "low", "high"):
             shown[column] = 100 * shown[column]
         shown = shown.rename(columns={"value": "percent", "low": "95 % from", "high": "to"})
@@ -280,9 +280,9 @@ def page() -> None:
         "Modality gap",
         "The same questions, typed and spoken. **Accuracy** is the share of right answers; bars "
         "hold the 95 % interval of a bootstrap over questions (all voices of a question together), "
-        "paired where two are compared. The loss against the base text LLM splits into what "
-        "**tuning** cost its text answers, and what is lost **between speech and text**. The "
-        "**pipeline** is a speech recogniser before the base LLM.",
+        "paired where two are compared; it has no width where all answers agree. The loss against "
+        "the base text LLM splits into what **tuning** cost its text answers, and what is lost "
+        "**between speech and text**. The **pipeline** is a speech recogniser before the base LLM.",
         r"\frac{A_b - A_s}{A_b} = \underbrace{\frac{A_b - A_t}{A_b}}_{\text{tuning}} + "
         r"\underbrace{\frac{A_t - A_s}{A_b}}_{\text{speech-text alignment}}",
         "Published means over models (arXiv 2510.12116): 8.79 % in tuning and 16.46 % in "
