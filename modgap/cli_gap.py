@@ -13,8 +13,8 @@ import typer
 
 from .cli_errors import Debug, literal
 from .cli_options import Device, Dtype, Json
-from .cli_write import table_bytes, write_file
 from .errors import SettingsError
+from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def gap(
     tables["counts"] = tables["counts"][tables["counts"]["model"].isin(models)]
     if out is not None:
         for name, table in tables.items():
-            write_file(out / f"{name}.parquet", table_bytes(table))
+            write_atomic(out / f"{name}.parquet", table_bytes(table))
     if as_json:
         found = {name: _records(tables[name]) for name in PRINTED}
         sys.stdout.write(json.dumps({"run": opened.name, **found}, ensure_ascii=False) + "\n")
@@ -93,7 +93,7 @@ def report(
     from .report import report_html
 
     page = report_html(_open(run), title=title, models=model).encode()
-    write_file(out, page)
+    write_atomic(out, page)
     print(literal(f"wrote {out} ({size(len(page))})"))
 
 
@@ -136,12 +136,12 @@ def controls(
         from .figures.base import standalone_html
         from .figures.controls import CkaHeat, against_controls
 
-        write_file(out / "controls.parquet", table_bytes(made.layers))
-        write_file(out / "cka.parquet", table_bytes(made.cka.table()))
-        write_file(out / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
+        write_atomic(out / "controls.parquet", table_bytes(made.layers))
+        write_atomic(out / "cka.parquet", table_bytes(made.cka.table()))
+        write_atomic(out / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
         for key in ("cosine", "euclidean"):
             page = standalone_html(against_controls(made, key).figure(), title=model)
-            write_file(out / f"controls-{key}.html", page)
+            write_atomic(out / f"controls-{key}.html", page)
 
 
 def _open(folder: Path) -> Any:

@@ -25,7 +25,7 @@ from .cli_options import (
     Transcript,
 )
 from .cli_trials import table1
-from .cli_write import table_bytes, write_file
+from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     from .models.base import SpeechLM
@@ -198,7 +198,7 @@ def sweep(
     made = kept(default_store() if cache else None, key, make, to_record, from_record)
     table = made.table() if patch else made.table
     if out is not None:
-        write_file(out, table_bytes(table))
+        write_atomic(out, table_bytes(table))
     if as_json:
         head = {"target": made.target, "plain": made.plain, "text": made.text}
         body = {**head, "rows": table.to_dict("records")}

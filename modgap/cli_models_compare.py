@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
 from .cli_model import ModelOptions, with_model
 from .errors import SettingsError
+from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,15 +211,8 @@ def _number(value: float, sign: bool = False) -> str:
 
 def _write(folder: Path, result: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
     from .analysis_io import to_json
-    from .record import write_file
 
-    folder.mkdir(parents=True, exist_ok=True)
-    blobs = {f"{name}.parquet": t.to_parquet(None, index=False) for name, t in tables.items()}
+    blobs = {f"{name}.parquet": table_bytes(table) for name, table in tables.items()}
     blobs["compare.json"] = to_json(result, ascii_only=False).encode()
     for name, blob in blobs.items():
-        temporary = folder / f".{name}.{uuid.uuid4().hex}.tmp"
-        try:
-            write_file(temporary, blob)
-            temporary.replace(folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomic(folder / name, blob)

@@ -10,8 +10,8 @@ import typer
 from .cli_errors import Debug, literal
 from .cli_model import ModelOptions, with_model
 from .cli_options import MaxTokens, PathLayer
-from .cli_write import table_bytes, write_file
 from .errors import SettingsError
+from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def table1(
         _print_summary(print_table, summaries[name])
         if out is not None:
             stem = name.replace(":", "-").replace("/", "-").replace("@", "-")
-            write_file(out / f"{stem}-answers.parquet", table_bytes(table))
+            write_atomic(out / f"{stem}-answers.parquet", table_bytes(table))
         if adaptive:
             from .adaptive import evaluate
 
@@ -126,6 +126,6 @@ def _print_gains(summaries: dict[str, pd.DataFrame], out: Path | None) -> None:
         from .figures.base import standalone_html
         from .figures.gains import GainCurve
 
-        write_file(out / "gains.parquet", table_bytes(gained))
+        write_atomic(out / "gains.parquet", table_bytes(gained))
         page = standalone_html(GainCurve(gained).figure(), title="Gain by accuracy on speech")
-        write_file(out / "gains.html", page)
+        write_atomic(out / "gains.html", page)

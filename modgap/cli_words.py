@@ -13,8 +13,8 @@ import typer
 from .cli_errors import Debug, literal
 from .cli_input import read_transcript, sound_source
 from .cli_model import ModelOptions, with_model
-from .cli_write import table_bytes, write_file
 from .errors import ModgapError, SettingsError
+from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def words(
     hits = word_hits(result, times)
     table = hits.layers()
     if out is not None:
-        write_file(out, table_bytes(table))
+        write_atomic(out, table_bytes(table))
     if as_json:
         body = {**times.to_dict(), "model": result.model["name"], "tokens": len(hits.tokens)}
         body["layers"] = _rows(table)
@@ -151,7 +151,7 @@ def _many(
             _print_summary(name, data, aligner, parts[-1])
     whole: pd.DataFrame = pd.concat(parts, ignore_index=True)
     if out is not None:
-        write_file(out, table_bytes(whole))
+        write_atomic(out, table_bytes(whole))
     if as_json:
         body = {"data": data, "aligner": aligner, "rows": _rows(whole)}
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")

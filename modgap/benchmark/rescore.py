@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cli_write import write_file
+from ..files import write_atomic
 from ..models.base import Progress
 from .judge import Judge, JudgeError
 from .leaderboard import Summary, summarise
@@ -123,4 +123,4 @@ def write_scored(path: Path, rows: list[Scored], judge: Judge | None = None) -> 
         if judge is not None and needs_judge(s.question):
             note["judge"] = judge.record()
         lines.append(json.dumps({**s.row, "modgap": note}, ensure_ascii=False) + "\n")
-    write_file(path, "".join(lines).encode("utf-8", errors="replace"))
+    write_atomic(path, "".join(lines).encode("utf-8", errors="replace"))

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError, StoreError
+from ..files import write_atomic
 from ..interventions import Intervention, Stack
 from ..settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
 from .protocol import Protocol
 from .scorers import VERSIONS
-from .shards import write_atomic
 from .tables import INPUTS
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ removed when the run goes on, so that no row is lost once written and none is wr
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,46 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from ..record import sync_folder
+from ..files import TEMPORARY, write_atomic
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MARK", "PartWriter", "Rows", "done", "merge", "read_rows", "sweep", "write_atomic"]
+__all__ = ["MARK", "PartWriter", "Rows", "done", "merge", "read_rows", "sweep"]
 
 #: Rows by table.
 Rows = dict[str, list[dict[str, Any]]]
 #: The table whose file makes the others of its part count.
 MARK = "answers"
-_TMP = ".tmp"
 
 
 def merge(into: Rows, more: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """Append rows to rows, table by table."""
     for table, rows in more.items():
         into.setdefault(table, []).extend(rows)
-
-
-def write_atomic(path: Path, blob: bytes) -> None:
-    """Write a file by one rename, when it and its name are on the disk.
-
-    Raises
-    ------
-    OSError
-        It could not be written; nothing is left of it.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{_TMP}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
 
 
 class PartWriter:
@@ -126,7 +101,7 @@ def sweep(folder: Path) -> int:
     from .tables import TABLES
 
     whole = {path.name for path in (folder / MARK).glob("part-*.parquet")}
-    unfinished = [path for path in folder.glob(f"**/.*{_TMP}") if path.is_file()]
+    unfinished = [path for path in folder.glob(f"**/.*{TEMPORARY}") if path.is_file()]
     for table in TABLES:
         if table != MARK:
             parts = (folder / table).glob("part-*.parquet")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..demo.augment import RATE
 from ..errors import ModgapError, SettingsError
+from ..files import write_atomic
 from ..models.base import Progress
 from .datasets_manifest import KINDS, manifest_rows
 from .perturb import Perturbation, perturb
@@ -151,7 +152,7 @@ def synthesize(
     if not lines:
         raise SettingsError(f"No question of {source.name} can be spoken: {left_out[0][1]}")
     manifest = out / "manifest.jsonl"
-    _write(manifest, "".join(lines).encode())
+    write_atomic(manifest, "".join(lines).encode())
     return Synthesis(manifest, len(lines), made, len(lines) - made, tuple(left_out))
 
 
@@ -173,7 +174,7 @@ def _speak(
             try:
                 if rate not in spoken:
                     spoken[rate] = _utterance(words, voice, rate, s.pitch)
-                _write(out / file, _flac(perturb(spoken[rate], p, _seed(s, file))))
+                write_atomic(out / file, _flac(perturb(spoken[rate], p, _seed(s, file))))
             except ModgapError as refusal:
                 problem = str(refusal)
         results.append((p, file, new, problem))
@@ -240,12 +241,3 @@ def _line(name: str, row: Mapping[str, Any], file: str, voice: str, p: Perturbat
         "language": str(row.get("language") or voice.partition("+")[0]),
     }
     return json.dumps(made, ensure_ascii=False) + "\n"
-
-
-def _write(path: Path, blob: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(blob)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,11 +6,11 @@ import contextlib
 import importlib
 import os
 import re
-import uuid
 from pathlib import Path
 from typing import Any
 
 from modgap.errors import ModelError
+from modgap.files import write_atomic
 from modgap.models.explain import explained
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -120,10 +120,7 @@ def _remember(name: str, revision: str, commit: str, cache_dir: str | Path | Non
         return
     path = _ref(name, revision, cache_dir)
     with contextlib.suppress(OSError):  # a cache that cannot be written can still be read
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-        temporary.write_text(commit)
-        temporary.replace(path)
+        write_atomic(path, commit.encode())
 
 
 def _remembered(name: str, revision: str, cache_dir: str | Path | None) -> str | None:
