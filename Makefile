@@ -30,7 +30,8 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 unit: .venv/dev
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser" -n 2 --dist loadgroup
+	@# A worker that dies ends the run: xdist may wait for its tests for ever otherwise.
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser" -n 2 --dist loadgroup --max-worker-restart 0
 
 browser: .venv/dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m browser

@@ -45,15 +45,20 @@ def check_rate(rate: int) -> int:
     return rate
 
 
-def to_mono(frames: npt.NDArray[np.floating]) -> Samples:
-    """Mean over the channels of an (n, channels) array, as float32 (n,)."""
-    channels = frames.shape[1]
+def check_channels(channels: int) -> int:
+    """The number of channels, if it is one that is taken."""
     if channels == 0:
         raise AudioError("The clip has no channels, so no sound. Export it again.")
     if channels > MAX_CHANNELS:
         raise AudioError(
             f"The clip has {channels} channels; at most {MAX_CHANNELS} are taken. Mix it down."
         )
+    return channels
+
+
+def to_mono(frames: npt.NDArray[np.floating]) -> Samples:
+    """Mean over the channels of an (n, channels) array, as float32 (n,)."""
+    channels = check_channels(frames.shape[1])
     with np.errstate(all="ignore"):  # overflow to infinity is refused with a message later
         if channels == 1:
             return frames[:, 0].astype(np.float32)
@@ -168,7 +173,7 @@ def _soundfile_blocks(data: bytes, kind: str) -> Blocks:
     try:
         with sf.SoundFile(io.BytesIO(data)) as file:
             rate = check_rate(file.samplerate)
-            to_mono(np.zeros((0, file.channels), np.float32))
+            check_channels(file.channels)
             while len(frames := file.read(_BLOCK, dtype="float32", always_2d=True)):
                 seen += len(frames)
                 yield rate, to_mono(frames)
@@ -216,11 +221,17 @@ def _pyav_blocks(data: bytes, kind: str) -> Blocks:
                 if first is None:
                     first = layout
                     check_rate(layout[0])
+                    check_channels(layout[1])
+                    packer = av.AudioResampler(frame.format.packed, frame.layout, layout[0])
                 if layout != first:
                     raise AudioError(
                         "The clip changes its sample rate or channels on the way. Export it again."
                     )
-                yield frame.sample_rate, to_mono(_frames(frame.to_ndarray(), layout[1]))
+                # PyAV reads eight planes and more beyond the frame's table of them, which
+                # ends the process; one interleaved plane is read as it should be.
+                packed = packer.resample(frame) if layout[1] >= 8 else [frame]
+                for part in packed:
+                    yield part.sample_rate, to_mono(_frames(part.to_ndarray(), layout[1]))
     except AudioError:
         raise
     except Exception as error:  # whatever a decoder makes of hostile bytes

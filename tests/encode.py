@@ -41,8 +41,9 @@ def with_pyav(
     with av.open(out, "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.layout = layout
-        planes = np.ascontiguousarray(np.atleast_2d(samples.T), dtype="f4")
-        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
+        # Interleaved: PyAV's frames of eight planes are broken. The encoder's own form is made.
+        packed = np.ascontiguousarray(samples.reshape(1, -1), dtype="f4")
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)

@@ -103,6 +103,24 @@ def test_lossless_codecs_by_ffmpeg(codec: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("muxer", "codec", "layout", "channels"),
+    [("matroska", "flac", "5.1", 6), ("matroska", "flac", "7.1", 8), ("ipod", "alac", "7.1(wide)", 8)],
+)  # fmt: skip
+def test_surround_sound(muxer: str, codec: str, layout: str, channels: int) -> None:
+    """Frames of eight planes once ended the process: PyAV reads beyond their table."""
+    frames = np.stack([tone(0.5, RATE, 300 + 100 * n) for n in range(channels)], 1)
+    clip = load_clip(with_pyav(frames, RATE, muxer, codec, layout))
+    np.testing.assert_allclose(clip.samples, frames.mean(axis=1), atol=2**-15)
+
+
+def test_surround_sound_in_lossy_formats() -> None:
+    frames = np.stack([tone(0.5, 44_100)] * 8, 1)
+    for muxer in ("ipod", "adts"):
+        clip = load_clip(with_pyav(frames, 44_100, muxer, "aac", "7.1"))
+        assert abs(frequency(clip.samples[4_000:-4_000], 44_100) - 440) < 1
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "speech.mp3",
