@@ -104,8 +104,12 @@ def test_lossless_codecs_by_ffmpeg(codec: str) -> None:
 
 @pytest.mark.parametrize(
     ("muxer", "codec", "layout", "channels"),
-    [("matroska", "flac", "5.1", 6), ("matroska", "flac", "7.1", 8), ("ipod", "alac", "7.1(wide)", 8)],
-)  # fmt: skip
+    [
+        ("matroska", "flac", "5.1", 6),
+        ("matroska", "flac", "7.1", 8),
+        ("ipod", "alac", "7.1(wide)", 8),
+    ],
+)
 def test_surround_sound(muxer: str, codec: str, layout: str, channels: int) -> None:
     """Frames of eight planes once ended the process: PyAV reads beyond their table."""
     frames = np.stack([tone(0.5, RATE, 300 + 100 * n) for n in range(channels)], 1)

@@ -122,7 +122,7 @@ def synthesize(
     -----
     Rows of one question share the group ``item``; ``voice``, ``perturbation`` and ``language`` tell
     them apart. The same settings give the same samples, in whatever order and however often it is
-    interrupted: each utterance is said by a fresh process of espeak-ng (about 0.1 s).
+    interrupted.
     """
     s = settings or SynthSettings()
     if source.suffix.lower() not in KINDS:
@@ -182,7 +182,7 @@ def _speak(
 
 
 def _utterance(words: str, voice: str, rate: int, pitch: int) -> npt.NDArray[np.float32]:
-    """Samples at 16 kHz, by a process of its own: a used one would say it a little differently."""
+    """Samples at 16 kHz, by a process of its own, so that all cores speak."""
     import soxr
 
     from ..demo.speech import Synthesizer

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import struct
 import sys
 from pathlib import Path
@@ -125,25 +126,40 @@ class Engine:
 
 
 def serve(lines: BinaryIO, out: BinaryIO) -> None:
-    """Answer requests until the input ends."""
+    """Answer requests until the input ends.
+
+    The library keeps state between utterances, so that the same text comes out some samples longer
+    or shorter the second time. Each request is therefore answered by a copy of the process that has
+    said nothing yet, where the system can copy one; elsewhere a fresh engine is loaded.
+    """
     engine = Engine()
     for line in lines:
-        try:
-            request = json.loads(line)
-            if "phonemes" in request:
-                _write_text(out, [engine.phonemes(word) for word in request["phonemes"]])
-                continue
-            data = engine.speak(
-                request["text"], request["voice"], request["rate"], request["pitch"]
-            )
-            out.write(struct.pack("<ii", engine.sampling_rate, len(data) // 2) + data)
-            if request.get("events"):
-                _write_text(out, engine.events)
-        except Exception as error:  # the caller gets the reason, the worker lives on
-            message = str(error).encode()
-            out.write(struct.pack("<ii", 0, len(message)) + message)
-        finally:
-            out.flush()
+        if not hasattr(os, "fork"):
+            _answer(Engine(), line, out)
+            continue
+        child = os.fork()
+        if child == 0:
+            _answer(engine, line, out)
+            os._exit(0)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
+            return  # what it wrote may be half an answer: the caller starts another worker
+
+
+def _answer(engine: Engine, line: bytes, out: BinaryIO) -> None:
+    try:
+        request = json.loads(line)
+        if "phonemes" in request:
+            _write_text(out, [engine.phonemes(word) for word in request["phonemes"]])
+            return
+        data = engine.speak(request["text"], request["voice"], request["rate"], request["pitch"])
+        out.write(struct.pack("<ii", engine.sampling_rate, len(data) // 2) + data)
+        if request.get("events"):
+            _write_text(out, engine.events)
+    except Exception as error:  # the caller gets the reason, the worker lives on
+        message = str(error).encode()
+        out.write(struct.pack("<ii", 0, len(message)) + message)
+    finally:
+        out.flush()
 
 
 def _write_text(out: BinaryIO, value: object) -> None:

@@ -79,14 +79,6 @@ def _synthesizer() -> Any:
     return _SYNTH
 
 
-def fresh_synthesizer() -> None:
-    """Forget the running synthesizer, so that the next clip does not depend on earlier ones."""
-    global _SYNTH
-    if _SYNTH is not None:
-        _SYNTH.close()
-    _SYNTH = None
-
-
 def log_mel(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Features as the processor makes them, cut to the clip plus :data:`EXTRA` frames.
 

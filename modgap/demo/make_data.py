@@ -18,7 +18,7 @@ import numpy as np
 from modgap.demo.augment import RATE
 from modgap.demo.clips import ClipSpec, digit_plan, manifest
 from modgap.demo.corpus import Question, heldout_questions
-from modgap.demo.features import fresh_synthesizer, waveform
+from modgap.demo.features import waveform
 from modgap.demo.voices import FAST_RATE
 
 HERE = Path(__file__).parent
@@ -119,7 +119,6 @@ def make_examples(fsdd: Path, speech: Path) -> Path:
         spec = ClipSpec(f"example/{prefix}", q.id, q.form, "heldout", q.transcript, voice, rate, 50,
                         condition)  # fmt: skip
         name = prefix.replace("/", "-") + ".flac"
-        fresh_synthesizer()
         _write(out / name, waveform(spec))
         entries.append({
             "id": name.removesuffix(".flac"), "file": name, "title": title,

@@ -42,8 +42,8 @@ class SpeechError(ModgapError):
 class Synthesizer:
     """A running synthesizer. Usable from several threads, closed on exit.
 
-    espeak-ng keeps a little state between utterances: the same text may come out some samples
-    longer or shorter than before. A fresh synthesizer always gives the same samples.
+    The same request always gives the same samples: every utterance is said by a copy of the worker
+    that has said nothing before.
 
     Parameters
     ----------

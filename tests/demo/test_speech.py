@@ -38,6 +38,15 @@ def test_fresh_synthesizers_agree_and_voices_differ():
     assert one.shape != other.shape or not np.array_equal(one, other)
 
 
+def test_what_was_said_before_changes_nothing(synthesizer):
+    """espeak-ng itself keeps state: some voices say a sentence a little differently again."""
+    sentences = ["What is the capital of France?", "Which month comes after March?"]
+    asked = [(text, voice) for voice in ("en+f2", "en-us+m4") for text in sentences]
+    first = [synthesizer.speak(*a)[0] for a in asked]
+    again = [synthesizer.speak(*a)[0] for a in reversed(asked)]
+    assert all(np.array_equal(a, b) for a, b in zip(first, reversed(again), strict=True))
+
+
 def test_every_voice_exists(synthesizer):
     for voice in voices():
         samples, _ = synthesizer.speak("Two.", voice)
