@@ -19,6 +19,8 @@ from .files import table_bytes, write_atomic
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .controls import Controls
+
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, or the name of a shipped run.")
 ]
@@ -98,13 +100,22 @@ def report(
 
 
 def controls(
-    data: Annotated[str, typer.Option(help="As in `modgap eval`.")] = "demo",
-    model: Annotated[str, typer.Option(help="A name from `modgap models`, or a folder.")] = "demo",
+    data: Annotated[
+        str | None, typer.Option(help="As in `modgap eval`; default: that of --run, or demo.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="As in `modgap eval`. Can be given again.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=2, help="So many clips.")] = 100,
     path_layer: Annotated[
         int | None, typer.Option(help="Whose argmax path aligns the tokens; the middle one.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Keep them in this run, for its page in the explorer.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for tables and figures, one a model.")
+    ] = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
     debug: Debug = False,
@@ -112,13 +123,31 @@ def controls(
     """What similarity is to be held against: mismatched pairs, centred cosine, CKA of layers."""
     from .benchmark.datasets import read_questions
     from .cli import load
-    from .cli_render import print_table, progress_bar
-    from .controls import set_controls
+    from .cli_render import progress_bar
+    from .controls import folder_in_run, set_controls, write_controls
+    from .runs import source_of
 
+    opened = None if run is None else _open(run)
+    models = list(model or ("demo",) if opened is None else model or opened.models)
+    if data is None:
+        data = "demo" if opened is None else source_of(opened)[0]
     asked = read_questions(data, limit)
-    lm = load(model, dtype=dtype, device=device)
-    with progress_bar(model) as bar:
-        made = set_controls(lm, asked, path_layer=path_layer, progress=bar)
+    for name in models:
+        lm = load(name, dtype=dtype, device=device)
+        with progress_bar(name) as bar:
+            made = set_controls(lm, asked, path_layer=path_layer, progress=bar)
+        _print_controls(name, made)
+        if opened is not None:
+            write_controls(folder_in_run(opened.path, name), name, data, made)
+        if out is not None:
+            folder = folder_in_run(out, name) if len(models) > 1 else out
+            write_controls(folder, name, data, made)
+            _draw_controls(folder, name, made)
+
+
+def _print_controls(model: str, made: Controls) -> None:
+    from .cli_render import print_table
+
     names = ("cosine", "cosine_null", "cosine_null_low", "cosine_null_high", "centred",
              "euclidean", "euclidean_null")  # fmt: skip
     best = made.cka.values.argmax(0)
@@ -131,17 +160,19 @@ def controls(
             for k, r in enumerate(made.layers.to_dict("records"))
         ),
     )  # fmt: skip
-    print(f"{made.clips} clips ({made.left_out} left out), {made.cka.pairs:,} aligned tokens")
-    if out is not None:
-        from .figures.base import standalone_html
-        from .figures.controls import CkaHeat, against_controls
+    print(
+        f"{model}: {made.clips} clips ({made.left_out} left out), {made.cka.pairs:,} aligned tokens"
+    )
 
-        write_atomic(out / "controls.parquet", table_bytes(made.layers))
-        write_atomic(out / "cka.parquet", table_bytes(made.cka.table()))
-        write_atomic(out / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
-        for key in ("cosine", "euclidean"):
-            page = standalone_html(against_controls(made, key).figure(), title=model)
-            write_atomic(out / f"controls-{key}.html", page)
+
+def _draw_controls(folder: Path, model: str, made: Controls) -> None:
+    from .figures.base import standalone_html
+    from .figures.controls import CkaHeat, against_controls
+
+    write_atomic(folder / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
+    for key in ("cosine", "euclidean"):
+        page = standalone_html(against_controls(made, key).figure(), title=model)
+        write_atomic(folder / f"controls-{key}.html", page)
 
 
 def _open(folder: Path) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,17 +16,26 @@ import pandas as pd
 import torch
 
 from modgap.cka import BATCH, CkaMap, CkaStream
-from modgap.errors import ModgapError, SettingsError
+from modgap.errors import ModgapError, SettingsError, StoreError
+from modgap.files import table_bytes, write_atomic
 from modgap.similarity import centred_cosine, mismatched
 
 if TYPE_CHECKING:
     from modgap.benchmark.question import Question
     from modgap.models.base import Progress, SpeechLM
 
-__all__ = ["Controls", "set_controls"]
+__all__ = [
+    "Controls",
+    "folder_in_run",
+    "kept_controls",
+    "read_controls",
+    "set_controls",
+    "write_controls",
+]
 
 log = logging.getLogger(__name__)
 
+RECORD, LAYERS, CKA = "controls.json", "controls.parquet", "cka.parquet"
 MOST_POOLED = 256  # clips whose pooled states are kept for the controls that compare clips
 
 
@@ -147,3 +160,51 @@ def set_controls(
         }
     )
     return Controls(table, stream.finish(), run, len(asked) - run, len(s), level)
+
+
+def write_controls(folder: Path, model: str, data: str, made: Controls) -> None:
+    """Keep controls in a folder: ``controls.parquet``, ``cka.parquet`` and, last, a record."""
+    about = {
+        "format": "modgap-controls", "version": 1, "model": model, "data": data,
+        "clips": made.clips, "left_out": made.left_out, "pooled": made.pooled,
+        "path_layer": made.path_layer, "pairs": made.cka.pairs, "batches": made.cka.batches,
+    }  # fmt: skip
+    write_atomic(folder / LAYERS, table_bytes(made.layers))
+    write_atomic(folder / CKA, table_bytes(made.cka.table()))
+    write_atomic(folder / RECORD, (json.dumps(about, indent=1) + "\n").encode())
+
+
+def read_controls(folder: Path) -> tuple[str, str, Controls]:
+    """The model, the data set and the controls that `write_controls` kept.
+
+    Raises
+    ------
+    StoreError
+        There are none, or a file is damaged.
+    """
+    try:
+        about = json.loads((folder / RECORD).read_text("utf-8"))
+        layers, cells = pd.read_parquet(folder / LAYERS), pd.read_parquet(folder / CKA)
+        named = tuple(int(n) for n in layers["layer"])
+        values = cells["cka"].to_numpy(dtype=float).reshape(len(named), len(named))
+        cka = CkaMap(values, named, int(about["pairs"]), int(about["batches"]))
+        counts = [int(about[n]) for n in ("clips", "left_out", "pooled", "path_layer")]
+        model, data = str(about["model"]), str(about["data"])
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise StoreError(
+            f"The controls in {folder.name} cannot be read ({problem}). Make them again with "
+            "`modgap controls`."
+        ) from problem
+    return model, data, Controls(layers, cka, *counts)
+
+
+def folder_in_run(run: Path, model: str) -> Path:
+    """Where a run keeps the controls of a model: a name for people, and a hash against clashes."""
+    readable = re.sub(r"[^\w.@-]+", "-", model).strip("-.")[-60:]
+    return run / "controls" / f"{readable}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
+
+
+def kept_controls(run: Path, models: Iterable[str]) -> dict[str, Path]:
+    """The folders of the models whose controls a run has."""
+    found = {model: folder_in_run(run, model) for model in models}
+    return {model: folder for model, folder in found.items() if (folder / RECORD).is_file()}

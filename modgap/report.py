@@ -65,7 +65,7 @@ def report_html(run: Run, *, title: str | None = None, models: Sequence[str] | N
     heading = html.escape(title or run.name)
     parts = [_head(run, heading), _gap(run, chosen), _groups(run, chosen), _reasons(run, chosen)]
     if run.layers:
-        parts += [_lines(run), _questions(run, chosen)]
+        parts += [_lines(run), _questions(run, chosen), _controls(run, chosen)]
     parts.append(_protocol(run))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -219,6 +219,29 @@ def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
             f"{within.items:,} items.</p>"
         )
     return out
+
+
+def _controls(run: Run, models: list[str]) -> str:
+    from modgap.controls import kept_controls, read_controls
+    from modgap.figures.controls import CkaHeat, against_controls
+
+    body = ""
+    for model, folder in kept_controls(run.path, models).items():
+        _, data, made = read_controls(folder)
+        body += (
+            f"<h3>{html.escape(model)}</h3><p class=note>{made.clips:,} clips of "
+            f"{html.escape(data)}, {made.left_out} left out; CKA over {made.cka.pairs:,} aligned "
+            f"tokens (argmax path of layer {made.path_layer}).</p>"
+        )
+        body += _figure(against_controls(made).figure(height=320))
+        body += _figure(CkaHeat(made.cka).figure(height=420))
+    if not body:
+        return ""
+    return (
+        "<h2>What similarity is to be held against</h2><p class=note>Mismatched: the speech of one "
+        "clip against the text of another, with the middle 90 %. Mean-centred: after each "
+        f"modality's mean over the clips is removed.</p>{body}"
+    )
 
 
 def _protocol(run: Run) -> str:

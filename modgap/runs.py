@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modgap.benchmark.question import Question
     from modgap.benchmark.run_data import Run
 
-__all__ = ["VARIABLE", "find_question", "known_runs", "shipped_runs"]
+__all__ = ["VARIABLE", "find_question", "known_runs", "shipped_runs", "source_of"]
 
 log = logging.getLogger("modgap")
 
@@ -61,11 +61,7 @@ def find_question(run: Run, name: str) -> Question:
     """
     from modgap.benchmark.datasets import iter_questions
 
-    data = run.protocol.get("data")
-    source = data.get("name") if isinstance(data, dict) else data
-    if not isinstance(source, str) or not source:
-        raise StoreError(f"The run {run.name} does not say where its questions came from.")
-    limit = data.get("limit") if isinstance(data, dict) else None
+    source, limit = source_of(run)
     for question in iter_questions(source, limit):
         if question.id == name:
             return question
@@ -73,6 +69,21 @@ def find_question(run: Run, name: str) -> Question:
         f"The question is not in the data set {Path(source).name} (any more): open its clip on the "
         "Clip page."
     )
+
+
+def source_of(run: Run) -> tuple[str, int | None]:
+    """The data set of a run, as `modgap eval` was told it, and how many of its questions.
+
+    Raises
+    ------
+    StoreError
+        The run does not say.
+    """
+    data = run.protocol.get("data")
+    source = data.get("name") if isinstance(data, dict) else data
+    if not isinstance(source, str) or not source:
+        raise StoreError(f"The run {run.name} does not say where its questions came from.")
+    return source, data.get("limit") if isinstance(data, dict) else None
 
 
 def _runs_in(folder: Path) -> Iterator[Path]:

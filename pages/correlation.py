@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from modgap.ui import runs, widgets
+from modgap.ui import run_controls, runs, widgets
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -314,6 +314,7 @@ def page() -> None:
         return
     checkpoints(run, chosen)
     questions(run, chosen)
+    run_controls.show(run, euclidean=chosen["measure"] in ("euclidean", "aps_euc"))
 
 
 page()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import modgap.runs
+from modgap.benchmark.question import Question
+from modgap.controls import folder_in_run, set_controls, write_controls
+from modgap.models import SpeechLM
 from modgap.ui import runs
 from tests.app.conftest import finish, go
 from tests.gap.made import answer, question, write_run
@@ -161,6 +165,33 @@ def test_similarity_against_the_gap(open_app: Open, run_folder: Path) -> None:
     named = [t["name"] for t in charts(at)[0]["data"]]
     assert "line: no line (the points do not differ in the measure)" in named
     assert not at.exception
+
+
+def test_controls_are_shown_where_a_run_has_them(
+    open_app: Open, run_folder: Path, tiny_model: SpeechLM
+) -> None:
+    at = go(open_app(), "correlation")
+    assert "modgap controls --run mine" in texts(at)
+    asked = [Question(f"q{n}", f"say q{n}", partial(make_clip, 1.1, seed=n)) for n in range(3)]
+    made = set_controls(tiny_model, asked)
+    for model in ("line@2", "other"):
+        write_controls(folder_in_run(run_folder, model), model, "three clips", made)
+    at.run()
+    assert at.selectbox(key="co_controlled").value == "other"
+    at.selectbox(key="co_controlled").set_value("line@2").run()
+    assert not at.exception
+    curves, heat = charts(at)[-2:]
+    assert [t["name"] for t in curves["data"] if t.get("name")][-1] == "matched, mean-centred"
+    assert heat["data"][0]["type"] == "heatmap"
+    assert f"{made.cka.pairs:,} aligned tokens" in texts(at)
+    at.selectbox(key="co_measure").set_value("euclidean").run()
+    assert at.segmented_control(key="co_against_True").value == "euclidean"
+    (folder_in_run(run_folder, "line@2") / "cka.parquet").unlink()
+    at.selectbox(key="co_controlled").set_value("other").run()
+    assert not at.exception
+    (folder_in_run(run_folder, "other") / "controls.json").write_text("{}")
+    at.run()
+    assert "Make them again with" in " ".join(e.value for e in at.error)
 
 
 def test_clicks_open_a_checkpoint_and_a_layer(

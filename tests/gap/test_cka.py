@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -13,8 +15,14 @@ from hypothesis import strategies as st
 from modgap.benchmark.question import Question
 from modgap.capture import capture_pair
 from modgap.cka import CkaStream
-from modgap.controls import set_controls
-from modgap.errors import AudioError, ModgapError, SettingsError
+from modgap.controls import (
+    folder_in_run,
+    kept_controls,
+    read_controls,
+    set_controls,
+    write_controls,
+)
+from modgap.errors import AudioError, ModgapError, SettingsError, StoreError
 from modgap.figures.controls import CkaHeat, against_controls
 from modgap.models import SpeechLM
 from modgap.similarity import centred_cosine, linear_cka, mismatched
@@ -112,7 +120,9 @@ def broken() -> None:
     raise AudioError("gone")
 
 
-def test_controls_of_a_set(tiny_model: SpeechLM, caplog: pytest.LogCaptureFixture) -> None:
+def test_controls_of_a_set(
+    tiny_model: SpeechLM, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     words = ["two plus three", "the capital of France", "blue", "how many legs has a dog"]
     asked = [Question(f"q{n}", w, lambda n=n: make_clip(1.2 + 0.2 * n, seed=n))
              for n, w in enumerate(words)]  # fmt: skip
@@ -141,6 +151,19 @@ def test_controls_of_a_set(tiny_model: SpeechLM, caplog: pytest.LogCaptureFixtur
     curves = against_controls(made)
     assert [c.name for c in curves.curves] == ["matched", "mismatched", "matched, mean-centred"]
     assert len(against_controls(made, "euclidean").curves) == 2
+    write_controls(folder_in_run(tmp_path, "a/b:c"), "a/b:c", "words", made)
+    (folder,) = kept_controls(tmp_path, ["other", "a/b:c", "a-b:c"]).values()
+    model, data, same = read_controls(folder)
+    assert (model, data) == ("a/b:c", "words")
+    pd.testing.assert_frame_equal(same.layers, made.layers)
+    np.testing.assert_array_equal(same.cka.values, made.cka.values)
+    rest = ("clips", "left_out", "pooled", "path_layer")
+    assert [getattr(same, n) for n in rest] == [getattr(made, n) for n in rest]
+    rest = ("layers", "pairs", "batches")
+    assert [getattr(same.cka, n) for n in rest] == [getattr(made.cka, n) for n in rest]
+    (folder / "cka.parquet").write_bytes(b"PAR1 and nothing")
+    with pytest.raises(StoreError, match="Make them again with `modgap controls`"):
+        read_controls(folder)
     heat = CkaHeat(made.cka).figure(dark=True)
     assert heat.data[0].z.shape == (tiny_model.n_layers + 1,) * 2
     assert len(made.cka.table()) == (tiny_model.n_layers + 1) ** 2

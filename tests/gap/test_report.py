@@ -13,6 +13,7 @@ import pytest
 
 from modgap.benchmark.run_data import open_run
 from modgap.benchmark.run_table import Change, clip_rows, count_clips
+from modgap.controls import kept_controls, read_controls
 from modgap.errors import ModgapError, SettingsError
 from modgap.figures.correlation import GapScatter, LayerR2
 from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
@@ -21,6 +22,7 @@ from modgap.gap_points import fits, gaps, layer_curve, layer_means, points
 from modgap.gap_reasons import reasons
 from modgap.report import report_html
 from modgap.runs import known_runs
+from tests.benchmark.runs import make_manifest
 from tests.gap.made import answer, question, write_run
 from tests.test_cli import place, run  # noqa: F401
 
@@ -99,6 +101,31 @@ def test_commands(run: Any, folder: Path, tmp_path: Path) -> None:  # noqa: F811
     page = tmp_path / "deep" / "report.html"
     assert run("report", str(folder), "--out", str(page)).exit_code == 0
     assert page.stat().st_size > 4_000_000
+
+
+def test_controls_are_kept_in_the_run(
+    run: Any,  # noqa: F811
+    tmp_path: Path,
+    tiny_folder: Path,
+) -> None:
+    name = str(tiny_folder)
+    said = [question(f"q{n}") for n in range(2)]
+    rows = [answer(name, q["question"], i, True) for q in said for i in ("text", "speech")]
+    layers = [{"model": name, "question": "q0", "layer": 0, "cosine": 0.5}]
+    data = {"name": str(make_manifest(tmp_path / "data", 4)), "limit": None}
+    mine = write_run(tmp_path / "mine", said, {"answers": [rows], "layers": [layers]},
+                     {"data": data})  # fmt: skip
+    assert "to be held against" not in report_html(open_run(mine))
+    out = tmp_path / "out"
+    printed = run("controls", "--run", str(mine), "--limit", "3", "--out", str(out))
+    assert printed.exit_code == 0, printed.output
+    assert "3 clips (0 left out)" in printed.stdout
+    (kept,) = kept_controls(mine, [name]).values()
+    model, source, made = read_controls(kept)
+    assert (model, source, made.clips) == (name, data["name"], 3)
+    for file in ("cka.html", "controls-cosine.html", "controls-euclidean.html", "cka.parquet"):
+        assert (out / file).stat().st_size
+    assert "to be held against" in report_html(open_run(mine))
 
 
 @pytest.mark.parametrize(
