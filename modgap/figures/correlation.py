@@ -184,7 +184,7 @@ class LayerR2:
             fig.add_hline(
                 y=value, line={"color": p.axis, "width": 1.4, "dash": "dot"}, layer="below",
                 annotation={"text": f"published, {whose}: {value:.2f}", "font": {"size": 11},
-                            "xanchor": "right", "yanchor": "bottom", "x": 1, "showarrow": False},
+                            "xanchor": "center", "yanchor": "bottom", "x": 0.5, "showarrow": False},
             )  # fmt: skip
         if layers:
             fig.update_xaxes(base.layer_axis(layers))

@@ -225,7 +225,8 @@ class ReasonShares:
         fig = base.figure(bars, dark=dark, height=height or _ROW * len(rows) + 110)
         _row_axis(fig, rows)
         fig.update_xaxes(title_text="share of the questions lost by speech (%)", range=[0, 101])
-        fig.update_layout(barmode="stack", bargap=0.3, legend_traceorder="normal")
+        # One reason alone needs its name, too.
+        fig.update_layout(barmode="stack", bargap=0.3, legend_traceorder="normal", showlegend=True)
         return fig
 
 
