@@ -29,6 +29,7 @@ PARTS = {
     ],
     "Interventions": ["benchmarks.interventions"],
     "A cached analysis on screen": ["benchmarks.page"],
+    "A run of 100,000 clips": ["benchmarks.bigrun", "--page"],
 }
 START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 

@@ -35,14 +35,19 @@ def layer_table(layer_ids: np.ndarray, coarse: Coarse, alignment: Alignment) -> 
         ``aps_dtw_euc``; ``monotonicity`` (of the argmax path), ``monotonicity_euc``, NaN where
         undefined, with the reason in ``monotonicity_reason`` and ``monotonicity_euc_reason``.
     """
-    columns: dict[str, object] = {"layer": layer_ids}
-    columns |= {name: getattr(coarse, name) for name in coarse.__dataclass_fields__}
-    columns |= {name: getattr(alignment, name) for name in _SCORES}
-    columns["monotonicity"] = alignment.monotonicity_cos
-    columns["monotonicity_euc"] = alignment.monotonicity_euc
+    columns: dict[str, object] = {"layer": layer_ids, **layer_measures(coarse, alignment)}
     columns["monotonicity_reason"] = list(alignment.monotonicity_reason_cos)
     columns["monotonicity_euc_reason"] = list(alignment.monotonicity_reason_euc)
     return tidy(columns)
+
+
+def layer_measures(coarse: Coarse, alignment: Alignment) -> dict[str, np.ndarray]:
+    """The numbers of `layer_table` by name, each (K,)."""
+    found = {name: getattr(coarse, name) for name in coarse.__dataclass_fields__}
+    found |= {name: getattr(alignment, name) for name in _SCORES}
+    found["monotonicity"] = alignment.monotonicity_cos
+    found["monotonicity_euc"] = alignment.monotonicity_euc
+    return found
 
 
 def token_table(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
+from .analysis_tables import layer_measures
 from .answers import Answer
 from .choices import choice_probabilities
 from .interventions import Intervention, Stack
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare", "compare_variants", "kl_divergence"]
 
+_PAIR = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
 _CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 
 
@@ -177,7 +180,7 @@ def compare_variants(
     kl_before = kl_divergence(p_text, prefill.logits[0])
     if "curves" not in prefill.memo:
         prefill.memo["curves"] = _curves(prefill, prefill.speech, "before")
-    base = prefill.memo["curves"]
+    base, levels = prefill.memo["curves"], np.arange(prefill.model.n_layers + 1)
     found: list[Comparison] = []
     total = max(1, len(variants))
     for start in range(0, len(variants), BATCH):
@@ -219,7 +222,9 @@ def compare_variants(
                     kl_before=kl_before,
                     kl_after=kl_divergence(p_text, edited.logits[v, 0]),
                     pairs=_pair_table(prefill, edited.edits[v]),
-                    layers=base.merge(_curves(prefill, states, "after"), on="layer"),
+                    layers=pd.DataFrame(
+                        {"layer": levels, **base, **_curves(prefill, states, "after")}
+                    ),
                 )
             )
     return found
@@ -264,9 +269,10 @@ def _plain_answers(
     return out[0], out[1]
 
 
-def _curves(prefill: Prefill, states: Sequence[torch.Tensor], name: str) -> pd.DataFrame:
-    from .analysis_tables import layer_table
-
+def _curves(
+    prefill: Prefill, states: Sequence[torch.Tensor], name: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Columns of `Comparison.layers`: a table a variant would cost as much as measuring it."""
     metrics = PairMetrics(len(states))
     norm = prefill.model.final_norm
     with torch.no_grad():
@@ -274,34 +280,25 @@ def _curves(prefill: Prefill, states: Sequence[torch.Tensor], name: str) -> pd.D
             last = level == prefill.model.n_layers
             metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
     coarse, alignment, _, _ = metrics.finish()
-    table = layer_table(np.arange(len(states)), coarse, alignment)[["layer", *_CURVES]]
-    return table.rename(columns={c: f"{c}_{name}" for c in _CURVES})
+    found = layer_measures(coarse, alignment)
+    return {f"{c}_{name}": np.asarray(found[c], np.float64) for c in _CURVES}
 
 
 def _pair_table(prefill: Prefill, edits: Edits) -> pd.DataFrame:
     times, pieces = prefill.pair.speech.times, prefill.pair.text.pieces
     assert times is not None
     assert pieces is not None
-    rows = []
+    columns: dict[str, list[Any]] = {name: [] for name in _PAIR}
     for number, edit in enumerate(edits):
         it = edit.intervention
         matrix = prefill.path(it.source_layer, it.path, it.measure).matrix
         used = set(zip(edit.rows.tolist(), edit.columns.tolist(), strict=True))
         for i, j in edit.pairs.tolist():
-            rows.append(
-                {
-                    "intervention": number,
-                    "i": i,
-                    "j": j,
-                    "piece": pieces[j],
-                    "start": float(times[i, 0]),
-                    "end": float(times[i, 1]),
-                    "value": float(matrix[i, j]),
-                    "used": (i, j) in used,
-                }
-            )
-    columns = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
-    return pd.DataFrame(rows, columns=list(columns))
+            row = (number, i, j, pieces[j], float(times[i, 0]), float(times[i, 1]),
+                   float(matrix[i, j]), (i, j) in used)  # fmt: skip
+            for column, value in zip(columns.values(), row, strict=True):
+                column.append(value)
+    return pd.DataFrame(columns)
 
 
 def _answer_dict(answer: Answer) -> dict[str, Any]:
