@@ -24,6 +24,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = 20
+VISITS = {
+    "first": "navigation to the bars, first visit of the server",
+    "later": "the same in a new browser",
+    "group": "another group chosen, to its bars",
+}
 REPEATS = 5
 
 
@@ -255,7 +260,7 @@ def main() -> None:
         if args.page:
             print("\n| the Modality gap page | median | worst | n |\n|---|---:|---:|---:|")
             for name, spent in page_times(folder.resolve()).items():
-                print(f"| {name} | {statistics.median(spent):.2f} s | {max(spent):.2f} s | "
+                print(f"| {VISITS[name]} | {statistics.median(spent):.2f} s | {max(spent):.2f} s | "
                       f"{len(spent)} |")  # fmt: skip
 
 

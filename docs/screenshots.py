@@ -14,6 +14,7 @@ from playwright.sync_api import Page  # noqa: E402
 from benchmarks.browser import READY, chromium, serving  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+PAGES = ("clip", "layers", "alignment", "interventions", "compare", "gap", "correlation")
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -42,7 +43,15 @@ def main() -> None:
             page.goto(f"{url}/?example={example}")
             page.wait_for_url("**run=*", timeout=180_000)
             query = page.url.partition("?")[2]
-            for name in ("clip", "layers", "alignment", "interventions", "compare", "gap", "correlation"):
+            for name in (
+                "clip",
+                "layers",
+                "alignment",
+                "interventions",
+                "compare",
+                "gap",
+                "correlation",
+            ):
                 if scheme == "dark" and name != "alignment":
                     continue
                 path = "" if name == "clip" else name

@@ -27,7 +27,7 @@ RunFolder = Annotated[
 Models = Annotated[
     list[str] | None, typer.Option("--model", help="Only this checkpoint. Can be given again.")
 ]
-PRINTED = ("gap", "counts", "lines", "reasons", "questions")
+PRINTED = ("gap", "counts", "lines", "reasons", "false_alarms", "questions")
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +58,7 @@ def gap(
 ) -> None:
     """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
     from . import gap as measures
-    from .gap_reasons import reasons
+    from .gap_reasons import false_alarms, reasons
 
     opened = _open(run)
     models = list(model or opened.models)
@@ -70,6 +70,7 @@ def gap(
         "counts": measures.accuracies(opened, chosen),
         "lines": _lines(opened, models, chosen),
         "reasons": reasons(opened, models, chosen, tolerance=tolerance),
+        "false_alarms": false_alarms(opened, models, chosen, tolerance=tolerance),
         "questions": _questions(opened, models, chosen),
     }
     tables["counts"] = tables["counts"][tables["counts"]["model"].isin(models)]
@@ -281,6 +282,13 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
             ("checkpoint", "as text", "reason", "n", "%"),
             ((r.model, r.text, r.reason, str(r.n), percent(r.share))
              for r in tables["reasons"].itertuples()),
+        )  # fmt: skip
+    if len(tables["false_alarms"]):
+        print("\nanswered rightly aloud, and yet written down with an error")
+        print_table(
+            ("checkpoint", "answered rightly", "not heard", "%"),
+            ((r.model, str(r.right), str(r.misheard), percent(r.share))
+             for r in tables["false_alarms"].itertuples()),
         )  # fmt: skip
     if len(tables["questions"]):
         print("\ndoes a clip's own APS (cosine) tell that its spoken answer fails?")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from modgap.benchmark.run_data import Run, Where
 
-__all__ = ["REASONS", "reason", "reasons"]
+__all__ = ["REASONS", "false_alarms", "reason", "reasons"]
 
 #: In the order in which they are looked for.
 REASONS = {
@@ -96,4 +96,42 @@ def reasons(
     ]
     order = {m: n for n, m in enumerate(run.models)}
     rows.sort(key=lambda r: (order[r[0]], r[1], list(REASONS).index(r[2])))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def false_alarms(
+    run: Run,
+    models: Sequence[str] | None = None,
+    where: Where | None = None,
+    *,
+    tolerance: float = 0.0,
+) -> pd.DataFrame:
+    """What "not heard" is to be held against: how often it would be said of right answers.
+
+    A model that answers a spoken question rightly has heard it, in whatever words it writes it
+    down. Where this share is as high as that of the failures, "not heard" explains nothing.
+
+    Returns
+    -------
+    DataFrame
+        ``model``; ``right``, the spoken questions answered rightly that were written down, too;
+        ``misheard``, those of them whose word error rate is above the tolerance; ``share``.
+    """
+    columns = ["model", "right", "misheard", "share"]
+    if "speech" not in run.inputs:
+        return pd.DataFrame(columns=columns)
+    condition, parameters = run.condition(where)
+    s = run.input_number("speech")
+    found = run.sql(
+        "SELECT w.model, count(*) AS n, count(*) FILTER (w.wer > ?) AS misheard FROM wide AS w "
+        f"JOIN q USING (q) WHERE w.c{s} AND w.wer IS NOT NULL AND {condition} "
+        "GROUP BY w.model ORDER BY w.model",
+        [tolerance, *parameters],
+    )
+    wanted = set(models or run.models)
+    rows = [
+        (run.models[int(r.model)], int(r.n), int(r.misheard), r.misheard / r.n)
+        for r in found.itertuples()
+        if run.models[int(r.model)] in wanted
+    ]
     return pd.DataFrame(rows, columns=columns)

@@ -129,10 +129,19 @@ def _reasons(run: Run, models: list[str]) -> str:
         return ""
     said = "; ".join(f"<i>{name}</i>: {text}" for name, text in gap_reasons.REASONS.items())
     shown = table.assign(share=100 * table["share"]).rename(columns={"share": "%"})
+    alarms = gap_reasons.false_alarms(run, models)
+    alarms = alarms.assign(share=100 * alarms["share"]).rename(columns={"share": "%"})
+    control = (
+        "<h3>Answered rightly aloud, and yet written down with an error</h3><p class=note>What "
+        f"'not heard' is to be held against.</p>{_table(alarms, digits=1)}"
+        if len(alarms)
+        else ""
+    )
     return (
         "<h2>Why spoken questions fail</h2><p class=note>Of the questions that are answered "
         f"rightly as text. {said}.</p>{_figure(ReasonShares(table).figure())}"
         + _table(shown, digits=1)
+        + control
     )
 
 

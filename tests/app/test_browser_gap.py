@@ -169,3 +169,22 @@ def test_a_run_opens_by_its_path_and_downloads(visit: Callable, run_folder: Path
         page.get_by_role("button", name="Accuracies (HTML)").click()
     assert "plotly" in Path(download.value.path()).read_text()
     v.check()
+
+
+@pytest.mark.parametrize("run", ["demo", "demo-conditions"])
+def test_shipped_runs_fill_both_pages(visit: Callable, run: str) -> None:
+    v = visit()
+    page = v.open("/gap", set=run)
+    page.locator(".st-key-gap_bars .bars path").first.wait_for()
+    v.settle()
+    assert page.locator(".st-key-gap_reasons .bars path").count() >= 2
+    page.locator(".st-key-clips_table canvas").first.wait_for()
+    v.shot(f"gap-{run}")
+    page = v.open("/correlation", set=run)
+    page.locator(".st-key-co_scatter .scatterlayer").wait_for()
+    v.settle()
+    if run == "demo":
+        assert page.locator(".st-key-co_cka .heatmaplayer image").count() == 1
+        assert page.locator(".st-key-co_against .scatterlayer .js-line").count() >= 3
+    v.shot(f"correlation-{run}")
+    v.check()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modgap.benchmark.run_data import open_run
 from modgap.gap_questions import auc, logistic, question_rows, within_items
-from modgap.gap_reasons import reasons
+from modgap.gap_reasons import false_alarms, reasons
 from tests.gap.made import answer, question, write_run
 
 
@@ -168,6 +168,23 @@ def test_reasons_worked_by_hand(tmp_path: Path) -> None:
     lenient = reasons(run, tolerance=0.25)
     lost = lenient[lenient["text"] == "right"].set_index("reason")
     assert lost["n"].to_dict() == {"not heard": 2, "wrong form": 1, "not used": 2, "unknown": 1}
+
+
+def test_false_alarms_worked_by_hand(tmp_path: Path) -> None:
+    said = [("m", True, 0.3), ("m", True, 0.0), ("m", True, None), ("m", True, 0.25),
+            ("m", False, 0.9), ("other", True, 0.0), ("mute", True, None)]  # fmt: skip
+    rows = [answer(m, f"q{n}", "speech", right, wer=w) for n, (m, right, w) in enumerate(said)]
+    rows += [answer(m, f"q{n}", "text", False) for n, (m, _, _) in enumerate(said)]
+    asked = [question(f"q{n}", half="a" if n < 2 else "b") for n in range(len(said))]
+    run = open_run(write_run(tmp_path / "r", asked, {"answers": [rows]}))
+    table = false_alarms(run).set_index("model")
+    assert table.loc["m", ["right", "misheard", "share"]].tolist() == [3, 2, pytest.approx(2 / 3)]
+    assert table.loc["other", ["right", "misheard"]].tolist() == [1, 0]
+    assert list(table.index) == ["m", "other"]
+    assert false_alarms(run, ["m"], tolerance=0.25)["misheard"].tolist() == [1]
+    assert false_alarms(run, ["m"], {"half": ["a"]})["right"].tolist() == [2]
+    silent = write_run(tmp_path / "t", asked, {"answers": [rows[len(said) :]]})
+    assert false_alarms(open_run(silent)).empty
 
 
 def test_rows_of_questions(tmp_path: Path) -> None:
