@@ -180,7 +180,7 @@ def table_of_lines(lines: list[Any]) -> None:
             "slope 95 %": f"{widgets.number(f.slope_low)} to {widgets.number(f.slope_high)}"
             if f.reason is None
             else widgets.NO_VALUE,
-            "p": f.slope_p,
+            "p": widgets.p_value(f.slope_p),
             "Pearson r": f.pearson,
             "r 95 %": f"{widgets.number(f.pearson_low)} to {widgets.number(f.pearson_high)}"
             if f.reason is None
@@ -268,7 +268,7 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
         if made.reason:
             st.caption(f"No logistic regression: {made.reason}.")
         else:
-            shown = made.table.rename(
+            shown = made.table.assign(p=[widgets.p_value(p) for p in made.table["p"]]).rename(
                 columns={"odds_ratio": "odds ratio per SD", "low": "95 % from", "high": "to"}
             )
             widgets.table(shown, key="co_logistic")

@@ -50,6 +50,17 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
+def p_value(value: float | None) -> str:
+    """A p value with two digits, however small.
+
+    >>> p_value(0.0271), p_value(3.2e-9), p_value(None)
+    ('0.027', '3.2e-09', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return NO_VALUE
+    return f"{value:.2g}"
+
+
 def seconds(value: float) -> str:
     """A duration, such as ``3.42 s``."""
     return f"{value:.2f} s"

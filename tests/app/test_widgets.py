@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.ui.widgets import NO_VALUE, Download, number, plain, seconds
+from modgap.ui.widgets import NO_VALUE, Download, number, p_value, plain, seconds
 
 MARKUP = [
     "<b>", "</s>", "$x$", "![](http://h/x.png)", ":red[x]", ":material/home:", "**x**", "`x`",
@@ -30,6 +30,11 @@ def test_markup_is_escaped_everywhere(text: str) -> None:
     assert ":material" not in escaped.replace("\\", "")
     assert "http://" not in escaped.replace("\\", "")
     assert not re.search(r"www\.", escaped.replace("\\", ""))
+
+
+def test_p_values_are_never_nought() -> None:
+    assert [p_value(v) for v in (0.0271, 3.2e-9, 1.0)] == ["0.027", "3.2e-09", "1"]
+    assert p_value(None) == p_value(float("nan")) == NO_VALUE
 
 
 @given(st.text())
