@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two threads that fight over two cores are slower than one each.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: app test lint unit browser bench screenshots clean
+.PHONY: app test lint unit browser slow bench screenshots clean
 
 app: .venv/app  ## the explorer, in the browser
 	$(BIN)/modgap app
@@ -22,19 +22,24 @@ app: .venv/app  ## the explorer, in the browser
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
 
-test: lint unit browser  ## everything that must pass
+test: lint unit browser  ## what must pass before every commit: about 10 minutes on two cores
 
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# A worker that dies ends the run: xdist may wait for its tests for ever otherwise.
+PARALLEL := -n 2 --max-worker-restart 0
+
 unit: .venv/dev
-	@# A worker that dies ends the run: xdist may wait for its tests for ever otherwise.
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser" -n 2 --dist loadgroup --max-worker-restart 0
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser and not slow" $(PARALLEL) --dist loadgroup
 
 browser: .venv/dev
-	$(TEST_ENV) $(BIN)/python -m pytest -m browser
+	$(TEST_ENV) $(BIN)/python -m pytest -m browser $(PARALLEL) --dist loadfile
+
+slow: .venv/dev  ## runs ended by kill -9 again and again, a Ray cluster of two nodes
+	$(TEST_ENV) $(BIN)/python -m pytest -m slow $(PARALLEL) --dist loadgroup
 
 bench: .venv/dev  ## ratios against what one would write by hand; keep the machine quiet
 	$(BIN)/python -m benchmarks

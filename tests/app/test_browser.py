@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.browser import READY, ROOT, serving
 
@@ -45,7 +46,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     file = {"name": NASTY, "mimeType": "audio/flac", "buffer": REAL.read_bytes()}
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(file)
     v.settle()
-    assert page.locator("[data-testid=stSidebar]").get_by_text(NASTY, exact=True).is_visible()
+    expect(page.locator("[data-testid=stSidebar]").get_by_text(NASTY, exact=True)).to_be_visible()
     words = "<s> the bones of $x$ **fish**"
     page.get_by_label("Transcript: the words that are said").fill(words)
     page.get_by_label("Transcript: the words that are said").press("Control+Enter")
@@ -53,7 +54,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     page.locator(".st-key-analyse button").click()
     v.settle()
     page.get_by_text("Computed in").wait_for()
-    assert page.locator("[data-testid=stSidebar]").get_by_text(words, exact=True).is_visible()
+    expect(page.locator("[data-testid=stSidebar]").get_by_text(words, exact=True)).to_be_visible()
     assert page.locator(".tokens li").first.inner_text() != ""
     v.shot("clip-upload")
     v.check()
@@ -61,7 +62,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     v.go("Layers")
     curves = page.locator(".js-plotly-plot .scatterlayer .trace")
     curves.first.wait_for()
-    assert page.locator(".js-plotly-plot").count() == 4
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
     v.shot("layers-upload")
     v.check()
 
@@ -72,13 +73,15 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     v.settle()
     assert page.locator(".lv").inner_text() != before
     layer = int(page.locator(".lv").inner_text().split("/")[0])
-    assert f"layer={layer}" in page.url
-    assert f"Text tokens in layer {layer}" in page.locator(".stMain").inner_text()
+    v.wait_for_address(f"layer={layer}")
+    expect(page.locator(".stMain")).to_contain_text(
+        f"Text tokens in layer {layer}", use_inner_text=True
+    )
     box = page.locator(".stack").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_url(re.compile(r"cell=\d+-\d+"))
     v.settle()
-    assert "speech token" in page.locator(".st-key-cell").inner_text()
+    expect(page.locator(".st-key-cell")).to_contain_text("speech token", use_inner_text=True)
     v.shot("alignment-upload")
     v.check()
 
@@ -91,7 +94,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     again.page.wait_for_selector(READY)
     again.settle()
     assert again.page.locator(".lv").inner_text() == page.locator(".lv").inner_text()
-    assert "speech token" in again.page.locator(".st-key-cell").inner_text()
+    expect(again.page.locator(".st-key-cell")).to_contain_text("speech token", use_inner_text=True)
     again.check()
 
 
@@ -153,7 +156,9 @@ def test_two_browsers_get_their_own_results(visit: Any, tiny_folder: Path) -> No
     for v, example in ((one, 0), (two, 1)):
         v.page.wait_for_url(re.compile(r"run=[0-9a-f]{64}"))
         v.settle()
-        assert rows[example]["transcript"] in v.page.locator("[data-testid=stSidebar]").inner_text()
+        expect(v.page.locator("[data-testid=stSidebar]")).to_contain_text(
+            rows[example]["transcript"], use_inner_text=True
+        )
         v.check()
     assert one.page.url.split("run=")[1][:64] != two.page.url.split("run=")[1][:64]
     # The same again, elsewhere: from the cache.
@@ -174,7 +179,7 @@ def test_a_recording_from_the_microphone(visit: Any, tiny_folder: Path) -> None:
     microphone.get_by_role("button", name="Stop recording").click()
     page.locator("[data-testid=stSidebar]").get_by_text("recording.wav").wait_for()
     v.settle()
-    assert page.locator(".js-plotly-plot").count() == 1, "the sound is drawn before any analysis"
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
     v.check()
 
 

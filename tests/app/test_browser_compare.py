@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.browser import serving
 from modgap.ui.examples import example
@@ -28,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def opened(v: Visitor, **query: str) -> Any:
     page = v.open("/compare", example=CLIP, **query)
-    page.locator(".st-key-cm_maps .heatmaplayer image").first.wait_for()
+    page.locator(".st-key-cm_maps .heatmaplayer image").nth(1).wait_for()  # both maps
     v.settle()
     return page
 
@@ -66,7 +67,7 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
     chosen = page.locator(".st-key-cm_models")
     chosen.get_by_role("combobox").press("Backspace")
     v.settle()
-    assert page.get_by_text("Choose at least two models.").count() == 1
+    expect(page.get_by_text("Choose at least two models.")).to_have_count(1)
     chosen.get_by_role("combobox").fill("full@1")
     page.get_by_role("option", name="demo:full@1", exact=True).click()
     page.keyboard.press("Escape")
@@ -98,7 +99,7 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
         shapes = (
             page.locator(".st-key-cm_curves .js-plotly-plot").nth(n).locator(".shapelayer path")
         )
-        assert shapes.count() == 2
+        expect(shapes).to_have_count(2)
     v.shot("compare")
     link = page.url
     with download(page, "Curves (CSV)").open(newline="", encoding="utf-8") as file:
@@ -126,8 +127,8 @@ def test_the_consistency_over_the_examples(visit: Callable) -> None:
     v.settle()
     for key in ("aps_cos", "monotonicity"):
         plots = page.locator(f".st-key-cm_points_{key} .js-plotly-plot")
-        assert plots.count() == 3
-        assert plots.first.locator(".scatterlayer .trace").count() == 4, "a point and an interval"
+        expect(plots).to_have_count(3)
+        expect(plots.first.locator(".scatterlayer .trace")).to_have_count(4)
     with download(page, "Statistics (CSV)").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -147,7 +148,7 @@ def test_narrow_windows(visit: Callable, width: int, height: int) -> None:
     v.page.locator(".st-key-cm_maps .heatmaplayer image").nth(3).wait_for()
     v.settle()
     plots = v.page.locator(".st-key-cm_maps .js-plotly-plot")
-    assert plots.count() == 4
+    expect(plots).to_have_count(4)
     for n in range(4):
         assert plots.nth(n).bounding_box()["width"] >= 200
     v.shot(f"compare-{width}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.browser import READY, serving
 from modgap.demo.clips import heldout_plan
@@ -69,44 +70,47 @@ def open_page(v: Visitor, page: str, **query: str) -> Any:
 def test_a_row_opens_its_clip(visit: Callable) -> None:
     v = visit()
     page = open_page(v, "gap")
-    assert page.locator(".st-key-gap_bars .bars path").count() >= 4
+    page.locator(".st-key-gap_bars .bars path").nth(3).wait_for(state="attached")
     v.shot("gap")
     # Row 1 of the table: it is drawn on a canvas, so the click is by place.
     table = page.locator(".st-key-clips_table canvas").first
     table.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 90, box["y"] + 35 * 1.5)
-    page.locator(".st-key-clip_details audio").wait_for()
+
+    def click() -> None:
+        box = table.bounding_box()
+        page.mouse.click(box["x"] + 90, box["y"] + 35 * 1.5)
+
+    v.click_until(click, page.locator(".st-key-clip_details audio"))
     v.settle()
     words = page.locator(".st-key-clip_details [data-testid=stText]").inner_text()
-    assert words in page.locator(".st-key-clip_in_use").inner_text()
+    expect(page.locator(".st-key-clip_in_use")).to_contain_text(words, use_inner_text=True)
     v.shot("gap-clip")
     page.get_by_role("button", name="Open on Alignment").click()
     page.locator(READY).wait_for()
     v.settle()
-    assert "run=" in page.url
-    assert "model=demo%3Alora" in page.url
+    v.wait_for_address("run=")
+    v.wait_for_address("model=demo%3Alora")
     v.go("Layers")
     page.locator(".js-plotly-plot").first.wait_for()
     v.go("Clip")
-    assert page.locator("textarea").first.input_value() == words
-    assert page.get_by_text("Right would be:").count() == 1
+    expect(page.locator("textarea").first).to_have_value(words)
+    expect(page.get_by_text("Right would be:")).to_have_count(1)
     v.check()
 
 
 def test_the_view_is_in_the_address(visit: Callable) -> None:
     v = visit()
     page = open_page(v, "gap", by="topic", become="FIXED", only="topic:capitals")
-    assert page.get_by_text("No such clip.").count() == 1
+    expect(page.get_by_text("No such clip.")).to_have_count(1)
     labels = page.locator(".st-key-gap_bars .xtick text").all_text_contents()
     assert labels == ["capitals"]
-    assert "only=topic%3Acapitals" in page.url
+    v.wait_for_address("only=topic%3Acapitals")
     again = visit()
     again.page.goto(page.url)
     again.settle()
     again.page.locator(".st-key-gap_bars .xtick text").first.wait_for()
-    assert again.page.locator(".st-key-gap_bars .xtick text").all_text_contents() == labels
+    expect(again.page.locator(".st-key-gap_bars .xtick text")).to_have_text(labels)
     v.check()
 
 
@@ -115,19 +119,21 @@ def test_points_and_layers_are_clicked(visit: Callable) -> None:
     page = open_page(v, "correlation")
     scatter = page.locator(".st-key-co_scatter")
     points = scatter.locator(".scatterlayer .points path")
-    assert points.count() == 5
+    expect(points).to_have_count(5)
     v.shot("correlation")
     box = points.nth(2).bounding_box()
     at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.move(*at)
     hover = page.locator(".hoverlayer .hovertext")
     hover.first.wait_for()
-    assert "demo:lora@2" in hover.first.text_content()
+    expect(hover.first).to_contain_text("demo:lora@2")
     page.mouse.click(*at)
     page.locator(".st-key-co_checkpoint").wait_for()
     v.settle()
-    assert "demo:lora@2: gap" in page.locator(".st-key-co_checkpoint").inner_text()
-    assert "model=demo%3Alora%402" in page.url
+    expect(page.locator(".st-key-co_checkpoint")).to_contain_text(
+        "demo:lora@2: gap", use_inner_text=True
+    )
+    v.wait_for_address("model=demo%3Alora%402")
     v.shot("correlation-point")
     curve = page.locator(".st-key-co_curve .scatterlayer .points path")
     box = curve.nth(3).bounding_box()
@@ -139,8 +145,8 @@ def test_points_and_layers_are_clicked(visit: Callable) -> None:
     page.get_by_role("button", name="Its clips on the Modality gap page").click()
     page.locator(".st-key-clips_table").wait_for()
     v.settle()
-    assert "/gap" in page.url
-    assert "checkpoints=demo%3Alora%402" in page.url
+    v.wait_for_address("/gap")
+    v.wait_for_address("checkpoints=demo%3Alora%402")
     v.check()
 
 
@@ -177,14 +183,14 @@ def test_shipped_runs_fill_both_pages(visit: Callable, run: str) -> None:
     page = v.open("/gap", set=run)
     page.locator(".st-key-gap_bars .bars path").first.wait_for()
     v.settle()
-    assert page.locator(".st-key-gap_reasons .bars path").count() >= 2
+    page.locator(".st-key-gap_reasons .bars path").nth(1).wait_for(state="attached")
     page.locator(".st-key-clips_table canvas").first.wait_for()
     v.shot(f"gap-{run}")
     page = v.open("/correlation", set=run)
     page.locator(".st-key-co_scatter .scatterlayer").wait_for()
     v.settle()
     if run == "demo":
-        assert page.locator(".st-key-co_cka .heatmaplayer image").count() == 1
-        assert page.locator(".st-key-co_against .scatterlayer .js-line").count() >= 3
+        expect(page.locator(".st-key-co_cka .heatmaplayer image")).to_have_count(1)
+        page.locator(".st-key-co_against .scatterlayer .js-line").nth(2).wait_for(state="attached")
     v.shot(f"correlation-{run}")
     v.check()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.browser import READY, ROOT, serving
 
@@ -62,7 +63,7 @@ def test_a_rule_a_strength_and_a_word_change_the_answer(visit: Callable) -> None
     assert count > 1
     pressed.first.click()
     v.settle()
-    assert pressed.count() == count - 1
+    expect(pressed).to_have_count(count - 1)
     assert words.count() >= count
     assert after(page) != whole
     v.shot("interventions-word")
@@ -107,13 +108,13 @@ def test_where_the_gap_is_decided(visit: Callable) -> None:
     click_a_cell(page, ".st-key-patching", 0.8, 0.3)  # of 8 layers and 8 words
     v.settle()
     ring = page.locator(".st-key-patching .shapelayer path")
-    assert ring.count() == 1
+    expect(ring).to_have_count(1)
     assert boxes(page) == ["6", "2"]
     page.get_by_role("button", name="Patch it on the Interventions page").click()
     page.locator(READY).wait_for()
     v.settle()
-    assert "layers%3D6" in page.url
-    assert page.locator(".choice button[aria-pressed=true]").count() == 1
+    v.wait_for_address("layers%3D6")
+    expect(page.locator(".choice button[aria-pressed=true]")).to_have_count(1)
     v.go("Where is the gap decided?")
     page.get_by_role("radio", name="Logit lens").click()
     v.settle()
@@ -127,7 +128,7 @@ def test_where_the_gap_is_decided(visit: Callable) -> None:
     click_a_cell(page, ".st-key-sweep", 0.3, 0.5)
     page.locator(READY).wait_for()
     v.settle()
-    assert "/interventions" in page.url
+    v.wait_for_address("/interventions")
     v.check()
 
 
@@ -181,7 +182,7 @@ def test_a_cancelled_sweep_leaves_nothing_behind(visit: Callable, tmp_path: Path
         bar.get_by_role("button", name="Cancel").click()
         page.get_by_text("Cancelled.").first.wait_for()
         v.settle()
-        assert page.locator(".st-key-sweep").count() == 0
+        expect(page.locator(".st-key-sweep")).to_have_count(0)
         page.get_by_role("button", name="Try again").click()
         bar.get_by_text("Variant").wait_for()
         bar.get_by_role("button", name="Cancel").click()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from playwright.sync_api import TimeoutError, expect
 
 from benchmarks.browser import ROOT
 
 ARTEFACTS = Path(os.environ.get("MODGAP_ARTEFACTS", ROOT / "artifacts"))
 SHOTS = ARTEFACTS / "pages"
 PATIENCE = 240_000  # ms; of a machine that is busy with other work
+expect.set_options(timeout=PATIENCE)
 IDLE = (
     "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 )
@@ -63,13 +67,31 @@ class Visitor:
 
     def settle(self) -> None:
         """Wait until the script has run, its elements are drawn and no job is left."""
+        calm = 0
         for _ in range(PATIENCE // 500):
-            self.page.wait_for_timeout(400)
+            self.page.wait_for_timeout(150)
             self.page.wait_for_selector(IDLE)
             busy = "[data-stale=true], [data-testid=stSkeleton], .st-key-progress"
-            if not self.page.locator(busy).count():
+            # One look may fall between an event and the run that it asks for.
+            calm = 0 if self.page.locator(busy).count() else calm + 1
+            if calm == 3:
                 return
         raise AssertionError("the page did not come to rest")
+
+    def wait_for_address(self, part: str) -> None:
+        """Wait until the page's address holds `part`."""
+        expect(self.page).to_have_url(re.compile(re.escape(part)))
+
+    def click_until(self, click: Callable[[], None], seen: Any) -> None:
+        """Click, again if nothing came of it: a canvas does not say when it can be clicked."""
+        for _ in range(6):
+            click()
+            try:
+                seen.wait_for(timeout=PATIENCE / 8)
+            except TimeoutError:
+                continue
+            return
+        raise AssertionError("no click was answered")
 
     def shot(self, name: str) -> None:
         """Keep a picture."""
