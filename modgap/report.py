@@ -129,8 +129,8 @@ def _reasons(run: Run, models: list[str]) -> str:
         return ""
     said = "; ".join(f"<i>{name}</i>: {text}" for name, text in gap_reasons.REASONS.items())
     shown = table.assign(share=100 * table["share"]).rename(columns={"share": "%"})
-    alarms = gap_reasons.false_alarms(run, models)
-    alarms = alarms.assign(share=100 * alarms["share"]).rename(columns={"share": "%"})
+    marks = gap_reasons.false_alarms(run, models)
+    alarms = marks.assign(share=100 * marks["share"]).rename(columns={"share": "%"})
     control = (
         "<h3>Answered rightly aloud, and yet written down with an error</h3><p class=note>What "
         f"'not heard' is to be held against.</p>{_table(alarms, digits=1)}"
@@ -139,7 +139,7 @@ def _reasons(run: Run, models: list[str]) -> str:
     )
     return (
         "<h2>Why spoken questions fail</h2><p class=note>Of the questions that are answered "
-        f"rightly as text. {said}.</p>{_figure(ReasonShares(table).figure())}"
+        f"rightly as text. {said}.</p>{_figure(ReasonShares(table, marks).figure())}"
         + _table(shown, digits=1)
         + control
     )

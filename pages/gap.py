@@ -93,22 +93,22 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
         )  # fmt: skip
         why = runs.ask(run, "reasons", gap_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
-            shares = ReasonShares(why)
+            alarms = runs.ask(
+                run, "alarms", gap_reasons.false_alarms, models, where, tolerance=tolerance
+            )
+            shares = ReasonShares(why, alarms)
             widgets.chart(
                 shares.figure(dark=widgets.dark()), key="gap_reasons", name="reasons",
                 alt="Shares of not heard, wrong form, heard but not used",
             )  # fmt: skip
-            alarms = runs.ask(
-                run, "alarms", gap_reasons.false_alarms, models, where, tolerance=tolerance
-            )
             said = ", ".join(
                 f"{widgets.plain(a.model)} {100 * a.share:.0f} %" for a in alarms.itertuples()
             )
             if said:
                 st.caption(
-                    f"Of the questions answered rightly aloud, so many would count as not heard: "
-                    f"{said}. Who answers rightly has heard, in other words perhaps: where this is "
-                    "as high as the bar, raise the tolerance."
+                    f"The mark: so many of the questions answered rightly aloud would count as "
+                    f"not heard, too ({said}). Who answers rightly has heard, in other words "
+                    "perhaps: where the mark is near the bar's end, raise the tolerance."
                 )
         else:
             st.caption("No question was lost by speech.")

@@ -192,12 +192,15 @@ class ReasonShares:
 
     table : DataFrame
         From `modgap.gap_reasons.reasons`.
+    alarms : DataFrame, optional
+        From `modgap.gap_reasons.false_alarms`: a mark on the bars.
     """
 
     table: pd.DataFrame
+    alarms: pd.DataFrame | None = None
 
     def figure(self, *, dark: bool = False, height: int | None = None) -> go.Figure:
-        """Horizontal bars that add up to 100 %."""
+        """Horizontal bars that add up to 100 %, and where "not heard" would be of right answers."""
         p = palette(dark)
         lost = self.table[self.table["text"] == "right"]
         rows = list(dict.fromkeys(lost["model"]))
@@ -225,9 +228,29 @@ class ReasonShares:
         fig = base.figure(bars, dark=dark, height=height or _ROW * len(rows) + 110)
         _row_axis(fig, rows)
         fig.update_xaxes(title_text="share of the questions lost by speech (%)", range=[0, 101])
+        if self.alarms is not None:
+            held = self.alarms[self.alarms["model"].isin(rows)]
+            if len(held):
+                fig.add_trace(_alarm_marks(held, [at[m] for m in held["model"]], dark))
         # One reason alone needs its name, too.
         fig.update_layout(barmode="stack", bargap=0.3, legend_traceorder="normal", showlegend=True)
         return fig
+
+
+def _alarm_marks(alarms: pd.DataFrame, y: list[int], dark: bool) -> go.Scatter:
+    p = palette(dark)
+    return go.Scatter(
+        x=100 * alarms["share"].to_numpy(dtype=float), y=y, mode="markers",
+        name="not heard, of right answers",
+        marker={"symbol": "diamond", "size": 11, "color": p.page,
+                "line": {"color": p.text, "width": 2}},
+        hovertext=[
+            f"{plain(r.model)}<br>not heard, and yet answered rightly aloud: "
+            f"{100 * r.share:.1f} % ({r.misheard:,} of {r.right:,})"
+            for r in alarms.itertuples()
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
 
 
 def _row_axis(fig: go.Figure, rows: list[str]) -> None:

@@ -76,7 +76,7 @@ def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
     lost = next(f for f in frames.values() if "transcript" in f)
     assert len(lost) == 7  # of the first checkpoint: right as text, wrong aloud
     assert set(lost["why"]) == {"not heard", "not used"}
-    assert "would count as not heard: other " in texts(at)
+    assert "would count as not heard, too (other " in texts(at)
     at.selectbox(key="clips_change").set_value("NEITHER").run()
     assert len(next(e.value for e in at.dataframe if "transcript" in e.value)) == 1
     at.selectbox(key="gap_by").set_value("topic").run()

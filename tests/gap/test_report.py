@@ -19,7 +19,7 @@ from modgap.figures.correlation import GapScatter, LayerR2
 from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
 from modgap.gap import gap_table
 from modgap.gap_points import fits, gaps, layer_curve, layer_means, points
-from modgap.gap_reasons import reasons
+from modgap.gap_reasons import false_alarms, reasons
 from modgap.report import report_html
 from modgap.runs import known_runs
 from tests.benchmark.runs import make_manifest
@@ -158,9 +158,12 @@ def test_figures_draw_what_the_tables_say(folder: Path) -> None:
     assert (np.array(drawn[0].x) + np.array(drawn[1].x)).tolist() == pytest.approx(
         drawn[2].x.tolist()
     )
-    shares = ReasonShares(reasons(made)).figure()
+    alarms = false_alarms(made, tolerance=0.5)
+    *drawn, marks = ReasonShares(reasons(made), alarms).figure().data
+    assert marks.x.tolist() == pytest.approx((100 * alarms["share"]).tolist())
+    assert "&lt;script&gt;" in " ".join(marks.hovertext)
     total: dict[float, float] = {}
-    for bar in shares.data:
+    for bar in drawn:
         for y, x in zip(bar.y, bar.x, strict=True):
             total[y] = total.get(y, 0.0) + x
     assert list(total.values()) == pytest.approx([100.0] * len(total))
