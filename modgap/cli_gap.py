@@ -129,9 +129,12 @@ def controls(
     from .runs import source_of
 
     opened = None if run is None else _open(run)
-    models = list(model or ("demo",) if opened is None else model or opened.models)
-    if data is None:
-        data = "demo" if opened is None else source_of(opened)[0]
+    if opened is None:
+        models, data = list(model or ("demo",)), data or "demo"
+    else:
+        models, data = list(model or opened.models), data or source_of(opened)[0]
+        for name in models:
+            opened.model_number(name)  # refuses one that the run does not have
     asked = read_questions(data, limit)
     for name in models:
         lm = load(name, dtype=dtype, device=device)

@@ -36,6 +36,11 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RECORD, LAYERS, CKA = "controls.json", "controls.parquet", "cka.parquet"
+COLUMNS = (
+    "layer", "cosine", "cosine_null", "cosine_null_low", "cosine_null_high", "euclidean",
+    "euclidean_null", "euclidean_null_low", "euclidean_null_high", "centred", "centred_q25",
+    "centred_q75",
+)  # fmt: skip
 MOST_POOLED = 256  # clips whose pooled states are kept for the controls that compare clips
 
 
@@ -185,6 +190,7 @@ def read_controls(folder: Path) -> tuple[str, str, Controls]:
     try:
         about = json.loads((folder / RECORD).read_text("utf-8"))
         layers, cells = pd.read_parquet(folder / LAYERS), pd.read_parquet(folder / CKA)
+        layers = layers[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[1:], "float64"))
         named = tuple(int(n) for n in layers["layer"])
         values = cells["cka"].to_numpy(dtype=float).reshape(len(named), len(named))
         cka = CkaMap(values, named, int(about["pairs"]), int(about["batches"]))

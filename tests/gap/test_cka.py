@@ -161,6 +161,13 @@ def test_controls_of_a_set(
     assert [getattr(same, n) for n in rest] == [getattr(made, n) for n in rest]
     rest = ("layers", "pairs", "batches")
     assert [getattr(same.cka, n) for n in rest] == [getattr(made.cka, n) for n in rest]
+    made.layers.drop(columns="centred").to_parquet(folder / "controls.parquet")
+    with pytest.raises(StoreError, match="centred"):
+        read_controls(folder)
+    made.layers.assign(cosine="high").to_parquet(folder / "controls.parquet")
+    with pytest.raises(StoreError, match="high"):
+        read_controls(folder)
+    made.layers.to_parquet(folder / "controls.parquet")
     (folder / "cka.parquet").write_bytes(b"PAR1 and nothing")
     with pytest.raises(StoreError, match="Make them again with `modgap controls`"):
         read_controls(folder)

@@ -135,6 +135,7 @@ def test_controls_are_kept_in_the_run(
      (("gap", "{}", "--where", "topic"), "--where takes GROUP=VALUE"),
      (("gap", "{}", "--model", "x"), "no model 'x'"),
      (("report", "{}", "--model", "x"), "no model 'x'"),
+     (("controls", "--run", "{}", "--model", "x"), "no model 'x'"),
      (("app", "--run", "nowhere"), "There is no run in nowhere")],
 )  # fmt: skip
 def test_refused(run: Any, folder: Path, words: tuple[str, ...], said: str) -> None:  # noqa: F811
