@@ -55,21 +55,14 @@ def known_clips(limit: int = 200) -> list[tuple[str, Clip, WordTimes]]:
     from .demo.augment import RATE, condition
     from .demo.clips import heldout_plan
     from .demo.corpus import stable_rng
-    from .demo.speech import Synthesizer
+    from .demo.speech import wheel_synthesizer
     from .recognition.words import moved
 
-    voice = Synthesizer(program="")
+    voice = wheel_synthesizer()
     found = []
-    try:
-        for spec in heldout_plan("clean", limit, 0):
-            samples, rate, times = voice.speak_timed(
-                spec.transcript, spec.voice, spec.rate, spec.pitch
-            )
-            wave = condition(
-                soxr.resample(samples, rate, RATE), "clean", stable_rng("wave", spec.id)
-            )
-            clip = load_clip(wave, rate=RATE, name=spec.id.replace("/", "-"))
-            found.append((spec.id, clip, moved(times, PAD)))
-    finally:
-        voice.close()
+    for spec in heldout_plan("clean", limit, 0):
+        samples, rate, times = voice.speak_timed(spec.transcript, spec.voice, spec.rate, spec.pitch)
+        wave = condition(soxr.resample(samples, rate, RATE), "clean", stable_rng("wave", spec.id))
+        clip = load_clip(wave, rate=RATE, name=spec.id.replace("/", "-"))
+        found.append((spec.id, clip, moved(times, PAD)))
     return found

@@ -134,7 +134,7 @@ def synthesize(
     lines: list[str] = []
     left_out: list[tuple[str, str]] = []
     made = 0
-    # espeak-ng runs in processes: threads are enough to keep the cores busy.
+    # espeak-ng runs in a process of its own, and what treats the sound lets other threads run.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         for start in range(0, len(jobs), _BLOCK):
             block = jobs[start : start + _BLOCK]
@@ -182,16 +182,12 @@ def _speak(
 
 
 def _utterance(words: str, voice: str, rate: int, pitch: int) -> npt.NDArray[np.float32]:
-    """Samples at 16 kHz, by a process of its own, so that all cores speak."""
+    """Samples at 16 kHz."""
     import soxr
 
-    from ..demo.speech import Synthesizer
+    from ..demo.speech import wheel_synthesizer
 
-    synthesizer = Synthesizer(program="")  # the wheel's voices, whatever the system has
-    try:
-        samples, own = synthesizer.speak(words, voice, rate, pitch)
-    finally:
-        synthesizer.close()
+    samples, own = wheel_synthesizer().speak(words, voice, rate, pitch)
     return soxr.resample(samples, own, RATE)
 
 

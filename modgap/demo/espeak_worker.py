@@ -130,12 +130,12 @@ def serve(lines: BinaryIO, out: BinaryIO) -> None:
 
     The library keeps state between utterances, so that the same text comes out some samples longer
     or shorter the second time. Each request is therefore answered by a copy of the process that has
-    said nothing yet, where the system can copy one; elsewhere a fresh engine is loaded.
+    said nothing yet, where the system can copy one.
     """
     engine = Engine()
     for line in lines:
         if not hasattr(os, "fork"):
-            _answer(Engine(), line, out)
+            _answer(engine, line, out)
             continue
         child = os.fork()
         if child == 0:

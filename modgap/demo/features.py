@@ -20,6 +20,7 @@ import numpy as np
 from modgap.demo.augment import RATE, condition, pad, training_augment
 from modgap.demo.clips import ClipSpec
 from modgap.demo.corpus import stable_rng
+from modgap.demo.speech import wheel_synthesizer
 from modgap.errors import SettingsError
 
 MAX_SECONDS = 10.0
@@ -52,7 +53,7 @@ def waveform(spec: ClipSpec, fsdd: Path | None = None) -> np.ndarray:
             raise SettingsError("Recorded digits need the folder of the digit recordings: --fsdd.")
         x, rate = soundfile.read(fsdd / spec.file, dtype="float32")
     else:
-        x, rate = _synthesizer().speak(spec.transcript, spec.voice, spec.rate, spec.pitch)
+        x, rate = wheel_synthesizer().speak(spec.transcript, spec.voice, spec.rate, spec.pitch)
     x = soxr.resample(x, rate, RATE)
     rng = stable_rng("wave", spec.id)
     if spec.condition == "train":
@@ -64,19 +65,6 @@ def waveform(spec: ClipSpec, fsdd: Path | None = None) -> np.ndarray:
     if x.size > MAX_SECONDS * RATE:
         raise ValueError(f"{spec.id}: {x.size / RATE:.1f} s, the model takes {MAX_SECONDS:g} s.")
     return x.astype(np.float32)
-
-
-_SYNTH: Any = None
-
-
-def _synthesizer() -> Any:
-    """One worker process per process, with the wheel's voices whatever the system has."""
-    global _SYNTH
-    if _SYNTH is None:
-        from modgap.demo.speech import Synthesizer
-
-        _SYNTH = Synthesizer(program="")
-    return _SYNTH
 
 
 def log_mel(waves: Sequence[np.ndarray]) -> list[np.ndarray]:

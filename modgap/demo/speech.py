@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from .espeak_worker import Event
 
-__all__ = ["SpeechError", "Synthesizer", "speak", "voices"]
+__all__ = ["SpeechError", "Synthesizer", "speak", "voices", "wheel_synthesizer"]
 
 MAX_CHARACTERS = 1000
 
@@ -42,8 +43,8 @@ class SpeechError(ModgapError):
 class Synthesizer:
     """A running synthesizer. Usable from several threads, closed on exit.
 
-    The same request always gives the same samples: every utterance is said by a copy of the worker
-    that has said nothing before.
+    The same request gives the same samples whatever was said before, by the program and, where the
+    system can copy a process (not on Windows), by the worker.
 
     Parameters
     ----------
@@ -216,6 +217,16 @@ def _read(stream: IO[bytes], count: int) -> bytes:
         raise EOFError(f"expected {count} bytes, got {len(data)}")
     return data
 
+
+@lru_cache(maxsize=1)
+def wheel_synthesizer() -> Synthesizer:
+    """The one of this process with the wheel's voices, whatever the system has."""
+    return Synthesizer(program="")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process would talk between its parent's words, over the same pipes.
+    os.register_at_fork(after_in_child=wheel_synthesizer.cache_clear)
 
 _shared: Synthesizer | None = None
 _shared_lock = threading.Lock()

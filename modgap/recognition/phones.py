@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from modgap.errors import SettingsError
-
-if TYPE_CHECKING:
-    from modgap.demo.speech import Synthesizer
 
 # What espeak-ng's American English writes, to the 39 phones of the CMU dictionary; the longest
 # match counts. A flap is a D, as the dictionary's model was trained on what was said.
@@ -44,9 +39,12 @@ def pronounce(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     SettingsError
         Words that cannot be pronounced in English; the message names them.
     """
+    from modgap.demo.speech import wheel_synthesizer
+
     found: list[tuple[str, ...]] = []
     odd = []
-    spoken = _synthesizer().phonemes(words) if words else []
+    # The system's program gives no phonemes to others.
+    spoken = wheel_synthesizer().phonemes(words) if words else []
     for word, ipa in zip(words, spoken, strict=True):
         phones = arpabet(ipa) if _is_latin(word) else None
         if phones:
@@ -86,10 +84,3 @@ def arpabet(ipa: str) -> tuple[str, ...] | None:
 
 def _is_latin(word: str) -> bool:
     return all(not c.isalpha() or "LATIN" in unicodedata.name(c, "") for c in word)
-
-
-@lru_cache(maxsize=1)
-def _synthesizer() -> Synthesizer:
-    from modgap.demo.speech import Synthesizer
-
-    return Synthesizer(program="")  # the system's program gives no phonemes to others

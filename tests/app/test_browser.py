@@ -179,7 +179,9 @@ def test_a_recording_from_the_microphone(visit: Any, tiny_folder: Path) -> None:
     microphone.get_by_role("button", name="Stop recording").click()
     page.locator("[data-testid=stSidebar]").get_by_text("recording.wav").wait_for()
     v.settle()
-    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(page.locator(".js-plotly-plot"), "the sound is drawn before any analysis").to_have_count(
+        1
+    )
     v.check()
 
 

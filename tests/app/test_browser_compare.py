@@ -128,7 +128,9 @@ def test_the_consistency_over_the_examples(visit: Callable) -> None:
     for key in ("aps_cos", "monotonicity"):
         plots = page.locator(f".st-key-cm_points_{key} .js-plotly-plot")
         expect(plots).to_have_count(3)
-        expect(plots.first.locator(".scatterlayer .trace")).to_have_count(4)
+        expect(
+            plots.first.locator(".scatterlayer .trace"), "a point and an interval"
+        ).to_have_count(4)
     with download(page, "Statistics (CSV)").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from modgap.demo.speech import SpeechError, Synthesizer, speak, voices
+from modgap.demo.speech import SpeechError, Synthesizer, speak, voices, wheel_synthesizer
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,18 @@ def test_what_was_said_before_changes_nothing(synthesizer):
     first = [synthesizer.speak(*a)[0] for a in asked]
     again = [synthesizer.speak(*a)[0] for a in reversed(asked)]
     assert all(np.array_equal(a, b) for a, b in zip(first, reversed(again), strict=True))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot copy a process")
+def test_a_forked_process_speaks_over_its_own_pipes():
+    mine = wheel_synthesizer()
+    assert wheel_synthesizer() is mine
+    mine.speak("Two.", "en-us+m4")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if wheel_synthesizer() is not mine else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert wheel_synthesizer() is mine
 
 
 def test_every_voice_exists(synthesizer):
