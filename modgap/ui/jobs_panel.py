@@ -19,23 +19,18 @@ def jobs_panel() -> None:
         error(S["error"])
     elif S.get("notice"):
         notice(S["notice"])
-    before = len(_active())
+    # Not those that are active by now: one may have ended while the page was drawn without it.
+    before = len(S.get("jobs", {}))
 
     @st.fragment(run_every=POLL_SECONDS if before else None)
     def panel() -> None:
-        waiting = _active()
+        waiting = state.active_jobs()
         if waiting:
             _progress(waiting)
         if len(waiting) != before:
             st.rerun()  # one has ended: a whole run takes it over and draws what became of it
 
     panel()
-
-
-def _active() -> list[JobView]:
-    jobs = st.session_state.get("jobs", {})
-    views = [service().jobs.get(job_id, state.session_id()) for job_id in jobs]
-    return [view for view in views if view is not None and view.active]
 
 
 def _progress(waiting: list[JobView]) -> None:

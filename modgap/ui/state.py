@@ -17,6 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from modgap.audio import Clip, load_clip
 from modgap.errors import ModgapError
 from modgap.ui.examples import Example, example
+from modgap.ui.jobs import JobView
 from modgap.ui.models import ModelChoice
 from modgap.ui.options import ModelOption, model_options
 from modgap.ui.service import Request, service
@@ -234,6 +235,13 @@ def collect() -> None:
                 _back_to_usable_model()
         elif job.state == "done" and main:
             _show(job.result.key, job.key, cached=job.result.cached, seconds=job.seconds)
+
+
+def active_jobs() -> list[JobView]:
+    """This session's jobs that wait or run; polls them, which keeps them alive."""
+    jobs = st.session_state.get("jobs", {})
+    views = [service().jobs.get(job_id, session_id()) for job_id in jobs]
+    return [view for view in views if view is not None and view.active]
 
 
 def cancel(*, main_only: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from modgap.analysis import Analysis
 from modgap.audio import Clip
-from modgap.ui import later, state
+from modgap.ui import about, later, state
 from modgap.ui.service import service
 from modgap.ui.widgets import number
 from tests.app.conftest import PAGES, finish, go, paint
@@ -356,3 +357,21 @@ def test_pages_are_not_parsed_for_magic() -> None:
     from streamlit import config
 
     assert config.get_option("runner.magicEnabled") is False
+
+
+def test_a_run_leaves_the_import_path_alone(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that imports walks `sys.path`: what moves in it meanwhile is not found."""
+    during: list[list[str]] = []
+    drawn = about.about_model
+
+    def about_model() -> None:
+        during.append(list(sys.path))
+        drawn()
+
+    monkeypatch.setattr(about, "about_model", about_model)
+    before = list(sys.path)
+    open_app()
+    assert during == [before]
+    assert sys.path == before
