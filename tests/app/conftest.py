@@ -19,6 +19,7 @@ from benchmarks import browser
 from tests.app.visitor import Visitor
 from tests.tiny import make_clip, make_tiny_checkpoint
 
+FAILED = pytest.StashKey[bool]()
 ENTRY = str(Path(__file__).parents[2] / "modgap" / "ui" / "main.py")
 PAGES = {
     name: f"pages/{name}.py"
@@ -140,8 +141,19 @@ def chromium() -> Iterator[Any]:
         yield running
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let fixtures know whether their test has failed."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def visit(chromium: Any, server: str) -> Iterator[Callable[..., Visitor]]:
+def visit(
+    chromium: Any, server: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Visitor]]:
     """`visit(**context)`: another browser, at the module's `server` or the one that is named."""
     visitors: list[Visitor] = []
 
@@ -150,5 +162,7 @@ def visit(chromium: Any, server: str) -> Iterator[Callable[..., Visitor]]:
         return visitors[-1]
 
     yield make
-    for visitor in visitors:
+    for n, visitor in enumerate(visitors):
+        if request.node.stash.get(FAILED, False):
+            visitor.tell(f"failed-{request.node.name}-{n}")
         visitor.context.close()

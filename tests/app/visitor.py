@@ -98,6 +98,12 @@ class Visitor:
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{name}.png")
 
+    def tell(self, name: str) -> None:
+        """Say what the page shows, and keep a picture: of a test that has failed."""
+        print(f"{self.page.url}\n{self.page.locator('body').inner_text()[:4000]}")
+        print(*self.errors, sep="\n")
+        self.shot(re.sub(r"[^\w.-]", "_", name))
+
     def check(self) -> None:
         """Nothing went wrong, nothing left the machine, nothing is wider than the window."""
         assert self.errors == []
