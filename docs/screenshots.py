@@ -43,15 +43,7 @@ def main() -> None:
             page.goto(f"{url}/?example={example}")
             page.wait_for_url("**run=*", timeout=180_000)
             query = page.url.partition("?")[2]
-            for name in (
-                "clip",
-                "layers",
-                "alignment",
-                "interventions",
-                "compare",
-                "gap",
-                "correlation",
-            ):
+            for name in PAGES:
                 if scheme == "dark" and name != "alignment":
                     continue
                 path = "" if name == "clip" else name
