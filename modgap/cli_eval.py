@@ -61,6 +61,13 @@ def evaluate(
     base: Annotated[
         str, typer.Option(help="Text model of the input base; demo:base is the embedded one.")
     ] = "",
+    pipeline_llm: Annotated[
+        str,
+        typer.Option(
+            help="What answers in the pipeline: base, or own, each model's own text side. By "
+            "default the base, where one is named."
+        ),
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
     system: Annotated[str | None, typer.Option(help="A system message.")] = None,
     markers: Annotated[
@@ -110,6 +117,7 @@ def evaluate(
         heard=asked,
         recognizer=recognizer,
         base=base,
+        pipeline_llm=pipeline_llm,
     )
     from .benchmark.runner import Loader
     from .benchmark.runner import evaluate as run

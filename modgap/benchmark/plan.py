@@ -77,7 +77,7 @@ class Loader:
         if "ears" not in beside:
             beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None
         if "base" not in beside:
-            beside["base"] = self._base(settings) if "base" in settings.inputs else None
+            beside["base"] = self._base(settings) if settings.needs_base else None
         return Worker(self._model(where or name), settings, name=name, batch=self.batch, **beside)
 
     @property

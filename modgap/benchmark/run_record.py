@@ -23,8 +23,8 @@ from .tables import INPUTS
 if TYPE_CHECKING:
     from ..models.base import SpeechLM
 
-__all__ = ["RunSettings", "differences", "locked", "model_record", "read_run", "started",
-           "write_run"]  # fmt: skip
+__all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
+           "read_run", "started", "write_run"]  # fmt: skip
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
@@ -53,6 +53,9 @@ class RunSettings:
         Of the pipeline.
     base : str
         The text model of the input ``base``.
+    pipeline_llm : "base" or "own"
+        Which text model answers what the recogniser wrote: the base (A_p of the method), or the
+        speech model's own text side. Empty, as by default: the base, where one is named.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class RunSettings:
     heard_tokens: int = 128
     recognizer: str = "pocketsphinx"
     base: str = ""
+    pipeline_llm: str = ""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.inputs if name not in INPUTS]
@@ -88,6 +92,18 @@ class RunSettings:
             raise SettingsError("Every intervention needs a name of its own.")
         if "base" in self.inputs and not self.base:
             raise SettingsError("The input base needs a text model: name it with --base.")
+        llm = self.pipeline_llm or ("base" if self.base else "own")
+        if llm not in ("base", "own"):
+            raise SettingsError(f"The pipeline's text model is base or own, not {llm!r}.")
+        if "pipeline" in self.inputs and llm == "base" and not self.base:
+            raise SettingsError("The pipeline's text model is the base: name it with --base.")
+        object.__setattr__(self, "pipeline_llm", llm)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the base is asked anything."""
+        piped = "pipeline" in self.inputs and self.pipeline_llm == "base"
+        return "base" in self.inputs or piped
 
     @property
     def all_inputs(self) -> tuple[str, ...]:
@@ -119,7 +135,8 @@ class RunSettings:
             found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
         if "pipeline" in self.inputs:
             found["recognizer"] = {"name": self.recognizer}
-        if "base" in self.inputs:
+            found["pipeline_llm"] = self.pipeline_llm
+        if self.needs_base:
             found["base"] = {"name": self.base}
         return found
 
@@ -140,6 +157,7 @@ class RunSettings:
             heard_tokens=s.get("heard_tokens", 128),
             recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
             base=run.get("base", {}).get("name", ""),
+            pipeline_llm=pipeline_llm(run),
         )
 
 
@@ -148,6 +166,14 @@ def model_record(model: SpeechLM) -> dict[str, Any]:
     info = model.info()
     names = ("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters")
     return {name: info[name] for name in names} | {"device": model.device.type}
+
+
+def pipeline_llm(run: Mapping[str, Any]) -> str:
+    """Which text model a run's pipeline has: "base" or "own"; "" without a pipeline.
+
+    Runs of before this was said had each model's own.
+    """
+    return str(run.get("pipeline_llm", "own")) if "pipeline" in run["inputs"] else ""
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -189,6 +215,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = []
     for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer", "base"):
         found += _differ(name, before.get(name), now.get(name))
+    found += _differ("the pipeline's text model", pipeline_llm(before), pipeline_llm(now))
     for name, record in now["models"].items():
         known = before["models"].get(name)
         if known and record:
