@@ -71,6 +71,8 @@ class Run:
     facets : dict of str to tuple of str
         What questions can be told apart by (data set, subset, groups), with its values.
     questions : int
+    signature : str
+        Of the files as they were (`signature_of`).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,6 +88,9 @@ class Run:
                 raise ValueError("it holds no object")
         except (OSError, ValueError) as problem:
             raise StoreError(f"The file run.json of {folder} is damaged: {problem}.") from problem
+        # Before the parts are listed: a part that comes in between makes it an old signature, never
+        # a new one for old parts.
+        self.signature = signature_of(self.path)
         self._lock = threading.Lock()
         whole = self._files(MARK)
         names = {p.name for p in whole}
@@ -102,11 +107,6 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.path.name
-
-    @cached_property
-    def signature(self) -> str:
-        """Changes when a file of the run does; see `signature_of`."""
-        return signature_of(self.path)
 
     def close(self) -> None:
         """Free what is in memory."""

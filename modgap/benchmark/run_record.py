@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
            "read_run", "started", "write_run"]  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
@@ -269,11 +272,15 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise StoreError(
                 f"Another process is writing the run in {folder}: wait for it, or name another "
                 "folder."
             ) from None
+        except OSError as problem:  # a file system without locks, as some of clusters are
+            log.warning(
+                "%s cannot be locked (%s): let no other process write there", folder, problem
+            )
         yield
 
 

@@ -87,6 +87,23 @@ def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
     assert not at.exception
 
 
+@pytest.mark.parametrize("inputs", [("text",), ("speech",), ("speech", "pipeline")])
+def test_a_run_of_few_inputs_opens(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: tuple[str, ...]
+) -> None:
+    rows = [answer("m", f"q{n}", given, n > 0) for n in range(3) for given in inputs]
+    asked = [question(f"q{n}") for n in range(3)]
+    folder = write_run(tmp_path / "few", asked, {"answers": [rows]}, {"models": {"m": {}}})
+    monkeypatch.setattr(modgap.runs, "SHIPPED", tmp_path / "none")
+    monkeypatch.setenv(modgap.runs.VARIABLE, json.dumps([str(folder)]))
+    at = go(open_app(set="few", become="LOST"), "gap")
+    assert len(next(e.value for e in at.dataframe if "transcript" in e.value)) == 3
+    kinds = at.selectbox(key="clips_change")
+    assert kinds.value == "ALL"
+    assert kinds.options == ["all", *(["no answer found"] if "speech" in inputs else [])]
+    go(at, "correlation")
+
+
 def test_a_link_restores_the_view(open_app: Open, run_folder: Path) -> None:
     at = open_app(
         set="mine", only=["topic:t1", "topic:nonsense", "nothing:t1"], by="topic",

@@ -301,6 +301,22 @@ def test_what_failed_is_tried_again_when_asked(
     assert found["reasons"] == []
 
 
+def test_a_file_system_without_locks_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    from modgap.benchmark.run_record import locked
+
+    def none(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with locked(tmp_path):
+        pass
+    assert "cannot be locked" in caplog.text
+
+
 def test_two_writers_and_foreign_folders_are_refused(
     tmp_path: Path, data: Path, tiny_folder: Path, loader: Loader, whole: Path
 ) -> None:
