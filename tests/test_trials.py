@@ -19,7 +19,7 @@ from modgap.figures.gains import GainCurve
 from modgap.interventions import Intervention
 from modgap.prefill import Prefill
 from modgap.settings import AnalysisSettings
-from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, outcomes, summary
+from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, judgeable, outcomes, summary
 from tests.tiny import make_clip
 
 ROWS = [
@@ -66,6 +66,38 @@ def test_a_question_that_cannot_be_run_is_left_out(
     assert "long is left out" in caplog.text
     with pytest.raises(SettingsError, match="cannot be changed"):
         outcomes(tiny_model, items, {"x": (Intervention(layers=(9,)),)})
+
+
+def test_what_no_rule_can_judge_is_refused_or_left_out(
+    tiny_model: Any, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = read_questions(str(folder / "m.csv"))
+    opened = [
+        Question(f"o{n}", "Tell me a story.", known[0].load, scorer="judge") for n in range(3)
+    ]
+    bare = Question("bare", "What is two plus three?", known[0].load)  # without its reference
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the model was asked")
+
+    model = type("Unasked", (), {"n_layers": 4, "prepare": never})()
+    with pytest.raises(SettingsError, match=r"3 x needs a judge, 1 x no reference.*modgap eval"):
+        outcomes(model, [*opened, bare], {})  # type: ignore[arg-type]
+    table = outcomes(tiny_model, [*opened, *known, bare], {}, AnalysisSettings(max_new_tokens=1))
+    assert table["item"].unique().tolist() == ["0", "1"]
+    assert "4 of 6 questions are left out" in caplog.text
+    caplog.clear()
+    assert judgeable(known) == known
+    assert not caplog.text
+
+
+def test_an_unparsed_answer_is_wrong(tiny_model: Any) -> None:
+    item = Question(
+        "c", "Which? A, x. B, y.", lambda: make_clip(1.0), "A", scorer="choices",
+        choices=("xenon", "yttrium"),
+    )  # fmt: skip
+    table = outcomes(tiny_model, [item], {}, AnalysisSettings(max_new_tokens=1))
+    assert table["right"].tolist() == [False, False]
 
 
 def table_of(right: dict[str, list[int]], aps: list[float]) -> pd.DataFrame:
