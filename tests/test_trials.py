@@ -164,6 +164,47 @@ def test_the_report_is_on_other_questions_than_the_choice() -> None:
         split(["one"])
 
 
+def test_controls_are_reported_and_never_chosen() -> None:
+    rng = np.random.default_rng(2)
+    n = 150
+    aps = rng.random(n).tolist()
+    plain = rng.random(n) < 0.4
+    x = plain | (rng.random(n) < 0.3)
+    table = table_of(
+        {"none": plain.tolist(), "text": [1] * n, "x": x.tolist(), "patch, all": [1] * n,
+         "angle, random-3": (rng.random(n) < 0.3).tolist()},
+        aps,
+    )  # fmt: skip
+    choice, report = evaluate(table)
+    assert choice.variant == "x"
+    rows = report.set_index("variant")
+    wide = table.pivot(index="item", columns="variant", values="right")
+    _, test = split(list(table["item"]))
+    wide = wide.loc[test]
+    touched = choice.touches(np.array([aps[int(name[1:])] for name in test]))
+    ours = np.where(touched, wide["x"], wide["none"]).astype(float)
+    assert rows["touched"].to_dict() == {
+        "none": 0, "text": 0, "x": 100, "patch, all": 100, "angle, random-3": 100,
+        "adaptive": touched.sum(),
+    }  # fmt: skip
+    assert touched.any()
+    for name in ("none", "x", "patch, all", "angle, random-3"):
+        paired = ours - wide[name]
+        row = rows.loc[name]
+        assert row["ahead"] == pytest.approx(paired.mean())
+        half = 1.96 * paired.std(ddof=0) / np.sqrt(len(test))
+        assert row["ahead_low"] == pytest.approx(paired.mean() - half, abs=0.02)
+        assert row["ahead_high"] == pytest.approx(paired.mean() + half, abs=0.02)
+    assert rows.loc["adaptive", ["ahead", "ahead_low", "ahead_high"]].tolist() == [0, 0, 0]
+
+
+def test_the_grid_takes_its_pairs_from_another_layer() -> None:
+    made = grid(8, path_layer=3)
+    assert len(made) == 3 * 3 * 2 * 2
+    assert {it.source_layer for (it,) in made.values()} == {3}
+    assert all(Intervention.from_text(name) == it for name, (it,) in made.items())
+
+
 def test_the_grid_names_its_candidates() -> None:
     made = grid(8)
     assert len(made) == 3 * 3 * 2 * 2
