@@ -67,6 +67,11 @@ def test_given_pairs(run: Any) -> None:  # noqa: F811
         (("--pair", "900:0"), "lies outside the clip"),
         (("--pair", "x"), "a pair is"),
         (("--interventions", "{"), "not valid JSON"),
+        (("--interventions", ""), "names none"),
+        (("--interventions", "[]"), "names none"),
+        (("--interventions", " ; "), "names none"),
+        (("--interventions", "angle,tokens=given"), "without pairs"),
+        (("--tokens", "given"), "without pairs"),
         (("--path-layer", "7"), "no layer 7"),
     ],
 )
@@ -88,6 +93,23 @@ def test_sweep_and_patching(run: Any, place: Path) -> None:  # noqa: F811
     assert {row["layer"] for row in found["rows"]} == {0, 2}
     refused(run("sweep", "clip.wav", "--transcript", "What is two?", "--model", "tiny",
                 "--target", " "), "is empty")  # fmt: skip
+    refused(run("sweep", "clip.wav", "--transcript", "What is two?", "--model", "tiny",
+                "--tokens", "given"), "takes no pairs")  # fmt: skip
+
+
+def test_an_empty_stack_is_refused_before_a_model_is_loaded(run: Any, place: Path) -> None:  # noqa: F811
+    refused(run("intervene", "clip.wav", "--transcript", TEXT, "--model", place / "none",
+                "--interventions", "[]"), "names none")  # fmt: skip
+
+
+def test_a_variant_named_twice_is_tried_once(run: Any) -> None:  # noqa: F811
+    result = run("sweep", "clip.wav", "--transcript", "What is two?", "--model", "tiny",
+                 "--rule", "angle", "--rule", "patch", "--rule", "angle", "--tokens", "all",
+                 "--tokens", "all", "--strength", "1", "--strength", "1.0", "--layers", "0,2,0",
+                 "--target", "five")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines()[2:]]
+    assert [row[:3] for row in rows] == [["angle", "all", "1.0"], ["patch", "all", "1.0"]]
 
 
 def manifest(folder: Path, scorer: str = "reference") -> None:
