@@ -16,6 +16,7 @@ from .files import table_bytes, write_atomic
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .adaptive import Choice
     from .benchmark.question import Question
     from .models.base import SpeechLM
     from .settings import AnalysisSettings
@@ -94,32 +95,49 @@ def _outcomes(
 
 def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:
     """Print the choice and how it does on the rest; the report on all variants comes back."""
-    from .adaptive import ADAPTIVE, evaluate
-    from .trials import CONTROLS, PLAIN, RULES_OF_THE_SOURCE, TEXT
+    from .adaptive import evaluate
 
     choice, report = evaluate(table)
-    rows = report.set_index("variant").loc[[ADAPTIVE]]
+    print(literal(f"adaptive: {choice_sentence(choice, report)}"))
+    _print_summary(shown(choice, report))
+    return report
+
+
+def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
+    """What the tuning split chose, and how much of the rest it touches."""
+    from .adaptive import ADAPTIVE
+    from .trials import PLAIN
+
     tuned = f"{choice.tuned_right} of {choice.n} right on the tuning split"
     if choice.variant == PLAIN:
-        print(literal(f"adaptive: nothing, as no candidate helped ({tuned})"))
-    else:
-        print(
-            literal(
-                f"adaptive: {choice.variant} where the path's similarity is at most "
-                f"{choice.threshold:.3f} ({tuned}, {choice.plain_right} without); on the rest "
-                f"it touches {rows['touched'].iloc[0]} of {rows['n'].iloc[0]} questions"
-            )
-        )
+        return f"nothing, as no candidate helped ({tuned})"
+    touched, n = report.loc[report["variant"] == ADAPTIVE, ["touched", "n"]].to_numpy()[0]
+    return (
+        f"{choice.variant} where the path's similarity is at most {choice.threshold:.3f} "
+        f"({tuned}, {choice.plain_right} without); on the rest it touches {touched} of {n} "
+        "questions"
+    )
+
+
+def shown(choice: Choice, report: pd.DataFrame) -> pd.DataFrame:
+    """The rows worth printing: the chosen rule everywhere, but not all that it was chosen from."""
+    from .adaptive import ADAPTIVE
+    from .trials import CONTROLS, PLAIN, RULES_OF_THE_SOURCE, TEXT
+
     kept = [PLAIN, TEXT, *RULES_OF_THE_SOURCE, *CONTROLS, choice.variant, ADAPTIVE]
-    _print_summary(report[report["variant"].isin(kept)])
-    return report
+    return report[report["variant"].isin(kept)]
 
 
 def _print_summary(table: pd.DataFrame) -> None:
     from .cli_render import print_table
 
     heads = ["variant", "n", "accuracy %", "95 %", "change", "95 %", "fixed", "broken"]
-    ahead = "ahead" in table
+    ahead = ["adaptive minus it", "95 %"] if "ahead" in table else []
+    print_table(heads + ahead, summary_rows(table))
+
+
+def summary_rows(table: pd.DataFrame) -> list[list[str]]:
+    """The cells of a summary, and of the adaptive report, as they are printed."""
     rows = []
     for r in table.itertuples():
         row = [
@@ -127,8 +145,10 @@ def _print_summary(table: pd.DataFrame) -> None:
             f"{100 * r.low:.1f} to {100 * r.high:.1f}",
             *_difference(r.change, r.change_low, r.change_high), str(r.fixed), str(r.broken),
         ]  # fmt: skip
-        rows.append(row + (_difference(r.ahead, r.ahead_low, r.ahead_high) if ahead else []))
-    print_table((*heads, *(("adaptive minus it", "95 %") if ahead else ())), rows)
+        if "ahead" in table:
+            row += _difference(r.ahead, r.ahead_low, r.ahead_high)
+        rows.append(row)
+    return rows
 
 
 def _difference(mean: float, low: float, high: float) -> list[str]:

@@ -14,6 +14,7 @@ from modgap.adaptive import Choice, choose, evaluate, grid, split
 from modgap.benchmark.datasets import read_questions
 from modgap.benchmark.question import Question
 from modgap.choices import named_options, option_probabilities
+from modgap.cli_trials import choice_sentence, shown, summary_rows
 from modgap.errors import ModgapError, SettingsError
 from modgap.figures.gains import GainCurve
 from modgap.interventions import Intervention
@@ -196,6 +197,20 @@ def test_controls_are_reported_and_never_chosen() -> None:
         assert row["ahead_low"] == pytest.approx(paired.mean() - half, abs=0.02)
         assert row["ahead_high"] == pytest.approx(paired.mean() + half, abs=0.02)
     assert rows.loc["adaptive", ["ahead", "ahead_low", "ahead_high"]].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["full", "lora"])
+def test_the_adaptive_tables_of_the_docs_are_those_of_the_shipped_answers(name: str) -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    choice, report = evaluate(pd.read_parquet(docs / "results" / f"table1-{name}.parquet"))
+    kept = pd.read_parquet(docs / "results" / f"table1-{name}-adaptive.parquet")
+    pd.testing.assert_frame_equal(report, kept, check_dtype=False, atol=1e-9)
+    text = (docs / "results.md").read_text()
+    part = text[text.index(f"## demo:{name}\n") :]
+    assert f"Chosen: `{choice_sentence(choice, report)}`." in part
+    table = part[part.index("Chosen: ") :].split("\n\n")[1]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    assert rows == summary_rows(shown(choice, report))
 
 
 def test_the_grid_takes_its_pairs_from_another_layer() -> None:
