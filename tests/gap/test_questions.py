@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modgap.benchmark.run_data import open_run
+from modgap.benchmark.run_table import Change, clip_rows
+from modgap.benchmark.tables import ANSWERS
 from modgap.gap_questions import auc, logistic, question_rows, within_items
-from modgap.gap_reasons import false_alarms, reasons
-from tests.gap.made import answer, question, write_run
+from modgap.gap_reasons import false_alarms, reason, reasons
+from tests.gap.made import answer, full, question, write_run
 
 
 def rows(measure: list[float], failed: list[bool], item: list[int] | None = None) -> pd.DataFrame:
@@ -185,6 +190,30 @@ def test_false_alarms_worked_by_hand(tmp_path: Path) -> None:
     assert false_alarms(run, ["m"], {"half": ["a"]})["right"].tolist() == [2]
     silent = write_run(tmp_path / "t", asked, {"answers": [rows[len(said) :]]})
     assert false_alarms(open_run(silent)).empty
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_a_word_error_rate_at_the_tolerance_is_heard(tmp_path: Path, kind: pa.DataType) -> None:
+    """Up to the tolerance, this included: recounted in fractions, whatever the files round to."""
+    rates = sorted({Fraction(p, q) for q in range(1, 21) for p in range(q + 3)})
+    names = [f"q{n}" for n in range(2 * len(rates))]
+    right = dict(zip(names, [False] * len(rates) + [True] * len(rates), strict=True))
+    wer = dict(zip(names, rates + rates, strict=True))
+    rows = [answer("m", n, "text", True) for n in names]
+    rows += [answer("m", n, "speech", right[n], wer=float(wer[n])) for n in names]
+    folder = write_run(tmp_path / "r", [question(n) for n in names], {"answers": [rows]})
+    schema = ANSWERS.set(ANSWERS.get_field_index("wer"), pa.field("wer", kind))
+    pq.write_table(full(rows, schema), folder / "answers" / "part-00000.parquet")
+    run = open_run(folder)
+    for step in range(0, 21):
+        exact, tolerance = Fraction(step, 20), step / 20
+        misheard = sum(rate > exact for rate in rates)
+        found = reasons(run, tolerance=tolerance).set_index("reason")["n"]
+        assert found.to_dict() == {"not heard": misheard, "not used": len(rates) - misheard}
+        assert false_alarms(run, tolerance=tolerance)["misheard"].tolist() == [misheard]
+        shown = clip_rows(run, "m", Change.LOST, limit=1000, tolerance=tolerance)
+        assert (shown["reason"] == "not heard").sum() == misheard
+        assert sum(reason(float(r), False, tolerance) == "not heard" for r in rates) == misheard
 
 
 def test_rows_of_questions(tmp_path: Path) -> None:
