@@ -229,7 +229,7 @@ def _questions(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.D
             made = auc(question_rows(run, model, where=where))
             rows.append({"model": model, "measure": "aps_cos", "auc": made.value, "low": made.low,
                          "high": made.high, "failed": made.failed, "kept": made.kept,
-                         "reason": made.reason})  # fmt: skip
+                         "reason": made.reason, "interval": made.method})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -296,7 +296,7 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     if len(tables["questions"]):
         print("\ndoes a clip's own APS (cosine) tell that its spoken answer fails?")
         print_table(
-            ("checkpoint", "AUC", "95 %", "failed", "did not", ""),
-            ((r.model, real(r.auc), f"{real(r.low)} to {real(r.high)}", str(r.failed),
+            ("checkpoint", "AUC", "95 %", "interval", "failed", "did not", ""),
+            ((r.model, real(r.auc), f"{real(r.low)} to {real(r.high)}", r.interval, str(r.failed),
               str(r.kept), text(r.reason)) for r in tables["questions"].itertuples()),
         )  # fmt: skip

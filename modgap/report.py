@@ -188,7 +188,7 @@ def _lines(run: Run) -> str:
 
 
 def _questions(run: Run, models: list[str]) -> str:
-    rows, tables = [], ""
+    rows, tables, how = [], "", "DeLong"
     for model in models:
         if not {"text", "speech"} <= set(run.inputs_of(model)):
             continue
@@ -198,6 +198,7 @@ def _questions(run: Run, models: list[str]) -> str:
             rows.append({"model": model, "measure": name, "AUC": area.value, "from": area.low,
                          "to": area.high, "failed": area.failed, "did not": area.kept,
                          "note": area.reason or ""})  # fmt: skip
+            how = area.method if area.clustered else how
             if name == "aps_cos":
                 tables += _regressions(run, model, found)
     if not rows:
@@ -205,7 +206,7 @@ def _questions(run: Run, models: list[str]) -> str:
     return (
         "<h2>Question by question</h2><p class=note>Whether a clip's own similarity (mean over "
         "layers) tells that its spoken answer fails, among questions answered rightly as text. "
-        f"0.5 is chance; intervals by DeLong.</p>{_table(pd.DataFrame(rows), digits=3)}{tables}"
+        f"0.5 is chance; intervals: {how}.</p>{_table(pd.DataFrame(rows), digits=3)}{tables}"
     )
 
 
