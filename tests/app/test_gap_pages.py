@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 import modgap.runs
 from modgap.benchmark.question import Question
-from modgap.controls import folder_in_run, set_controls, write_controls
+from modgap.controls import folder_in_run, made_again, set_controls, write_controls
+from modgap.controls_layers import PAIRED
 from modgap.models import SpeechLM
 from modgap.ui import runs
 from tests.app.conftest import finish, go
@@ -198,13 +199,23 @@ def test_controls_are_shown_where_a_run_has_them(
     assert at.selectbox(key="co_controlled").value == "other"
     at.selectbox(key="co_controlled").set_value("line@2").run()
     assert not at.exception
-    curves, heat = charts(at)[-2:]
+    curves, own, heat = charts(at)[-3:]
     assert [t["name"] for t in curves["data"] if t.get("name")][-1] == "matched, mean-centred"
     assert heat["data"][0]["type"] == "heatmap"
+    assert len(own["data"]) == 2
+    assert "tells a clip's own text from others" in texts(at)
     assert f"{made.cka.pairs:,} aligned tokens" in texts(at)
     at.selectbox(key="co_measure").set_value("euclidean").run()
     assert at.segmented_control(key="co_against_True").value == "euclidean"
-    (folder_in_run(run_folder, "line@2") / "cka.parquet").unlink()
+    old = folder_in_run(run_folder, "line@2")
+    about = json.loads((old / "controls.json").read_text())
+    (old / "controls.json").write_text(json.dumps(about | {"version": 1}))
+    made.layers.drop(columns=list(PAIRED)).to_parquet(old / "controls.parquet")
+    at.run()
+    assert not at.exception
+    assert made_again("mine") in texts(at)
+    assert len(charts(at)[-2]["data"]) > 2
+    (old / "cka.parquet").unlink()
     at.selectbox(key="co_controlled").set_value("other").run()
     assert not at.exception
     (folder_in_run(run_folder, "other") / "controls.json").write_text("{}")
