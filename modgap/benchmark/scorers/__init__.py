@@ -38,7 +38,7 @@ SCORERS: dict[str, Scorer] = {
     "judge": _judged,
 }
 #: Rises whenever a scorer's verdict on any answer changes; part of a run's protocol.
-VERSIONS = dict.fromkeys(SCORERS, 1)
+VERSIONS = dict.fromkeys(SCORERS, 1) | {"reference": 2}
 
 
 def score(question: Question, response: str) -> Verdict:
