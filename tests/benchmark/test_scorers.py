@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modgap.benchmark.question import Question
@@ -13,6 +13,7 @@ from modgap.benchmark.scorers.choices import find_option, score_choices
 from modgap.benchmark.scorers.reference import score_reference
 from modgap.benchmark.scorers.refusal import score_refusal
 from modgap.errors import SettingsError
+from tests.benchmark.test_ifeval import CASES
 
 WORDS = ("water", "hot water", "New York", "ice")
 
@@ -207,14 +208,37 @@ def test_any_of_several_references_is_right() -> None:
     meta = {"references": ["the big apple", "nyc"]}
     assert score_reference("NYC, I think", "new york", meta).extracted == "nyc"
     assert score_reference("Boston", "new york", meta).correct is False
+    # A text is one reference, not its letters.
+    text = {"references": "Lutetia"}
+    assert score_reference("The answer is a", "Paris", text).correct is False
+    assert score_reference("It was Lutetia", "Paris", text).extracted == "Lutetia"
 
 
-@given(st.text(), st.sampled_from("ABCD"))
+# Anything, half surrogates too, and what the rules look for in any order.
+ANYTHING = st.one_of(
+    st.text(st.characters(exclude_categories=())),
+    st.lists(
+        st.sampled_from(
+            ["A", "B)", "(c)", ".", ":", ",", "\n", "*", "**", "[", "]", "{", "}", '"', "'", "[[[[",
+             "<<a>>", "yes", "no", "or", "the", "answer", "is", "not", "sorry", "can't", "here",
+             "step", "1", "one", "hundred", "and", "twenty-five", "1,000", "第", "十五", "option",
+             "\\boxed{", "$", "<think>"]
+        )
+    ).map(" ".join),
+    st.builds(str.__mul__, st.sampled_from(["[", "A ", "not ", "1,", "yes or ", "(", "-"]),
+              st.integers(0, 3000)),
+)  # fmt: skip
+
+
+@given(ANYTHING, st.sampled_from("ABCD"))
+@settings(deadline=None)
+@example("[" * 1500, "A")
 def test_every_scorer_answers_to_anything(answer: str, reference: str) -> None:
     meta = {
         "id": "bbh_web_of_lies_3",
-        "instruction_id_list": ["punctuation:no_comma", "detectable_format:title"],
-        "kwargs": [{}, {}],
+        "references": ["twenty five", "北京", reference],
+        "instruction_id_list": [name for name, *_ in CASES],
+        "kwargs": [given for _, given, *_ in CASES],
     }
     for name in SCORERS:
         given = {"bbh": "yes"}.get(name, reference)
