@@ -70,10 +70,79 @@ WORDS = ("water", "hot water", "New York", "ice")
         ("new york!", "C", "words"),
         ("ice and water", None, "no option named"),
         ("nice", None, "no option named"),
+        ("It is not ice.", None, "no option named"),
+        ("It isn't the ice but hot water.", "B", "words"),
+        ("ice, rather than water", "D", "words"),
+        # The options repeated, and what only looks like it.
+        ("A) water B) hot water C) New York D) ice", None, "several options named"),
+        ("A. water\nB. hot water\nC. New York\nD. ice", None, "several options named"),
+        ("(A) water (B) hot water (C) New York (D) ice", None, "several options named"),
+        ("a) water b) hot water c) New York d) ice", None, "no option named"),
+        ("A) one B) two C) three D) four", None, "several options named"),
+        ("A: water, B: hot water. The answer is B.", "B", "stated"),
+        ("A) water B) hot water. \\boxed{B}", "B", "boxed"),
+        ("B) hot water, not A) water", "B", "start"),
+        ("B) hot water. Again: B) hot water", "B", "start"),
+        ("B. Not a. water", "B", "start"),
     ],
 )
 def test_the_option_that_an_answer_names(answer: str, letter: str | None, rule: str) -> None:
     assert find_option(answer, "ABCD", WORDS) == (letter, rule)
+
+
+VITAMINS = ("Vitamin A", "Vitamin C", "Vitamin D", "Vitamin K")
+PEOPLE = ("W. E. B. Du Bois", "C. S. Lewis", "Hepatitis B", "Hepatitis B virus")
+MAMMALS = ("Both B and C", "a whale", "a bat", "it is not a mammal")
+BLOOD = ("O", "A", "AB", "B")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "letter", "rule"),
+    [
+        (VITAMINS, "The answer is Vitamin C.", "B", "words"),
+        (VITAMINS, "Vitamin C", "B", "words"),
+        (VITAMINS, "Vitamin-C.", "B", "words"),
+        (VITAMINS, "vitamin C is correct", "B", "words"),
+        (VITAMINS, "\\boxed{Vitamin C}", "B", "words"),
+        (VITAMINS, "I choose Vitamin D, since it is made by the sun.", "C", "words"),
+        (VITAMINS, "The answer is B. Vitamin C", "B", "stated"),
+        (VITAMINS, "The answer is C, Vitamin D.", "C", "stated"),
+        (VITAMINS, "The answer is Vitamin D (C).", "C", "only"),
+        (VITAMINS, "B) Vitamin C", "B", "start"),
+        (VITAMINS, "C", "C", "alone"),
+        (VITAMINS, "C.", "C", "alone"),
+        (VITAMINS, "Vitamin C or Vitamin D.", None, "no option named"),
+        (VITAMINS, "Not Vitamin A. It is Vitamin K.", "D", "words"),
+        (VITAMINS, "A) Vitamin A B) Vitamin C C) Vitamin D D) Vitamin K", None,
+         "several options named"),
+        (VITAMINS, "Vitamin B.", None, "no option named"),
+        (PEOPLE, "It was W. E. B. Du Bois.", "A", "words"),
+        (PEOPLE, "W.E.B. Du Bois", "A", "words"),
+        (PEOPLE, "C. S. Lewis", "B", "words"),
+        (PEOPLE, "The answer is C.S. Lewis.", "B", "words"),
+        (PEOPLE, "C. Hepatitis B", "C", "start"),
+        (PEOPLE, "Hepatitis B.", "C", "words"),
+        (PEOPLE, "the **Hepatitis B** virus.", "D", "words"),
+        (MAMMALS, "Both B and C.", "A", "words"),
+        (MAMMALS, "The answer is both B and C", "A", "words"),
+        (MAMMALS, "A whale.", "B", "words"),
+        (MAMMALS, "A bat, so C.", "C", "only"),
+        (MAMMALS, "The answer is a whale.", "B", "words"),
+        (MAMMALS, "It is not a whale.", None, "no option named"),
+        (MAMMALS, "It is not a mammal.", "D", "words"),
+        (("Vitamin C (ascorbic acid)", "iron", "zinc", "tin"), "It is vitamin C.", None,
+         "no option named"),
+        (("option C", "iron", "zinc", "choice A"), "The answer is option B.", "B", "stated"),
+        # Where an option's words are one letter, a letter is a letter.
+        (BLOOD, "The answer is B.", "B", "stated"),
+        (BLOOD, "AB", "C", "words"),
+        (BLOOD, "O", "A", "words"),
+    ],
+)  # fmt: skip
+def test_letters_in_an_options_own_words(
+    words: tuple[str, ...], answer: str, letter: str | None, rule: str
+) -> None:
+    assert find_option(answer, "ABCD", words) == (letter, rule)
 
 
 def test_choices_are_scored_with_what_a_random_letter_would_give() -> None:
