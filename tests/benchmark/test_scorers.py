@@ -190,6 +190,24 @@ NAVIGATE, SPORTS, LIES, HYPERBATON = (
         (LIES, "Kim does not tell the truth.", "no"),
         (LIES, "Kim is not telling the truth", "no"),
         (LIES, "I cannot tell", None),
+        # The question, repeated, is no answer; what follows it may be one.
+        (NAVIGATE, "Please answer yes or no.", None),
+        (NAVIGATE, "Answer with 'yes' or 'no'.", None),
+        (NAVIGATE, "Answer: (yes/no)", None),
+        (NAVIGATE, "Yes or no?", None),
+        (NAVIGATE, "Yes and no.", None),
+        (NAVIGATE, "Do you return to the starting point? Please answer yes, or no.", None),
+        (NAVIGATE, "Please answer yes or no. Yes.", "yes"),
+        (NAVIGATE, "Yes or no? The answer is no.", "no"),
+        (NAVIGATE, "The answer, yes or no, is no.", "no"),
+        (NAVIGATE, "Answer yes or no: you return to the start. Yes", "yes"),
+        (NAVIGATE, "No, and yes, I am sure.", "no"),
+        (SPORTS, "Is the following sentence plausible, yes or no", None),
+        (SPORTS, "Is the following sentence plausible?", None),
+        (SPORTS, "Is it plausible? It is not plausible.", "no"),
+        (SPORTS, "Tell me if it is plausible, yes or no. It is implausible.", "no"),
+        (LIES, "Does Kim tell the truth, yes or no?", None),
+        (LIES, "Does Kim tell the truth? Jim lies.\nSo Kim tells the truth.", "yes"),
     ],
 )  # fmt: skip
 def test_yes_or_no(meta: dict[str, str], answer: str, found: str | None) -> None:
@@ -210,6 +228,7 @@ def test_yes_or_no(meta: dict[str, str], answer: str, found: str | None) -> None
         ("The correct sentence is B", "b"),
         ("The second sentence is right.", "b"),
         ("Both are fine.", None),
+        ("(A) big red car (B) red big car", None),
         ("option a is incorrect and option b is correct", "b"),
     ],
 )
