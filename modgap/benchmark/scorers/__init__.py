@@ -38,7 +38,13 @@ SCORERS: dict[str, Scorer] = {
     "judge": _judged,
 }
 #: Rises whenever a scorer's verdict on any answer changes; part of a run's protocol.
-VERSIONS = dict.fromkeys(SCORERS, 1) | {"reference": 2, "choices": 2, "bbh": 2, "ifeval": 2}
+VERSIONS = dict.fromkeys(SCORERS, 1) | {
+    "reference": 2,
+    "choices": 2,
+    "bbh": 2,
+    "refusal": 2,
+    "ifeval": 2,
+}
 
 
 def check_scorer(name: str, meta: Mapping[str, Any]) -> None:
