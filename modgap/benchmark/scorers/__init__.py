@@ -37,14 +37,9 @@ SCORERS: dict[str, Scorer] = {
     "ifeval": score_ifeval,
     "judge": _judged,
 }
-#: Rises whenever a scorer's verdict on any answer changes; part of a run's protocol.
-VERSIONS = dict.fromkeys(SCORERS, 1) | {
-    "reference": 2,
-    "choices": 2,
-    "bbh": 2,
-    "refusal": 2,
-    "ifeval": 2,
-}
+#: Rises whenever a scorer's verdict on any answer changes (or how a judge's replies are read); part
+#: of a run's protocol.
+VERSIONS = dict.fromkeys(SCORERS, 2)
 
 
 def check_scorer(name: str, meta: Mapping[str, Any]) -> None:
