@@ -76,6 +76,8 @@ class Engine:
         # The library keeps only the pointer: the callback must live as long as the engine.
         self._callback = _CALLBACK(self._collect)
         self._lib.espeak_SetSynthCallback(self._callback)
+        # The breath of some voices ("+f3") is noise that is seeded with the time of day.
+        self._lib.espeak_ng_SetRandSeed(ctypes.c_long(1))
 
     def _collect(
         self,
