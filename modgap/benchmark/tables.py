@@ -39,6 +39,7 @@ QUESTIONS = pa.schema(
         "scorer": _TEXT,
         "choices": pa.list_(_TEXT),
         "groups": pa.map_(_TEXT, _TEXT),
+        "meta": _TEXT,  # what else the scorer needs, as JSON; null in runs of before it was kept
         "seconds": _REAL,  # of the clip; null until it was read
         "audio": _TEXT,  # sha256 of the decoded clip; null until it was read
     }
