@@ -13,13 +13,16 @@ import typer
 from .cli_errors import Debug, literal, say
 from .cli_model import ModelOptions, with_model
 from .cli_options import MaxTokens
+from .cli_runs import export
 from .errors import SettingsError
 
 if TYPE_CHECKING:
     from .interventions import Stack
     from .progress import Progress
 
-runs_app = typer.Typer(no_args_is_help=True, help="Look at runs of modgap eval.")
+runs_app = typer.Typer(
+    no_args_is_help=True, help="Look at runs of modgap eval, judge and export them."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +33,7 @@ def register(app: typer.Typer) -> None:
         "--inputs text,speech,pipeline --out runs/demo",
     )(evaluate)
     runs_app.command("info", epilog="Example: modgap runs info runs/demo")(info)
+    runs_app.command("export", epilog="Example: modgap runs export runs/mine --out results")(export)
     app.add_typer(runs_app, name="runs")
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError
-from .run_record import read_run
+from .run_record import the_run
 from .shards import MARK, batches
 
 __all__ = ["overview"]
@@ -30,9 +29,7 @@ def overview(folder: str | Path) -> dict[str, Any]:
         There is no run.
     """
     folder = Path(folder)
-    run = read_run(folder)
-    if run is None:
-        raise StoreError(f"There is no run in {folder}: it would hold a run.json.")
+    run = the_run(folder)
     counts: dict[tuple[str, str], dict[str, int]] = {}
 
     def count(key: tuple[str, str], **more: int) -> None:

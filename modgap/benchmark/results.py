@@ -47,8 +47,8 @@ class ResultName:
     @property
     def file(self) -> str:
         """The name; what a file name cannot hold becomes ``_``."""
-        model = re.sub(r"[^\w.@+-]+", "_", self.model)
-        return f"{model}-{self.subset}-{self.split}-{self.modality}.jsonl"
+        parts = (re.sub(r"[^\w.@+-]+", "_", p) for p in (self.model, self.subset, self.split))
+        return f"{'-'.join(parts)}-{self.modality}.jsonl"
 
     @classmethod
     def parse(cls, file: str) -> ResultName | None:
@@ -212,8 +212,9 @@ def questions_of(
                 f"{path.name} does not say which subset it is of (MODEL-SUBSET-SPLIT-MODALITY"
                 ".jsonl): name it, or the data set."
             )
-        for number, row in enumerate(read_results(path)):
-            yield question_of(known, name.split if name else "test", number, row), row
+        split = name.split if name else "test"
+        for line, row in enumerate(read_results(path)):
+            yield question_of(known, split, _number(row, f"{known}/{split}", line), row), row
         return
     by_id = {q.id: q for q in questions}
     by_words: dict[str, list[Question]] = {}
@@ -233,3 +234,11 @@ def questions_of(
                 f"{str(name_of or row.get('prompt', ''))[:60]!r}."
             )
         yield found, row
+
+
+def _number(row: Mapping[str, Any], where: str, line: int) -> int:
+    """Place of a row's question in its split: as modgap noted it, else that of the line."""
+    own = row.get("modgap")
+    noted = str(own.get("question")) if isinstance(own, Mapping) else ""
+    match = re.fullmatch(rf"{re.escape(where)}#(\d+)", noted)
+    return int(match[1]) if match else line

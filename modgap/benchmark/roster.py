@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AudioError
+from ..errors import AudioError, StoreError
 from .shards import batches
 
 if TYPE_CHECKING:
     from ..audio import Clip
     from .question import Question
 
-__all__ = ["describe", "fill_clips", "question_of_row", "write_questions"]
+__all__ = ["describe", "fill_clips", "question_of_row", "read_roster", "write_questions"]
 
 
 def _row(question: Question) -> dict[str, Any]:
@@ -78,6 +78,24 @@ def question_of_row(row: Mapping[str, Any]) -> Question:
         groups=dict(row["groups"] or {}),
         **{name: row[name] or "" for name in texts},
     )
+
+
+def read_roster(folder: Path) -> Iterator[tuple[Question, bool]]:
+    """Questions of a run, and whether the run keeps all of their fields (older ones do not)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "questions.parquet"
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for row in batch.to_pylist():
+                    yield question_of_row(row), row.get("meta") is not None
+    except (OSError, pa.ArrowException) as problem:
+        raise StoreError(
+            f"The questions of the run in {folder} cannot be read ({problem}): give its `modgap "
+            "eval` once more, which writes them again if they are missing."
+        ) from problem
 
 
 def _no_sound(name: str) -> Clip:

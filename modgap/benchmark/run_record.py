@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..models.base import SpeechLM
 
 __all__ = ["RunSettings", "differences", "locked", "model_record", "read_run", "started",
-           "write_run"]  # fmt: skip
+           "the_run", "write_run"]  # fmt: skip
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
@@ -171,6 +171,20 @@ def read_run(folder: Path) -> dict[str, Any] | None:
             f"The run in {folder} is of version {found.get('version')}, this modgap writes version "
             f"{VERSION}: name another folder."
         )
+    return found
+
+
+def the_run(folder: Path) -> dict[str, Any]:
+    """As `read_run`, of a folder that has to hold a run.
+
+    Raises
+    ------
+    StoreError
+        There is none.
+    """
+    found = read_run(folder)
+    if found is None:
+        raise StoreError(f"There is no run in {folder}: it would hold a run.json.")
     return found
 
 
