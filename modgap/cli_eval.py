@@ -13,7 +13,7 @@ import typer
 from .cli_errors import Debug, literal, say
 from .cli_model import ModelOptions, with_model
 from .cli_options import MaxTokens
-from .cli_runs import export
+from .cli_runs import export, judge
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     runs_app.command("info", epilog="Example: modgap runs info runs/demo")(info)
     runs_app.command("export", epilog="Example: modgap runs export runs/mine --out results")(export)
+    runs_app.command(
+        "judge",
+        epilog="Example: modgap runs judge runs/mine --judge-url http://localhost:8000/v1 "
+        "--judge-model NAME",
+    )(judge)
     app.add_typer(runs_app, name="runs")
 
 

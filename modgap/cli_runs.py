@@ -1,4 +1,4 @@
-"""`modgap runs export`: what is done with the answers of a run."""
+"""`modgap runs export` and `judge`: what is done with the answers of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .cli_errors import Debug, literal
+from .cli_errors import Debug, literal, say
+from .cli_options import JudgeKey, JudgeModel, JudgeUrl
+from .errors import SettingsError
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
@@ -34,3 +36,38 @@ def export(
         ((m.path.name, str(m.before + m.now), str(m.now)) for m in made),
     )
     print(literal(f"{len(made)} files in {out}"))
+
+
+def judge(
+    run: RunFolder,
+    judge_url: JudgeUrl = None,
+    judge_model: JudgeModel = "",
+    judge_key: JudgeKey = "",
+    right_from: Annotated[
+        float | None,
+        typer.Option(
+            help="From which mean rating on (1 to 5) an answer without a reference counts as "
+            "right; by default it is rated only. Can be changed later, without asking again."
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Let a judge decide the answers that no rule can; ended, the same command goes on."""
+    from .benchmark.judge import Judge
+    from .benchmark.run_judge import judge_run
+    from .cli_render import progress_bar
+
+    if judge_url is None:
+        raise SettingsError(
+            "Name the judge: --judge-url http://localhost:8000/v1 --judge-model NAME. The "
+            "questions and answers are sent there."
+        )
+    asked = Judge(judge_url, judge_model, judge_key)
+    with progress_bar("judging") as report:
+        made = judge_run(run, asked, right_from=right_from, progress=report)
+    if made.failed:
+        say(
+            f"warning: {made.failed} answers could not be judged ({made.reason.rstrip('.')}): the "
+            "same command tries them again"
+        )
+    print(literal(f"{made.now} answers judged by {judge_model}, {made.before} were before"))

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .run_judge import verdicts
 from .run_record import the_run
+from .scorers import Verdict
 from .shards import MARK, batches
 
 __all__ = ["overview"]
@@ -38,14 +40,18 @@ def overview(folder: str | Path) -> dict[str, Any]:
         for name, value in more.items():
             mine[name] += value
 
+    judged = verdicts(folder, run)
     answered: set[int] = set()
     for row in _once(folder, MARK, ("correct", "extracted", "finished"), answered):
+        key = row["model"], row["question"], row["input"]
+        own = Verdict(row["correct"], row["extracted"], "")
+        verdict = judged.get(key, own)
         count(
             (row["model"], row["input"]),
             answers=1,
-            right=row["correct"] is True,
-            judged=row["correct"] is not None,
-            unparsed=row["correct"] is False and row["extracted"] is None,
+            right=verdict.correct is True,
+            judged=verdict.correct is not None,
+            unparsed=verdict.unparsed,
             cut=row["finished"] is False,
         )
     reasons: dict[str, dict[str, Any]] = {}

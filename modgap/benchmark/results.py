@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import SettingsError
+from ..files import cut_torn_line
 from .protocol import Protocol
 from .question import Question
 from .voicebench import SUBSETS, question_of
@@ -87,7 +88,7 @@ class ResultsFile:
         folder.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = self.path.open("ab")
         try:
-            self._cut_torn_line()
+            cut_torn_line(self.path)
             self.done = self._ids()
         except BaseException:
             self._file.close()
@@ -127,21 +128,6 @@ class ResultsFile:
 
     def __exit__(self, *problem: object) -> None:
         self.close()
-
-    def _cut_torn_line(self) -> None:
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
-            end = size
-            while end:  # back to the last line break, by blocks
-                start = max(0, end - 65536)
-                file.seek(start)
-                found = file.read(end - start).rfind(b"\n")
-                if found >= 0:
-                    end = start + found + 1
-                    break
-                end = start
-        if end < size:
-            os.truncate(self.path, end)
 
     def _ids(self) -> set[str]:
         found = set()

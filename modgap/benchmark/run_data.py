@@ -97,7 +97,11 @@ class Run:
         self._columns: dict[str, str] = {"dataset": "dataset", "subset": "subset"}
         self._view("questions", QUESTIONS, [self.path / "questions.parquet"], ("question",))
         for name, schema in TABLES.items():
-            self._view(name, schema, self._parts[name], KEYS[name])
+            # With a judge, what the scorer said is not yet what the answers are worth.
+            view = "said" if name == "answers" and self._parts["judged"] else name
+            self._view(view, schema, self._parts[name], KEYS[name])
+        if self._parts["judged"]:
+            self._judge()
         self._index()
         self._wide()
 
@@ -309,6 +313,26 @@ class Run:
             f"CREATE VIEW {name}_once AS SELECT {columns} FROM {source} QUALIFY "
             f"row_number() OVER (PARTITION BY {keys} ORDER BY filename, file_row_number) = 1"
         )
+
+    def _judge(self) -> None:
+        """The views of the answers, with the judge's verdicts where there are any."""
+        judge = self.protocol.get("judge")
+        level = judge.get("right_from") if isinstance(judge, dict) else None
+        # `modgap.benchmark.run_judge.right_of`
+        rated = "NULL"
+        if isinstance(level, int | float):
+            rated = f"round(5 * j.expected, 6) >= {float(level)}"
+        values = {n: f"j.{n}" for n in ("extracted", "rule", "expected")}
+        values["correct"] = f"coalesce(j.correct, {rated})"
+        replaced = ", ".join(
+            f"CASE WHEN j.rule IS NULL THEN a.{n} ELSE {v} END AS {n}" for n, v in values.items()
+        )
+        keys = " AND ".join(f"a.{k} = j.{k}" for k in KEYS["judged"])
+        for end in ("", "_once"):
+            self._do(
+                f"CREATE VIEW answers{end} AS SELECT a.* REPLACE ({replaced}) FROM said{end} AS a "
+                f"LEFT JOIN judged_once AS j ON {keys}"
+            )
 
     def _index(self) -> None:
         """The table ``q``: a number, facets as enums, the item, seconds."""
