@@ -68,8 +68,12 @@ def evaluate(
         str, typer.Option(help="Of the pipeline: pocketsphinx, or a Whisper.")
     ] = "pocketsphinx",
     base: Annotated[
-        str, typer.Option(help="Text model of the input base; demo:base is the embedded one.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Text model of the input base; demo:base is the embedded one. Or MODEL=TEXT_MODEL "
+            "for one of the models. Can be given again."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
     system: Annotated[str | None, typer.Option(help="A system message.")] = None,
     markers: Annotated[
@@ -110,6 +114,8 @@ def evaluate(
         from .demo.phrasings import TRANSCRIBE
 
         asked = heard_instruction or TRANSCRIBE
+    models = model or ["demo"]
+    text, bases = _bases(base or [], models)
     settings = RunSettings(
         inputs=wanted,
         interventions=tuple(_named(text) for text in intervention or ()),
@@ -118,7 +124,8 @@ def evaluate(
         markers=markers,
         heard=asked,
         recognizer=recognizer,
-        base=base,
+        base=text,
+        bases=bases,
     )
     from .benchmark.runner import Loader
     from .benchmark.runner import evaluate as run
@@ -131,7 +138,7 @@ def evaluate(
         spread = RayEngine(address, workers)
     with progress_bar("reading the questions") as bar:
         summary = run(
-            out, data, model or ["demo"], settings, limit=limit, retry=retry,
+            out, data, models, settings, limit=limit, retry=retry,
             loader=Loader(options=how.options, batch=batch, unit=unit),
             part_seconds=part_seconds, engine=spread, progress=bar or _lines(),
         )  # fmt: skip
@@ -194,7 +201,32 @@ def _print(folder: Path) -> None:
 def _ways(found: dict[str, Any]) -> str:
     ways = [*found["inputs"], *(f"speech+{name}" for name in found["interventions"])]
     beside = [found[k]["name"] for k in ("recognizer", "base") if k in found]
+    beside += [f"{about['name']} for {model}" for model, about in found.get("bases", {}).items()]
     return ", ".join(ways) + (f" (with {', '.join(beside)})" if beside else "")
+
+
+def _bases(given: list[str], models: list[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The base of all, and those of single models; a path may have a = of its own."""
+    bare: list[str] = []
+    own: dict[str, str] = {}
+    for text in given:
+        model, _, base = text.partition("=")
+        if model in models and base:
+            if own.setdefault(model, base) != base:
+                raise SettingsError(f"--base names two text models for {model}: leave one out.")
+        elif "=" in text and not Path(text).exists():
+            raise SettingsError(
+                f"--base {text}: {model!r} is none of the models of this call "
+                f"({', '.join(models)})."
+            )
+        else:
+            bare.append(text)
+    if len(set(bare)) > 1:
+        raise SettingsError(
+            f"--base names {bare[0]} and {bare[1]}: give one for all, and the others as "
+            "MODEL=TEXT_MODEL."
+        )
+    return (bare[0] if bare else ""), tuple(own.items())
 
 
 def _named(text: str) -> tuple[str, Stack]:

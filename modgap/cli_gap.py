@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_errors import Debug, literal
+from .cli_errors import Debug, literal, say
 from .cli_options import Device, Dtype, Json
 from .errors import SettingsError
 from .files import table_bytes, write_atomic
@@ -58,12 +58,15 @@ def gap(
 ) -> None:
     """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
     from . import gap as measures
+    from .benchmark.bases import foreign_bases
     from .gap_reasons import false_alarms, reasons
 
     opened = _open(run)
     models = list(model or opened.models)
     for name in models:
         opened.model_number(name)
+    for warning in foreign_bases(opened.protocol):
+        say(f"warning: {warning}")
     chosen = _filters(where)
     tables: dict[str, pd.DataFrame] = {
         "gap": measures.gap_table(opened, models, chosen, by),

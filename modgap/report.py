@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from modgap import gap, gap_options, gap_points, gap_questions, gap_reasons
+from modgap.benchmark.bases import foreign_bases
 from modgap.benchmark.run_data import MEASURES
 from modgap.errors import ModgapError
 
@@ -105,7 +106,8 @@ def _gap(run: Run, models: list[str]) -> str:
         **{c: 100 * table[c] for c in ("value", "low", "high")},
     ).drop(columns="part")
     shown = shown.rename(columns={"value": "%", "low": "from", "high": "to"})
-    out = "<h2>Accuracy and gap</h2>" + _figure(AccuracyBars(table).figure())
+    warned = "".join(f"<p>{html.escape(text)}</p>" for text in foreign_bases(run.protocol))
+    out = f"<h2>Accuracy and gap</h2>{warned}" + _figure(AccuracyBars(table).figure())
     if (table["quantity"] == "gap").any():
         out += "<h3>What the loss is made of</h3>" + _figure(Decomposition(table).figure())
     return out + _table(shown, digits=1) + asked

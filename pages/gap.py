@@ -55,6 +55,7 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
 def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, list[str]]) -> None:
     """Bars, decomposition, reasons, counts."""
     from modgap import gap, gap_reasons
+    from modgap.benchmark.bases import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
 
     if by and len(models) > 1:
@@ -64,6 +65,8 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     if table.empty:
         st.caption("No question that all inputs have answers to is left: change the filters.")
         return
+    for warning in foreign_bases(run.protocol):
+        widgets.notice(warning)
     bars, parts = AccuracyBars(table), Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:

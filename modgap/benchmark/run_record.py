@@ -16,6 +16,7 @@ from ..errors import SettingsError, StoreError
 from ..files import write_atomic
 from ..interventions import Intervention, Stack
 from ..settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
+from .bases import base_of
 from .protocol import Protocol
 from .scorers import VERSIONS
 from .tables import INPUTS
@@ -23,8 +24,8 @@ from .tables import INPUTS
 if TYPE_CHECKING:
     from ..models.base import SpeechLM
 
-__all__ = ["RunSettings", "differences", "locked", "model_record", "read_run", "started",
-           "the_run", "write_run"]  # fmt: skip
+__all__ = ["RunSettings", "differences", "locked", "model_record", "read_run",
+           "started", "the_run", "write_run"]  # fmt: skip
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
@@ -52,7 +53,10 @@ class RunSettings:
     recognizer : str
         Of the pipeline.
     base : str
-        The text model of the input ``base``.
+        The text model of the input ``base``, for the models that `bases` does not name.
+    bases : tuple of (str, str)
+        Models, and the text model of each of them: a relative gap is over the base that a model
+        was tuned from.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class RunSettings:
     heard_tokens: int = 128
     recognizer: str = "pocketsphinx"
     base: str = ""
+    bases: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.inputs if name not in INPUTS]
@@ -86,8 +91,24 @@ class RunSettings:
         names = [name for name, _ in self.interventions]
         if len(set(names)) < len(names) or not all(names):
             raise SettingsError("Every intervention needs a name of its own.")
-        if "base" in self.inputs and not self.base:
+        if "base" in self.inputs and not (self.base or self.bases):
             raise SettingsError("The input base needs a text model: name it with --base.")
+
+    def base_of(self, model: str) -> str:
+        """The text model that stands beside a model in the input ``base``.
+
+        Raises
+        ------
+        SettingsError
+            That input is wanted, and none is named for this model.
+        """
+        found = dict(self.bases).get(model, self.base)
+        if not found and "base" in self.inputs:
+            raise SettingsError(
+                f"The input base needs a text model for {model}, too: --base {model}=TEXT_MODEL, "
+                "or --base TEXT_MODEL for all that have none of their own."
+            )
+        return found
 
     @property
     def all_inputs(self) -> tuple[str, ...]:
@@ -120,7 +141,10 @@ class RunSettings:
         if "pipeline" in self.inputs:
             found["recognizer"] = {"name": self.recognizer}
         if "base" in self.inputs:
-            found["base"] = {"name": self.base}
+            if self.base:
+                found["base"] = {"name": self.base}
+            if self.bases:
+                found["bases"] = {model: {"name": text} for model, text in self.bases}
         return found
 
     @classmethod
@@ -140,6 +164,7 @@ class RunSettings:
             heard_tokens=s.get("heard_tokens", 128),
             recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
             base=run.get("base", {}).get("name", ""),
+            bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),
         )
 
 
@@ -198,15 +223,19 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What keeps a run from being gone on with, one short text each.
 
     Models, a recogniser or a base that only one of the two knows more of are no difference; neither
-    is a model that is new.
+    is a model that is new, with a base of its own or not.
     """
     found = []
-    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer", "base"):
+    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer"):
         found += _differ(name, before.get(name), now.get(name))
+    if before.get("base") and now.get("base"):
+        found += _differ("base", before["base"], now["base"])
     for name, record in now["models"].items():
         known = before["models"].get(name)
         if known and record:
             found += _differ(f"model {name}", known, record)
+        if known is not None and any(name in run.get("bases", {}) for run in (before, now)):
+            found += _differ(f"base of {name}", base_of(before, name), base_of(now, name))
     return found
 
 
@@ -220,7 +249,7 @@ def _differ(name: str, before: Any, now: Any) -> list[str]:
             if all(before.get(k) == now.get(k) for k in list(keys)[1:]):
                 return ["the questions themselves (their texts or references were changed)"]
             keys.pop("sha256")
-        elif name in ("recognizer", "base"):
+        elif name == "recognizer" or name.startswith("base"):
             keys = dict.fromkeys(k for k in keys if k in before and k in now)
         return [x for k in keys for x in _differ(f"{name} {k}", before.get(k), now.get(k))]
     if before == now:
