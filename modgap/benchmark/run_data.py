@@ -316,21 +316,14 @@ class Run:
 
     def _judge(self) -> None:
         """The views of the answers, with the judge's verdicts where there are any."""
+        from .run_judge import judged_columns
+
         judge = self.protocol.get("judge")
-        level = judge.get("right_from") if isinstance(judge, dict) else None
-        # `modgap.benchmark.run_judge.right_of`
-        rated = "NULL"
-        if isinstance(level, int | float):
-            rated = f"round(5 * j.expected, 6) >= {float(level)}"
-        values = {n: f"j.{n}" for n in ("extracted", "rule", "expected")}
-        values["correct"] = f"coalesce(j.correct, {rated})"
-        replaced = ", ".join(
-            f"CASE WHEN j.rule IS NULL THEN a.{n} ELSE {v} END AS {n}" for n, v in values.items()
-        )
+        columns = judged_columns(judge.get("right_from") if isinstance(judge, dict) else None)
         keys = " AND ".join(f"a.{k} = j.{k}" for k in KEYS["judged"])
         for end in ("", "_once"):
             self._do(
-                f"CREATE VIEW answers{end} AS SELECT a.* REPLACE ({replaced}) FROM said{end} AS a "
+                f"CREATE VIEW answers{end} AS SELECT a.* REPLACE ({columns}) FROM said{end} AS a "
                 f"LEFT JOIN judged_once AS j ON {keys}"
             )
 

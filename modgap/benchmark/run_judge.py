@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..progress import Progress
     from .question import Question
 
-__all__ = ["Judged", "judge_run", "right_of", "verdicts"]
+__all__ = ["Judged", "judge_run", "judged_columns", "right_of", "verdicts"]
 
 Key = tuple[str, str, str]  # model, question, input
 
@@ -133,6 +133,19 @@ def right_of(correct: bool | None, expected: float | None, right_from: float | N
     if correct is not None or expected is None or right_from is None:
         return correct
     return round(5 * expected, 6) >= right_from
+
+
+def judged_columns(right_from: Any) -> str:
+    """`right_of` and the rest of a verdict in SQL, of the answers ``a`` and the judged ``j``."""
+    rated = "NULL"
+    if isinstance(right_from, int | float):
+        rated = f"round(5 * j.expected, 6) >= {float(right_from)}"
+    values = {name: f"j.{name}" for name in ("extracted", "rule", "expected")}
+    values["correct"] = f"coalesce(j.correct, {rated})"
+    return ", ".join(
+        f"CASE WHEN j.rule IS NULL THEN a.{name} ELSE {value} END AS {name}"
+        for name, value in values.items()
+    )
 
 
 def verdicts(folder: Path, run: Mapping[str, Any]) -> dict[Key, Verdict]:
