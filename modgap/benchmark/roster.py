@@ -75,7 +75,7 @@ def question_of_row(row: Mapping[str, Any]) -> Question:
         load=partial(_no_sound, row["question"]),
         choices=() if choices is None else tuple(choices),
         meta=json.loads(row.get("meta") or "{}"),
-        groups=dict(row["groups"] or {}),
+        groups=dict(row.get("groups") or {}),
         **{name: row[name] or "" for name in texts},
     )
 

@@ -233,13 +233,18 @@ class Run:
         from .options import right_options
         from .roster import question_of_row
 
+        # Voices of a question have the same options: these are looked at once.
         found = self.sql(
-            "SELECT q.q, r.* FROM questions AS r JOIN q USING (question) WHERE len(r.choices) > 0"
-        ).drop_duplicates("q")
-        right = {
-            int(row["q"]): right_options(question_of_row(row)) for row in found.to_dict("records")
-        }
-        return {number: flags for number, flags in right.items() if any(flags)}
+            "SELECT list(q.q) AS numbers, any_value(r.question) AS question, dataset, subset, "
+            "transcript, instruction, reference, scorer, choices, meta FROM questions AS r "
+            "JOIN q USING (question) WHERE len(choices) > 0 GROUP BY ALL"
+        )
+        right = {}
+        for row in found.to_dict("records"):
+            flags = right_options(question_of_row(row))
+            if any(flags):
+                right.update(dict.fromkeys(map(int, row["numbers"]), flags))
+        return right
 
     def with_means(self) -> str:
         """Make, once, the table ``means``: each measure's mean over layers, model and question."""
