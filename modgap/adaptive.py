@@ -4,6 +4,7 @@ The source leaves this to future work. The choice is made on a tuning split: rul
 strength, and a threshold on how well a clip is aligned (its layer-0 path similarity, known without
 any reference), below which the intervention is applied at all. The criterion is the number of
 right answers on the tuning split; of equals, the one that touches fewer clips, then the earlier.
+Controls are never chosen, only reported beside the choice.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import pandas as pd
 
 from .errors import SettingsError
 from .interventions import Intervention, Stack
-from .trials import PLAIN, summary
+from .trials import CONTROLS, PLAIN, TEXT, interval, summary
 
-__all__ = ["Choice", "choose", "evaluate", "grid", "split"]
+__all__ = ["ADAPTIVE", "Choice", "choose", "evaluate", "grid", "split"]
 
+ADAPTIVE = "adaptive"
 #: Shares of the tuning split's clips to which an intervention may be applied, worst aligned first.
 SHARES = (0.25, 0.5, 0.75, 1.0)
 
@@ -45,18 +47,32 @@ class Choice:
     plain_right: int
     n: int
 
+    def touches(self, aps: np.ndarray) -> np.ndarray:
+        """Which clips it is applied to, by their ``aps``."""
+        return np.asarray(aps) <= self.threshold
+
 
 def grid(
     n_layers: int,
     rules: Sequence[str] = ("angle", "length", "both"),
     tokens: Sequence[str] = ("bottom-3", "all"),
     strengths: Sequence[float] = (0.5, 1.0),
+    path_layer: int | None = None,
 ) -> dict[str, Stack]:
-    """Candidates by name: rules x {embeddings, a quarter, a half up} x tokens x strengths."""
+    """Candidates by name: rules x {embeddings, a quarter, a half up} x tokens x strengths.
+
+    Their pairs are of `path_layer`'s path; None is each one's own layer.
+    """
     layers = sorted({0, n_layers // 4, n_layers // 2})
     made = [
         Intervention.from_dict(
-            {"rule": rule, "layers": [layer], "tokens": which, "strength": alpha}
+            {
+                "rule": rule,
+                "layers": [layer],
+                "tokens": which,
+                "strength": alpha,
+                "path_layer": path_layer,
+            }
         )
         for rule in rules
         for layer in layers
@@ -83,13 +99,16 @@ def split(items: Sequence[str], share: float = 1 / 3) -> tuple[list[str], list[s
 
 
 def choose(table: pd.DataFrame) -> Choice:
-    """Choose variant and threshold on the outcomes of the tuning split (see the module)."""
+    """Choose variant and threshold on the outcomes of the tuning split (see the module).
+
+    `modgap.trials.CONTROLS` may be among the outcomes; they are no candidates.
+    """
     wide = table.pivot(index="item", columns="variant", values="right").astype(bool)
     aps = table.drop_duplicates("item").set_index("item")["aps"].loc[wide.index].to_numpy()
     plain = wide[PLAIN].to_numpy()
     best = Choice(PLAIN, -np.inf, int(plain.sum()), int(plain.sum()), len(plain))
     touched_best = 0
-    candidates = [name for name in wide.columns if name not in (PLAIN, "text")]
+    candidates = [name for name in wide.columns if name not in (PLAIN, TEXT, *CONTROLS)]
     for name in sorted(candidates):
         for share in SHARES:
             threshold = float(np.quantile(aps, share))
@@ -109,7 +128,7 @@ def evaluate(table: pd.DataFrame, share: float = 1 / 3, seed: int = 0
     Parameters
     ----------
     table : DataFrame
-        `outcomes` of all candidates, and of the fixed variants to compare with.
+        `outcomes` of all candidates, and of the fixed variants and controls to compare with.
     share : float
         Of the questions that go into the tuning split.
 
@@ -117,16 +136,28 @@ def evaluate(table: pd.DataFrame, share: float = 1 / 3, seed: int = 0
     -------
     choice : Choice
     report : DataFrame
-        `summary` on the other questions, with a variant ``"adaptive"``.
+        `summary` on the other questions, with a variant ``"adaptive"``, and of each variant:
+        ``touched``, to how many of the questions it is applied, and how far adaptive is ahead of
+        it on the same questions: ``ahead`` (difference of accuracies) with ``ahead_low`` and
+        ``ahead_high`` (95 %, paired as `summary`'s change). The choice is taken as given: the
+        intervals do not hold what another tuning split would have chosen.
     """
     tuning, test = split(list(table["item"]), share)
     choice = choose(table[table["item"].isin(tuning)])
     rest = table[table["item"].isin(test)]
     chosen = rest[rest["variant"] == choice.variant].set_index("item")
     plain = rest[rest["variant"] == PLAIN].set_index("item")
-    touched = (plain["aps"] <= choice.threshold).to_numpy()
+    touched = choice.touches(plain["aps"].to_numpy())
     adaptive = plain.copy()
     adaptive["right"] = np.where(touched, chosen.loc[plain.index, "right"], plain["right"])
     adaptive["answer"] = np.where(touched, chosen.loc[plain.index, "answer"], plain["answer"])
-    adaptive = adaptive.assign(variant="adaptive").reset_index()
-    return choice, summary(pd.concat([rest, adaptive[list(rest.columns)]]), seed=seed)
+    adaptive = adaptive.assign(variant=ADAPTIVE).reset_index()
+    both = pd.concat([rest, adaptive[list(rest.columns)]])
+    report = summary(both, seed=seed)
+    counts = {PLAIN: 0, TEXT: 0, ADAPTIVE: int(touched.sum())}
+    report["touched"] = [counts.get(name, len(plain)) for name in report["variant"]]
+    wide = both.pivot(index="item", columns="variant", values="right").astype(float)
+    ahead = [(wide[ADAPTIVE] - wide[name]).to_numpy() for name in report["variant"]]
+    report["ahead"] = [difference.mean() for difference in ahead]
+    report[["ahead_low", "ahead_high"]] = [interval(difference, seed) for difference in ahead]
+    return choice, report

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .models.locking import holding_lock
 from .models.resume import KeysValues, repeated
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def option_probabilities(
     return dict(zip(options, shares, strict=True))
 
 
+@holding_lock
 @torch.no_grad()
 def option_logprobs(
     model: SpeechLM,

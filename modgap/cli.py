@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from . import (
     __version__,
     cli_check,
+    cli_controls,
     cli_data,
     cli_eval,
     cli_families,
@@ -53,6 +54,7 @@ cli_pipeline.register(app)
 cli_words.register(app)
 cli_data.register(app)
 cli_gap.register(app)
+cli_controls.register(app)
 
 
 class _Demo(TyperGroup):

@@ -74,6 +74,13 @@ def evaluate(
             "for one of the models. Can be given again."
         ),
     ] = None,
+    pipeline_llm: Annotated[
+        str,
+        typer.Option(
+            help="What answers in the pipeline: base, or own, each model's own text side. By "
+            "default the base, where one is named."
+        ),
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
     system: Annotated[str | None, typer.Option(help="A system message.")] = None,
     markers: Annotated[
@@ -126,6 +133,7 @@ def evaluate(
         recognizer=recognizer,
         base=text,
         bases=bases,
+        pipeline_llm=pipeline_llm,
     )
     from .benchmark.runner import Loader
     from .benchmark.runner import evaluate as run

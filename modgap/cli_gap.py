@@ -1,4 +1,4 @@
-"""What is made of a run: `modgap gap`, `modgap report`; and `modgap controls` of a set of clips."""
+"""What is made of a run: `modgap gap`, `modgap report`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_errors import Debug, literal, say
-from .cli_options import Device, Dtype, Json
+from .cli_options import Json
 from .errors import SettingsError
 from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from .controls import Controls
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, or the name of a shipped run.")
@@ -34,9 +32,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(epilog="Example: modgap gap runs/mine --by topic --where voice=en-us+m4")(gap)
     app.command(epilog="Example: modgap report runs/mine --out report.html")(report)
-    app.command(epilog="Example: modgap controls --data demo --model demo:full --limit 100")(
-        controls
-    )
 
 
 def gap(
@@ -60,8 +55,9 @@ def gap(
     from . import gap as measures
     from .benchmark.bases import foreign_bases
     from .gap_reasons import false_alarms, reasons
+    from .runs import find_run
 
-    opened = _open(run)
+    opened = find_run(run)
     models = list(model or opened.models)
     for name in models:
         opened.model_number(name)
@@ -97,100 +93,11 @@ def report(
     """Write a run as one web page that needs no network: figures and tables."""
     from .cli_render import size
     from .report import report_html
+    from .runs import find_run
 
-    page = report_html(_open(run), title=title, models=model).encode()
+    page = report_html(find_run(run), title=title, models=model).encode()
     write_atomic(out, page)
     print(literal(f"wrote {out} ({size(len(page))})"))
-
-
-def controls(
-    data: Annotated[
-        str | None, typer.Option(help="As in `modgap eval`; default: that of --run, or demo.")
-    ] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(help="As in `modgap eval`. Can be given again.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=2, help="So many clips.")] = 100,
-    path_layer: Annotated[
-        int | None, typer.Option(help="Whose argmax path aligns the tokens; the middle one.")
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Keep them in this run, for its page in the explorer.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for tables and figures, one a model.")
-    ] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    debug: Debug = False,
-) -> None:
-    """What similarity is to be held against: mismatched pairs, centred cosine, CKA of layers."""
-    from .benchmark.datasets import read_questions
-    from .cli import load
-    from .cli_render import progress_bar
-    from .controls import folder_in_run, set_controls, write_controls
-    from .runs import source_of
-
-    opened = None if run is None else _open(run)
-    if opened is None:
-        models, data = list(model or ("demo",)), data or "demo"
-    else:
-        models, data = list(model or opened.models), data or source_of(opened)[0]
-        for name in models:
-            opened.model_number(name)  # refuses one that the run does not have
-    asked = read_questions(data, limit)
-    for name in models:
-        lm = load(name, dtype=dtype, device=device)
-        with progress_bar(name) as bar:
-            made = set_controls(lm, asked, path_layer=path_layer, progress=bar)
-        _print_controls(name, made)
-        if opened is not None:
-            write_controls(folder_in_run(opened.path, name), name, data, made)
-        if out is not None:
-            folder = folder_in_run(out, name) if len(models) > 1 else out
-            write_controls(folder, name, data, made)
-            _draw_controls(folder, name, made)
-
-
-def _print_controls(model: str, made: Controls) -> None:
-    from .cli_render import print_table
-
-    names = ("cosine", "cosine_null", "cosine_null_low", "cosine_null_high", "centred",
-             "euclidean", "euclidean_null")  # fmt: skip
-    best = made.cka.values.argmax(0)
-    print_table(
-        ("layer", "cosine", "mismatched", "5 %", "95 %", "centred", "distance", "mismatched",
-         "CKA", "nearest speech layer"),
-        (
-            (str(int(r["layer"])), *(f"{r[n]:.3f}" for n in names),
-             f"{made.cka.values[k, k]:.3f}", str(int(best[k])))
-            for k, r in enumerate(made.layers.to_dict("records"))
-        ),
-    )  # fmt: skip
-    print(
-        f"{model}: {made.clips} clips ({made.left_out} left out), {made.cka.pairs:,} aligned tokens"
-    )
-
-
-def _draw_controls(folder: Path, model: str, made: Controls) -> None:
-    from .figures.base import standalone_html
-    from .figures.controls import CkaHeat, against_controls
-
-    write_atomic(folder / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
-    for key in ("cosine", "euclidean"):
-        page = standalone_html(against_controls(made, key).figure(), title=model)
-        write_atomic(folder / f"controls-{key}.html", page)
-
-
-def _open(folder: Path) -> Any:
-    """A run by its path, else by the name that the explorer shows."""
-    from .benchmark.run_data import is_run, open_run
-    from .runs import known_runs
-
-    known = known_runs()
-    if not is_run(folder) and str(folder) in known:
-        return open_run(known[str(folder)])
-    return open_run(folder)
 
 
 def _filters(given: Sequence[str] | None) -> dict[str, list[str]]:
@@ -232,7 +139,7 @@ def _questions(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.D
             made = auc(question_rows(run, model, where=where))
             rows.append({"model": model, "measure": "aps_cos", "auc": made.value, "low": made.low,
                          "high": made.high, "failed": made.failed, "kept": made.kept,
-                         "reason": made.reason})  # fmt: skip
+                         "reason": made.reason, "interval": made.method})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -311,7 +218,7 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     if len(tables["questions"]):
         print("\ndoes a clip's own APS (cosine) tell that its spoken answer fails?")
         print_table(
-            ("checkpoint", "AUC", "95 %", "failed", "did not", ""),
-            ((r.model, real(r.auc), f"{real(r.low)} to {real(r.high)}", str(r.failed),
+            ("checkpoint", "AUC", "95 %", "interval", "failed", "did not", ""),
+            ((r.model, real(r.auc), f"{real(r.low)} to {real(r.high)}", r.interval, str(r.failed),
               str(r.kept), text(r.reason)) for r in tables["questions"].itertuples()),
         )  # fmt: skip

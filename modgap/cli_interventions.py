@@ -25,6 +25,7 @@ from .cli_options import (
     Transcript,
 )
 from .cli_trials import table1
+from .errors import SettingsError
 from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def intervene(
 
     if interventions is not None:
         stack = parse_stack(interventions)
+        if not stack:
+            raise SettingsError(
+                "--interventions names none: give at least one, such as 'angle,tokens=all'."
+            )
     else:
         values: dict[str, Any] = {
             "rule": rule, "layers": parse_layers(layer), "tokens": tokens, "strength": strength,
@@ -89,6 +94,11 @@ def intervene(
         if pair:
             values |= {"tokens": "given", "pairs": [p.split(":") for p in pair]}
         stack = (Intervention.from_dict(values),)
+    if any(it.tokens == "given" and not it.pairs for it in stack):
+        raise SettingsError(
+            "tokens given without pairs would change nothing: name each with --pair SPEECH:TEXT, "
+            "or as pairs=3:0+9:2 in --interventions."
+        )
     lm, words, sound = _ready(clip, transcript, how)
     from .cli_render import print_table, progress_bar
     from .comparison import compare
@@ -169,6 +179,11 @@ def sweep(
     debug: Debug = False,
 ) -> None:
     """How much likelier interventions over layers and strengths make the wanted answer."""
+    if "given" in (tokens or ()):
+        raise SettingsError(
+            "A sweep takes no pairs, and tokens given without them would change nothing: use "
+            "bottom-3, top-3, random-3 (any number) or all."
+        )
     lm, words, sound = _ready(clip, transcript, how)
     from . import sweeps
     from .cli_render import print_table, progress_bar

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,11 @@ from .files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .adaptive import Choice
+    from .benchmark.question import Question
+    from .models.base import SpeechLM
+    from .settings import AnalysisSettings
 
 
 @with_model(named=False)
@@ -38,73 +43,116 @@ def table1(
     debug: Debug = False,
 ) -> None:
     """The source's Table 1: accuracies before and after interventions, with controls."""
-    from dataclasses import replace
+    from functools import partial
 
     from .benchmark.datasets import read_questions
-    from .cli_render import print_table, progress_bar
+    from .model_runs import use_model
     from .settings import AnalysisSettings
-    from .trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes, summary
+    from .trials import CONTROLS, RULES_OF_THE_SOURCE, judgeable, summary
 
-    items = read_questions(data, limit)
+    items = judgeable(read_questions(data, limit))
+    settings = AnalysisSettings(max_new_tokens=max_new_tokens)
     summaries = {}
     for name in model or ["demo:full", "demo:lora"]:
-        lm = how.load(name)
-        variants = {
-            row: tuple(replace(it, path_layer=path_layer) for it in stack)
-            for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
-        }
-        if adaptive:
-            from .adaptive import grid
-
-            candidates = grid(len(lm.editable_levels))
-            variants = {**variants, **candidates}
-        with progress_bar(name) as report:
-            table = outcomes(
-                lm, items, variants, AnalysisSettings(max_new_tokens=max_new_tokens),
-                progress=report,
-            )  # fmt: skip
+        ask = partial(_outcomes, name, items, settings, path_layer, adaptive)
+        table = use_model(name, how.load, ask)  # gone before the next is loaded
         if table.empty:
             raise SettingsError("No question could be run; the warnings above say why.")
         fixed = table[table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS])]
         print(literal(f"{name}, {data}"))
         summaries[name] = summary(fixed)
-        _print_summary(print_table, summaries[name])
+        _print_summary(summaries[name])
+        report = _print_adaptive(table) if adaptive else None
         if out is not None:
             stem = name.replace(":", "-").replace("/", "-").replace("@", "-")
             write_atomic(out / f"{stem}-answers.parquet", table_bytes(table))
-        if adaptive:
-            from .adaptive import evaluate
-
-            choice, report_table = evaluate(
-                table[~table["variant"].isin(CONTROLS)],
-            )
-            print(
-                literal(
-                    f"adaptive: {choice.variant} where the path's similarity is at most "
-                    f"{choice.threshold:.3f} ({choice.tuned_right} of {choice.n} right on the "
-                    f"tuning split, {choice.plain_right} without)"
-                )
-            )
-            kept = report_table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, "adaptive"])
-            _print_summary(print_table, report_table[kept])
+            if report is not None:
+                write_atomic(out / f"{stem}-adaptive.parquet", table_bytes(report))
 
     if len(summaries) > 1:
         _print_gains(summaries, out)
 
 
-def _print_summary(print_table: Any, table: Any) -> None:
-    print_table(
-        ("variant", "n", "accuracy %", "95 %", "change", "95 %", "fixed", "broken"),
-        (
-            (
-                r.variant, str(r.n), f"{100 * r.accuracy:.1f}",
-                f"{100 * r.low:.1f} to {100 * r.high:.1f}", f"{100 * r.change:+.1f}",
-                f"{100 * r.change_low:+.1f} to {100 * r.change_high:+.1f}", str(r.fixed),
-                str(r.broken),
-            )
-            for r in table.itertuples()
-        ),
-    )  # fmt: skip
+def _outcomes(
+    name: str, items: list[Question], settings: AnalysisSettings, path_layer: int | None,
+    adaptive: bool, lm: SpeechLM,
+) -> pd.DataFrame:  # fmt: skip
+    from dataclasses import replace
+
+    from .adaptive import grid
+    from .cli_render import progress_bar
+    from .trials import CONTROLS, RULES_OF_THE_SOURCE, outcomes
+
+    variants = {
+        row: tuple(replace(it, path_layer=path_layer) for it in stack)
+        for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
+    }
+    if adaptive:
+        variants |= grid(len(lm.editable_levels), path_layer=path_layer)
+    with progress_bar(name) as report:
+        return outcomes(lm, items, variants, settings, progress=report)
+
+
+def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:
+    """Print the choice and how it does on the rest; the report on all variants comes back."""
+    from .adaptive import evaluate
+
+    choice, report = evaluate(table)
+    print(literal(f"adaptive: {choice_sentence(choice, report)}"))
+    _print_summary(shown(choice, report))
+    return report
+
+
+def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
+    """What the tuning split chose, and how much of the rest it touches."""
+    from .adaptive import ADAPTIVE
+    from .trials import PLAIN
+
+    tuned = f"{choice.tuned_right} of {choice.n} right on the tuning split"
+    if choice.variant == PLAIN:
+        return f"nothing, as no candidate helped ({tuned})"
+    touched, n = report.loc[report["variant"] == ADAPTIVE, ["touched", "n"]].to_numpy()[0]
+    return (
+        f"{choice.variant} where the path's similarity is at most {choice.threshold:.3f} "
+        f"({tuned}, {choice.plain_right} without); on the rest it touches {touched} of {n} "
+        "questions"
+    )
+
+
+def shown(choice: Choice, report: pd.DataFrame) -> pd.DataFrame:
+    """The rows worth printing: the chosen rule everywhere, but not all that it was chosen from."""
+    from .adaptive import ADAPTIVE
+    from .trials import CONTROLS, PLAIN, RULES_OF_THE_SOURCE, TEXT
+
+    kept = [PLAIN, TEXT, *RULES_OF_THE_SOURCE, *CONTROLS, choice.variant, ADAPTIVE]
+    return report[report["variant"].isin(kept)]
+
+
+def _print_summary(table: pd.DataFrame) -> None:
+    from .cli_render import print_table
+
+    heads = ["variant", "n", "accuracy %", "95 %", "change", "95 %", "fixed", "broken"]
+    ahead = ["adaptive minus it", "95 %"] if "ahead" in table else []
+    print_table(heads + ahead, summary_rows(table))
+
+
+def summary_rows(table: pd.DataFrame) -> list[list[str]]:
+    """The cells of a summary, and of the adaptive report, as they are printed."""
+    rows = []
+    for r in table.itertuples():
+        row = [
+            r.variant, str(r.n), f"{100 * r.accuracy:.1f}",
+            f"{100 * r.low:.1f} to {100 * r.high:.1f}",
+            *_difference(r.change, r.change_low, r.change_high), str(r.fixed), str(r.broken),
+        ]  # fmt: skip
+        if "ahead" in table:
+            row += _difference(r.ahead, r.ahead_low, r.ahead_high)
+        rows.append(row)
+    return rows
+
+
+def _difference(mean: float, low: float, high: float) -> list[str]:
+    return [f"{100 * mean:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"]
 
 
 def _print_gains(summaries: dict[str, pd.DataFrame], out: Path | None) -> None:

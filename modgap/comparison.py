@@ -175,58 +175,48 @@ def compare_variants(
     chosen = settings or AnalysisSettings()
     check_decoding(chosen.max_new_tokens, chosen.temperature)
     steps = Steps(progress)
+    model, pair = prefill.model, prefill.pair
+    length = pair.speech.length
     before, text = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
     p_text = prefill.text_logits[0]
     kl_before = kl_divergence(p_text, prefill.logits[0])
     if "curves" not in prefill.memo:
         prefill.memo["curves"] = _curves(prefill, prefill.speech, "before")
-    base, levels = prefill.memo["curves"], np.arange(prefill.model.n_layers + 1)
+    base, levels = prefill.memo["curves"], np.arange(model.n_layers + 1)
     found: list[Comparison] = []
     total = max(1, len(variants))
     for start in range(0, len(variants), BATCH):
         part = [tuple(stack) for stack in variants[start : start + BATCH]]
         share = (start / total, (start + len(part)) / total)
         report = steps.part(0.4 + 0.6 * share[0], 0.4 + 0.6 * share[1], "edited")
-        edited = prefill.run(part, states=True, progress=report)
-        grown = keys_values(edited.cache)
-        made = decode_rows(
-            prefill.model,
-            edited.cache,
-            edited.logits[:, 0],
-            prefill.pair.speech.length,
-            progress=report,
-            **_decoding(chosen),
-        )
-        assert edited.states is not None
-        for v, stack in enumerate(part):
-            one = [(k[v : v + 1], w[v : v + 1]) for k, w in grown]
-            states = tuple(h[v] for h in edited.states)
-            found.append(
-                Comparison(
-                    interventions=stack,
-                    transcript=prefill.pair.transcript,
-                    before=before,
-                    after=Answer.of(
-                        prefill.model,
-                        made[v],
-                        "speech",
-                        choice_probabilities(
-                            prefill.model,
-                            one,
-                            edited.logits[v, 0],
-                            prefill.pair.speech.length,
-                            prefill.pair.transcript,
+        # One lock over the passes of a batch, so that no other pass comes between them.
+        with model.lock:
+            edited = prefill.run(part, states=True, progress=report)
+            grown = keys_values(edited.cache)
+            made = decode_rows(
+                model, edited.cache, edited.logits[:, 0], length, progress=report,
+                **_decoding(chosen),
+            )  # fmt: skip
+            assert edited.states is not None
+            for v, stack in enumerate(part):
+                one = [(k[v : v + 1], w[v : v + 1]) for k, w in grown]
+                logits, states = edited.logits[v, 0], tuple(h[v] for h in edited.states)
+                shares = choice_probabilities(model, one, logits, length, pair.transcript)
+                found.append(
+                    Comparison(
+                        interventions=stack,
+                        transcript=pair.transcript,
+                        before=before,
+                        after=Answer.of(model, made[v], "speech", shares),
+                        text=text,
+                        kl_before=kl_before,
+                        kl_after=kl_divergence(p_text, logits),
+                        pairs=_pair_table(prefill, edited.edits[v]),
+                        layers=pd.DataFrame(
+                            {"layer": levels, **base, **_curves(prefill, states, "after")}
                         ),
-                    ),
-                    text=text,
-                    kl_before=kl_before,
-                    kl_after=kl_divergence(p_text, edited.logits[v, 0]),
-                    pairs=_pair_table(prefill, edited.edits[v]),
-                    layers=pd.DataFrame(
-                        {"layer": levels, **base, **_curves(prefill, states, "after")}
-                    ),
+                    )
                 )
-            )
     return found
 
 
@@ -275,7 +265,7 @@ def _curves(
     """Columns of `Comparison.layers`: a table a variant would cost as much as measuring it."""
     metrics = PairMetrics(len(states))
     norm = prefill.model.final_norm
-    with torch.no_grad():
+    with prefill.model.lock, torch.no_grad():
         for level, (H_s, H_t) in enumerate(zip(states, prefill.text, strict=True)):
             last = level == prefill.model.n_layers
             metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)

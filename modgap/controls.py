@@ -16,9 +16,9 @@ import pandas as pd
 import torch
 
 from modgap.cka import BATCH, CkaMap, CkaStream
+from modgap.controls_layers import COLUMNS, PAIRED, layer_table
 from modgap.errors import ModgapError, SettingsError, StoreError
 from modgap.files import table_bytes, write_atomic
-from modgap.similarity import centred_cosine, mismatched
 
 if TYPE_CHECKING:
     from modgap.benchmark.question import Question
@@ -28,6 +28,7 @@ __all__ = [
     "Controls",
     "folder_in_run",
     "kept_controls",
+    "made_again",
     "read_controls",
     "set_controls",
     "write_controls",
@@ -36,11 +37,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RECORD, LAYERS, CKA = "controls.json", "controls.parquet", "cka.parquet"
-COLUMNS = (
-    "layer", "cosine", "cosine_null", "cosine_null_low", "cosine_null_high", "euclidean",
-    "euclidean_null", "euclidean_null_low", "euclidean_null_high", "centred", "centred_q25",
-    "centred_q75",
-)  # fmt: skip
+#: 1: without `PAIRED`, always with the default prompt; 2: with them, and saying the prompt.
+VERSION = 2
 MOST_POOLED = 256  # clips whose pooled states are kept for the controls that compare clips
 
 
@@ -53,9 +51,12 @@ class Controls:
     layers : DataFrame
         A row a layer: ``layer``; ``cosine``, ``euclidean`` (means over matched pairs);
         ``cosine_null``, ``cosine_null_low``, ``cosine_null_high`` and the same of ``euclidean``
-        (speech of one clip, text of another: mean and the 5 % and 95 % quantiles);
-        ``centred``, ``centred_q25``, ``centred_q75`` (cosine after each modality's mean over the
-        set is removed).
+        (speech of one clip, text of another: mean and the 5 % and 95 % quantiles of single
+        pairs); ``centred``, ``centred_q25``, ``centred_q75`` (cosine after each modality's mean
+        over the set is removed). Of both measures ``..._diff`` (matched minus the clip's own
+        mismatched mean), ``..._auc`` (share of mismatched pairs that are less similar), each with
+        ``..._low`` and ``..._high`` (95 %, bootstrap over clips, layer by layer): see
+        `modgap.controls_layers.own_against_others`; missing in controls of version 1.
     cka : CkaMap
     clips, left_out : int
         Clips that were run, and that could not be.
@@ -63,6 +64,9 @@ class Controls:
         Clips that the controls in `layers` are made of.
     path_layer : int
         Whose argmax path says which tokens are aligned.
+    markers : "keep" or "drop"
+    system : str or None
+        Of the prompt, as in `SpeechLM.prepare`.
     """
 
     layers: pd.DataFrame
@@ -71,6 +75,13 @@ class Controls:
     left_out: int
     pooled: int
     path_layer: int
+    markers: str = "keep"
+    system: str | None = None
+
+    @property
+    def paired(self) -> bool:
+        """Whether ``layers`` holds each clip against its own mismatched pairs."""
+        return set(PAIRED) <= set(self.layers.columns)
 
 
 def set_controls(
@@ -81,6 +92,7 @@ def set_controls(
     batch: int = BATCH,
     seed: int = 0,
     markers: str = "keep",
+    system: str | None = None,
     progress: Progress | None = None,
 ) -> Controls:
     """Run clips and their transcripts through a model, one after the other, and take the controls.
@@ -89,15 +101,17 @@ def set_controls(
     ----------
     model : SpeechLM
     questions : iterable of Question
-        At least two that can be run; one that cannot is left out, with a warning.
+        At least two of different words that can be run; one that cannot is left out, with a
+        warning.
     path_layer : int, optional
         The pairs (i*(j), j) of all layers come from this layer's argmax path; by default the
         middle one.
     batch : int
         Tokens of a minibatch of the CKA.
     seed : int
-        Of the mismatched pairs, where there are too many.
+        Of the mismatched pairs, where there are too many, and of the intervals.
     markers : "keep" or "drop"
+    system : str, optional
         As in `SpeechLM.prepare`.
     progress : callable (fraction, note), optional
         Called before each clip; may raise `Cancelled`.
@@ -105,7 +119,7 @@ def set_controls(
     Raises
     ------
     SettingsError
-        The layer does not exist, or fewer than two clips could be run.
+        The layer does not exist, or fewer than two clips of different words could be run.
     """
     from modgap.alignment import argmax_path
     from modgap.capture import capture_pair
@@ -118,6 +132,7 @@ def set_controls(
     stream = CkaStream(batch)
     speech_means: list[np.ndarray] = []
     text_means: list[np.ndarray] = []
+    texts: list[str] = []
     run = 0
     for number, question in enumerate(asked):
         if progress is not None:
@@ -125,7 +140,7 @@ def set_controls(
         try:
             pair = model.prepare(
                 question.load(), question.transcript, instruction=question.instruction,
-                markers=markers,  # type: ignore[arg-type]  # checked there
+                system=system, markers=markers,  # type: ignore[arg-type]  # checked there
             )  # fmt: skip
             states = capture_pair(model, pair)
         except ModgapError as problem:
@@ -140,39 +155,24 @@ def set_controls(
         if run <= MOST_POOLED:
             speech_means.append(states.speech.float().mean(1).cpu().numpy())
             text_means.append(states.text.float().mean(1).cpu().numpy())
-    if run < 2:
-        raise SettingsError("Controls compare clips: at least two must be run.")
-    s, t = np.stack(speech_means), np.stack(text_means)
-    null, centred = mismatched(s, t, seed=seed), centred_cosine(s, t)
-    s64, t64 = s.astype(np.float64), t.astype(np.float64)
-    norms = np.linalg.norm(s64, axis=2) * np.linalg.norm(t64, axis=2)
-    cosine = np.divide((s64 * t64).sum(2), norms, out=np.zeros_like(norms), where=norms > 0)
-    q25, q75 = np.quantile(centred, [0.25, 0.75], axis=0)
-    table = pd.DataFrame(
-        {
-            "layer": np.arange(model.n_layers + 1),
-            "cosine": cosine.mean(0),
-            "cosine_null": null.cosine_mean,
-            "cosine_null_low": null.cosine_low,
-            "cosine_null_high": null.cosine_high,
-            "euclidean": np.linalg.norm(s64 - t64, axis=2).mean(0),
-            "euclidean_null": null.euclidean_mean,
-            "euclidean_null_low": null.euclidean_low,
-            "euclidean_null_high": null.euclidean_high,
-            "centred": centred.mean(0),
-            "centred_q25": q25,
-            "centred_q75": q75,
-        }
+            texts.append(question.transcript)
+    if len(set(texts)) < 2:
+        raise SettingsError(
+            "Controls compare clips: at least two that say different words must be run."
+        )
+    table = layer_table(np.stack(speech_means), np.stack(text_means), texts, seed=seed)
+    return Controls(
+        table, stream.finish(), run, len(asked) - run, len(texts), level, markers, system
     )
-    return Controls(table, stream.finish(), run, len(asked) - run, len(s), level)
 
 
 def write_controls(folder: Path, model: str, data: str, made: Controls) -> None:
     """Keep controls in a folder: ``controls.parquet``, ``cka.parquet`` and, last, a record."""
     about = {
-        "format": "modgap-controls", "version": 1, "model": model, "data": data,
+        "format": "modgap-controls", "version": VERSION, "model": model, "data": data,
         "clips": made.clips, "left_out": made.left_out, "pooled": made.pooled,
-        "path_layer": made.path_layer, "pairs": made.cka.pairs, "batches": made.cka.batches,
+        "path_layer": made.path_layer, "markers": made.markers, "system": made.system,
+        "pairs": made.cka.pairs, "batches": made.cka.batches,
     }  # fmt: skip
     write_atomic(folder / LAYERS, table_bytes(made.layers))
     write_atomic(folder / CKA, table_bytes(made.cka.table()))
@@ -185,23 +185,34 @@ def read_controls(folder: Path) -> tuple[str, str, Controls]:
     Raises
     ------
     StoreError
-        There are none, or a file is damaged.
+        There are none, a file is damaged, or they are of a version that is not known here.
     """
     try:
         about = json.loads((folder / RECORD).read_text("utf-8"))
+        version = int(about["version"])
+        if not 1 <= version <= VERSION:
+            raise ValueError(f"version {version} is not known here")
+        columns = COLUMNS if version == 1 else COLUMNS + PAIRED
         layers, cells = pd.read_parquet(folder / LAYERS), pd.read_parquet(folder / CKA)
-        layers = layers[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[1:], "float64"))
+        layers = layers[list(columns)].astype(dict.fromkeys(columns[1:], "float64"))
         named = tuple(int(n) for n in layers["layer"])
         values = cells["cka"].to_numpy(dtype=float).reshape(len(named), len(named))
         cka = CkaMap(values, named, int(about["pairs"]), int(about["batches"]))
-        counts = [int(about[n]) for n in ("clips", "left_out", "pooled", "path_layer")]
+        counts = {n: int(about[n]) for n in ("clips", "left_out", "pooled", "path_layer")}
         model, data = str(about["model"]), str(about["data"])
+        markers = str(about.get("markers", "keep"))
+        system = None if about.get("system") is None else str(about["system"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise StoreError(
             f"The controls in {folder.name} cannot be read ({problem}). Make them again with "
             "`modgap controls`."
         ) from problem
-    return model, data, Controls(layers, cka, *counts)
+    return model, data, Controls(layers, cka, **counts, markers=markers, system=system)
+
+
+def made_again(run: str) -> str:
+    """What to say of a run's controls that are not `Controls.paired`."""
+    return f"Made without the paired difference: run `modgap controls --run {run}` again."
 
 
 def folder_in_run(run: Path, model: str) -> Path:

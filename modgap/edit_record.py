@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["edit_key", "from_record", "to_record"]
 
 #: Goes up when the same request may give other numbers than before.
-VERSION = 1
+VERSION = 2
 _ANSWERS = ("before", "after", "text")
 _NUMBERS = {Comparison: ("kl_before", "kl_after"), Sweep: ("plain", "text"),
             Patching: ("plain", "text")}  # fmt: skip
@@ -37,18 +38,23 @@ def edit_key(
     settings: AnalysisSettings,
     wanted: Any,
 ) -> str:
-    """Key of what is asked of a clip: everything that the result depends on, nothing else.
+    """Key of what is asked of a clip: everything that the result depends on.
 
     Parameters
     ----------
     kind : str
         "compare", "sweep", "patching".
+    settings : AnalysisSettings
+        Its prompt and decoding settings. An edit always has answers, all layers and the final norm,
+        whatever these say for an analysis.
     wanted : JSON value
         The stack of interventions, or the options.
     """
     dtype = str(model.dtype).removeprefix("torch.")
+    # Without answers, `analysis_key` leaves out the decoding settings, by which edits are answered.
+    asked = replace(settings, answers=True, layers=None, final_norm=True)
     clip_key = analysis_key(
-        model.identity, dtype, clip.sha256, transcript, settings, device=model.device.type
+        model.identity, dtype, clip.sha256, transcript, asked, device=model.device.type
     )
     return digest("edit", VERSION, kind, clip_key, wanted)
 

@@ -238,7 +238,7 @@ class _Runs:
         """Logits (1, V) after a pass over the whole prompt."""
         with self.model.lock:
             out = self.model.trunk(**self.pair.speech.inputs, use_cache=True)
-        return self.model.logits(out.last_hidden_state[0, -1:]).float()
+            return self.model.logits(out.last_hidden_state[0, -1:]).float()
 
     def equal(self, name: str, found: Tensor) -> Check:
         """Whether logits are the plain ones, bit by bit."""

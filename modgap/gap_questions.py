@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modgap.benchmark.run_data import MEASURES
+from modgap.delong import area_under_curve
 from modgap.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -83,11 +84,16 @@ class Auc:
     Attributes
     ----------
     value, low, high : float
-        Area under the ROC curve with its 95 % interval (DeLong et al., 1988).
+        Area under the ROC curve with its 95 % interval, value +- 1.96 standard errors as in
+        `modgap.delong`; it has no width at 0 and 1, and is NaN with fewer than two items that
+        failed or did not.
     failed, kept : int
         Questions that failed and that did not.
     reason : str or None
         Why it is undefined.
+    clustered : bool
+        Whether items came in several voices, so that the error is Obuchowski's (1997) over items;
+        else it is DeLong's (1988), which is the same where every item comes once.
     """
 
     value: float
@@ -96,12 +102,18 @@ class Auc:
     failed: int
     kept: int
     reason: str | None = None
+    clustered: bool = False
+
+    @property
+    def method(self) -> str:
+        """What the interval is called."""
+        return "DeLong, clustered by item" if self.clustered else "DeLong"
 
 
 def auc(rows: pd.DataFrame, *, higher_fails: bool = False) -> Auc:
     """The probability that a failed question has a lower measure than one that did not fail.
 
-    The area is the Mann-Whitney U over the number of pairs; ties count half.
+    Ties count half. The voices of an item are no independent questions: the interval is over items.
 
     Parameters
     ----------
@@ -114,21 +126,17 @@ def auc(rows: pd.DataFrame, *, higher_fails: bool = False) -> Auc:
 
     known = rows[np.isfinite(rows["measure"])]
     value = known["measure"].to_numpy(dtype=float) * (1 if higher_fails else -1)
-    failed = known["failed"].to_numpy(dtype=bool)
-    x, y = value[failed], value[~failed]
-    m, n = len(x), len(y)
+    failed, item = known["failed"].to_numpy(dtype=bool), known["item"].to_numpy()
+    m, n = int(failed.sum()), int((~failed).sum())
     if not m or not n:
         said = "no question failed" if not m else "every question failed"
         return Auc(math.nan, math.nan, math.nan, m, n, said if m + n else "no questions")
-    area = float(stats.mannwhitneyu(x, y).statistic) / (m * n)
-    if m < 2 or n < 2:
-        return Auc(area, math.nan, math.nan, m, n)
-    both = stats.rankdata(np.concatenate([x, y]))
-    above = (both[:m] - stats.rankdata(x)) / n  # share of y below each x
-    below = 1 - (both[m:] - stats.rankdata(y)) / m
-    spread = math.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
-    half = float(stats.norm.ppf(0.975)) * spread
-    return Auc(area, max(0.0, area - half), min(1.0, area + half), m, n)
+    area, error = area_under_curve(value[failed], value[~failed], item[failed], item[~failed])
+    half = float(stats.norm.ppf(0.975)) * error
+    # np: a NaN stays one, which max and min of Python would turn into a bound.
+    low, high = np.maximum(0.0, area - half), np.minimum(1.0, area + half)
+    clustered = len(np.unique(item)) < len(item)
+    return Auc(area, float(low), float(high), m, n, clustered=clustered)
 
 
 @dataclass(frozen=True, eq=False)

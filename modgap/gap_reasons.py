@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,6 +21,15 @@ REASONS = {
     "not used": "written down without fault, and yet answered wrongly",
     "unknown": "the model was not asked to write the clip down",
 }
+#: Error rates are kept as float32 in memory and perhaps in the files: 0.3 becomes 0.30000001, which
+#: is not above a tolerance of 0.3. Error rates up to 8 are kept to 2.4e-7; two that differ, of a
+#: thousand words each, differ by 1e-6 at least.
+ROUNDING = 5e-7
+
+
+def highest_heard(tolerance: float) -> float:
+    """The word error rate, as it is kept, above which a clip counts as not heard."""
+    return tolerance + ROUNDING
 
 
 def reason(wer: float | None, unparsed: bool, tolerance: float = 0.0) -> str:
@@ -34,7 +44,7 @@ def reason(wer: float | None, unparsed: bool, tolerance: float = 0.0) -> str:
     unparsed : bool
         Whether the scorer found no answer in the response.
     tolerance : float
-        The clip counts as heard up to this word error rate.
+        The clip counts as heard up to this word error rate, this one included.
 
     Examples
     --------
@@ -42,7 +52,8 @@ def reason(wer: float | None, unparsed: bool, tolerance: float = 0.0) -> str:
     ('not heard', 'wrong form', 'not used', 'unknown')
     """
     asked = wer is not None and wer == wer
-    if asked and wer > tolerance:  # type: ignore[operator]
+    # float(): NumPy would compare a float32 with the limit rounded to float32.
+    if asked and float(wer) > highest_heard(tolerance):  # type: ignore[arg-type]
         return "not heard"
     if unparsed:
         return "wrong form"
@@ -71,18 +82,18 @@ def reasons(
     condition, parameters = run.condition(where)
     t, s = run.input_number("text"), run.input_number("speech")
     found = run.sql(
-        f"SELECT w.model, w.c{t} AS was_right, w.u{s} AS unparsed, w.wer > ? AS misheard, "
+        f"SELECT w.model, w.c{t} AS was_right, w.u{s} AS unparsed, w.wer::DOUBLE > ? AS misheard, "
         "count(*) AS n FROM wide AS w JOIN q USING (q) "
         f"WHERE NOT w.c{s} AND w.c{t} IS NOT NULL AND {condition} GROUP BY ALL",
-        [tolerance, *parameters],
+        [highest_heard(tolerance), *parameters],
     )
     wanted = set(models or run.models)
     counts: dict[tuple[str, str, str], int] = {}
     for row in found.itertuples():
         model = run.models[int(row.model)]
         if model in wanted:
-            misheard = None if pd.isna(row.misheard) else tolerance + float(row.misheard)
-            name = reason(misheard, bool(row.unparsed), tolerance)
+            wer = None if pd.isna(row.misheard) else math.inf if row.misheard else 0.0
+            name = reason(wer, bool(row.unparsed), tolerance)
             key = (model, "right" if row.was_right else "wrong", name)
             counts[key] = counts.get(key, 0) + int(row.n)
     totals: dict[tuple[str, str], int] = {}
@@ -123,10 +134,10 @@ def false_alarms(
     condition, parameters = run.condition(where)
     s = run.input_number("speech")
     found = run.sql(
-        "SELECT w.model, count(*) AS n, count(*) FILTER (w.wer > ?) AS misheard FROM wide AS w "
-        f"JOIN q USING (q) WHERE w.c{s} AND w.wer IS NOT NULL AND {condition} "
+        "SELECT w.model, count(*) AS n, count(*) FILTER (w.wer::DOUBLE > ?) AS misheard "
+        f"FROM wide AS w JOIN q USING (q) WHERE w.c{s} AND w.wer IS NOT NULL AND {condition} "
         "GROUP BY w.model ORDER BY w.model",
-        [tolerance, *parameters],
+        [highest_heard(tolerance), *parameters],
     )
     wanted = set(models or run.models)
     rows = [

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .store import Store
 
-__all__ = ["clip_curves", "compare_models"]
+__all__ = ["clip_curves", "compare_models", "use_model"]
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def compare_models(
         part = steps.part(n / len(models), (n + 1) / len(models), names[n])
         part(0.0, "loading")
         found.append(
-            _with_model(
+            use_model(
                 model,
                 load,
                 lambda lm, part=part: analyze(  # type: ignore[misc]
@@ -143,11 +143,27 @@ def clip_curves(
     for n, model in enumerate(models):
         part = steps.part(n / len(models), (n + 1) / len(models), names[n])
         part(0.0, "loading")
-        found.append(_with_model(model, load, lambda lm, part=part: curves(lm, part)))  # type: ignore[misc]
+        found.append(use_model(model, load, lambda lm, part=part: curves(lm, part)))  # type: ignore[misc]
     steps(1.0, "done")
     labels = apart([parts[0]["model"].iloc[0] for parts in found])
     tables = [pd.concat(parts).assign(model=n) for n, parts in zip(labels, found, strict=True)]
     return pd.concat(tables, ignore_index=True)
+
+
+def use_model(model: Named | SpeechLM, load: Loader | None, use: Callable[[Any], T]) -> T:
+    """What `use` makes of a model, which is gone from memory afterwards if it was loaded here."""
+    if not isinstance(model, str | Path):
+        return use(model)
+    import torch
+
+    from .models import load_model
+
+    try:
+        return use((load or load_model)(model))
+    finally:
+        gc.collect()  # modules hold each other in cycles
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 class _Held:
@@ -164,22 +180,6 @@ class _Held:
             self._clips[n] = clip
             self._bytes += clip.samples.nbytes
         return clip
-
-
-def _with_model(model: Named | SpeechLM, load: Loader | None, use: Callable[[Any], T]) -> T:
-    """What `use` makes of a model, which is gone from memory afterwards if it was loaded here."""
-    if not isinstance(model, str | Path):
-        return use(model)
-    import torch
-
-    from .models import load_model
-
-    try:
-        return use((load or load_model)(model))
-    finally:
-        gc.collect()  # modules hold each other in cycles
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _checked(models: Sequence[Named | SpeechLM]) -> list[str]:

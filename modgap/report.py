@@ -195,7 +195,7 @@ def _lines(run: Run) -> str:
 
 
 def _questions(run: Run, models: list[str]) -> str:
-    rows, tables = [], ""
+    rows, tables, how = [], "", "DeLong"
     for model in models:
         if not {"text", "speech"} <= set(run.inputs_of(model)):
             continue
@@ -205,6 +205,7 @@ def _questions(run: Run, models: list[str]) -> str:
             rows.append({"model": model, "measure": name, "AUC": area.value, "from": area.low,
                          "to": area.high, "failed": area.failed, "did not": area.kept,
                          "note": area.reason or ""})  # fmt: skip
+            how = area.method if area.clustered else how
             if name == "aps_cos":
                 tables += _regressions(run, model, found)
     if not rows:
@@ -212,7 +213,7 @@ def _questions(run: Run, models: list[str]) -> str:
     return (
         "<h2>Question by question</h2><p class=note>Whether a clip's own similarity (mean over "
         "layers) tells that its spoken answer fails, among questions answered rightly as text. "
-        f"0.5 is chance; intervals by DeLong.</p>{_table(pd.DataFrame(rows), digits=3)}{tables}"
+        f"0.5 is chance; intervals: {how}.</p>{_table(pd.DataFrame(rows), digits=3)}{tables}"
     )
 
 
@@ -238,8 +239,9 @@ def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
 
 
 def _controls(run: Run, models: list[str]) -> str:
-    from modgap.controls import kept_controls, read_controls
-    from modgap.figures.controls import CkaHeat, against_controls
+    from modgap.controls import kept_controls, made_again, read_controls
+    from modgap.controls_layers import PAIRED
+    from modgap.figures.controls import CkaHeat, OwnAgainstOthers, against_controls
 
     body = ""
     for model, folder in kept_controls(run.path, models).items():
@@ -250,13 +252,22 @@ def _controls(run: Run, models: list[str]) -> str:
             f"tokens (argmax path of layer {made.path_layer}).</p>"
         )
         body += _figure(against_controls(made).figure(height=320))
+        if made.paired:
+            body += _figure(OwnAgainstOthers(made).figure(height=320))
+            table = made.layers[["layer", *PAIRED]]
+            body += _folded("Own text against others, by layer", _table(table, digits=3))
+        else:
+            body += f"<p class=note>{html.escape(made_again(run.name))}</p>"
         body += _figure(CkaHeat(made.cka).figure(height=420))
     if not body:
         return ""
     return (
         "<h2>What similarity is to be held against</h2><p class=note>Mismatched: the speech of one "
-        "clip against the text of another, with the middle 90 %. Mean-centred: after each "
-        f"modality's mean over the clips is removed.</p>{body}"
+        "clip against the text of another, with the middle 90 %, in which a single clip may lie; "
+        "whether the mean over clips differs is told by the interval of the difference: a clip's "
+        "own text minus the mean of the others', 95 % over clips, layer by layer. AUC: the share "
+        "of the other texts that are less similar than a clip's own; 0.5 is chance. Mean-centred: "
+        f"after each modality's mean over the clips is removed.</p>{body}"
     )
 
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from modgap.benchmark.question import Question
     from modgap.benchmark.run_data import Run
 
-__all__ = ["VARIABLE", "find_question", "known_runs", "shipped_runs", "source_of"]
+__all__ = [
+    "VARIABLE",
+    "find_question",
+    "find_run",
+    "known_runs",
+    "prompt_of",
+    "shipped_runs",
+    "source_of",
+]
 
 log = logging.getLogger("modgap")
 
@@ -47,6 +55,22 @@ def known_runs() -> dict[str, Path]:
             name, number = f"{folder.name} ({number})", number + 1
         found[name] = folder
     return found
+
+
+def find_run(folder: Path) -> Run:
+    """A run by its path, else by the name under which it is offered.
+
+    Raises
+    ------
+    StoreError
+        There is none, or it cannot be read.
+    """
+    from modgap.benchmark.run_data import open_run
+
+    known = known_runs()
+    if not is_run(folder) and str(folder) in known:
+        return open_run(known[str(folder)])
+    return open_run(folder)
 
 
 def find_question(run: Run, name: str) -> Question:
@@ -84,6 +108,24 @@ def source_of(run: Run) -> tuple[str, int | None]:
     if not isinstance(source, str) or not source:
         raise StoreError(f"The run {run.name} does not say where its questions came from.")
     return source, data.get("limit") if isinstance(data, dict) else None
+
+
+def prompt_of(run: Run) -> tuple[str, str | None]:
+    """The `markers` and the `system` with which a run's clips were prompted.
+
+    A run that says neither was prompted with the defaults.
+
+    Raises
+    ------
+    StoreError
+        What it says is no prompt.
+    """
+    said = run.protocol.get("settings", run.protocol.get("protocol", {}))
+    markers = said.get("markers", "keep") if isinstance(said, dict) else None
+    system = said.get("system") if isinstance(said, dict) else None
+    if markers not in ("keep", "drop") or not isinstance(system, str | None):
+        raise StoreError(f"The run {run.name} does not say how its clips were prompted.")
+    return markers, system
 
 
 def _runs_in(folder: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ Definitions after Xiang et al., "Understanding the Modality Gap", arXiv 2510.121
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,28 +128,34 @@ def mismatched(
     speech_pooled: Array,
     text_pooled: Array,
     *,
+    texts: Sequence[str] | None = None,
     band: tuple[float, float] = (0.05, 0.95),
     max_pairs: int = 10_000,
     seed: int = 0,
 ) -> NullBand:
     """Null band of the coarse measures: what pairs that do not belong together score.
 
-    Hidden states are anisotropic, so that even unrelated means have a high cosine; only what lies
-    outside this band says anything about the pair.
+    Hidden states are anisotropic, so that even unrelated means have a high cosine. The band is that
+    of single pairs: it tells how one clip compares. A mean over clips differs from that of the
+    mismatched pairs long before it leaves the band; for it there is
+    `modgap.controls_layers.own_against_others`.
 
     Parameters
     ----------
     speech_pooled, text_pooled : array, shape (N, K, d)
         s[l] and t[l] of N >= 2 clips.
+    texts : sequence of N str, optional
+        What the clips say: two that say the same are no mismatched pair.
     band : (float, float)
         Quantiles of the band's edges.
     max_pairs : int
-        All N (N - 1) pairs are taken, or this many drawn from them with ``seed``.
+        All N (N - 1) pairs are taken, or this many drawn from them with ``seed``; of these, those
+        of equal text are left out.
 
     Raises
     ------
     ModgapError
-        Shapes that do not fit, fewer than 2 clips, NaN or infinite values.
+        Shapes that do not fit, fewer than 2 clips, NaN or infinite values, all texts the same.
     """
     s, t = _pooled_sets(speech_pooled, text_pooled)
     n = len(s)
@@ -161,18 +168,24 @@ def mismatched(
         drawn = np.random.default_rng(seed).choice(total, max_pairs, replace=False)
     a, b = drawn // (n - 1), drawn % (n - 1)
     b = b + (b >= a)  # skips b == a
-    cos = np.empty((s.shape[1], len(drawn)))
+    if texts is not None:
+        said = np.asarray(texts, dtype=object)
+        differ = said[a] != said[b]
+        a, b = a[differ], b[differ]
+        if not len(a):
+            raise ModgapError("Mismatched pairs need two clips that say different words.")
+    cos = np.empty((s.shape[1], len(a)))
     dist = np.empty_like(cos)
     step = max(1, (1 << 22) // s.shape[2])
     for k in range(s.shape[1]):
-        for start in range(0, len(drawn), step):
+        for start in range(0, len(a), step):
             part = slice(start, start + step)
             x, y = s[a[part], k], t[b[part], k]
             cos[k, part] = _cosine(x, y)
             dist[k, part] = np.sqrt(((x - y) ** 2).sum(1))
     cos_low, cos_high = np.quantile(cos, band, axis=1)
     dist_low, dist_high = np.quantile(dist, band, axis=1)
-    return NullBand(len(drawn), cos.mean(1), cos_low, cos_high, dist.mean(1), dist_low, dist_high)
+    return NullBand(len(a), cos.mean(1), cos_low, cos_high, dist.mean(1), dist_low, dist_high)
 
 
 def centred_cosine(speech_pooled: Array, text_pooled: Array) -> np.ndarray:

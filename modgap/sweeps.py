@@ -163,7 +163,8 @@ def sweep(
     target : str
         Its name, for the record.
     rules, layers, tokens, strengths : sequences
-        The grid; all layers that can be changed by default, as a rule 0..L-1.
+        The grid; all layers that can be changed by default, as a rule 0..L-1. A variant that is
+        named twice is tried once.
     **fixed
         Further fields of `Intervention`, the same for all.
 
@@ -183,6 +184,7 @@ def sweep(
         for which in tokens
         for alpha in strengths
     ]
+    grid = list(dict.fromkeys(grid))
     plain, text = _plain_scores(prefill)
     scores = prefill.scores([(it,) for it in grid], progress)
     table = pd.DataFrame(
@@ -217,7 +219,7 @@ def patching(
     target : str
         Its name, for the record.
     layers : sequence of int, optional
-        Of 0..L-1; all by default.
+        Of 0..L-1, each once; all by default.
     where : "segment" or "pair"
         All speech positions that the monotone path gives the token, or the one on the argmax path.
     measure : "cosine" or "euclidean"
@@ -232,7 +234,7 @@ def patching(
     _needs_target(prefill)
     if where not in ("segment", "pair"):
         raise SettingsError(f'where is "segment" or "pair", not {where!r}.')
-    levels = tuple(prefill.model.editable_levels if layers is None else layers)
+    levels = tuple(prefill.model.editable_levels if layers is None else dict.fromkeys(layers))
     times, pieces = prefill.pair.speech.times, prefill.pair.text.pieces
     assert times is not None
     assert pieces is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from .benchmark.question import Question
     from .models.base import Generation, Progress, SpeechLM
 
-__all__ = ["CONTROLS", "RULES_OF_THE_SOURCE", "gains", "outcomes", "summary"]
+__all__ = [
+    "CONTROLS", "RULES_OF_THE_SOURCE", "gains", "interval", "judgeable", "outcomes", "summary",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +72,14 @@ def outcomes(
     -------
     DataFrame
         One row an item and variant: ``item``, ``group``, ``variant``, ``answer``, ``right``
-        (bool), ``aps`` (mean similarity of the layer-0 argmax path of the plain run: how well the
-        clip is aligned where the source edits). An item that cannot be run is left out, with a
-        warning.
+        (bool; an unparsed answer is wrong), ``aps`` (mean similarity of the layer-0 argmax path of
+        the plain run: how well the clip is aligned where the source edits). An item that cannot be
+        run, or whose answers cannot be judged (`judgeable`), is left out, with a warning.
 
     Raises
     ------
     SettingsError
-        An intervention does not fit the model.
+        An intervention does not fit the model, or no item can be judged.
     """
     chosen = settings or AnalysisSettings(max_new_tokens=12)
     for stack in variants.values():
@@ -85,6 +88,7 @@ def outcomes(
             model.check_edit(it.layers)
     names, stacks = list(variants), list(variants.values())
     rows = []
+    items = judgeable(items)
     for number, item in enumerate(items):
         if progress is not None:
             progress(number / len(items), f"question {number + 1} of {len(items)}")
@@ -98,6 +102,34 @@ def outcomes(
             rows.append((item.id, _group(item), name, answer.text.strip(), right, aps))
     columns = ("item", "group", "variant", "answer", "right", "aps")
     return pd.DataFrame(rows, columns=list(columns))
+
+
+def judgeable(items: Sequence[Question]) -> list[Question]:
+    """The items whose answers a rule can judge; a warning says how many others there are.
+
+    Raises
+    ------
+    SettingsError
+        There are none; the message says what to do.
+    """
+    # What a scorer leaves open it leaves open for the question's sake, whatever the answer.
+    verdicts = [score(item, "answer") for item in items]
+    found = [item for item, v in zip(items, verdicts, strict=True) if v.correct is not None]
+    if len(found) == len(items):
+        return found
+    reasons = Counter(v.rule for v in verdicts if v.correct is None)
+    why = ", ".join(f"{count} x {rule}" for rule, count in reasons.items())
+    if not found:
+        raise SettingsError(
+            f"No answer to these questions can be judged by a rule ({why}). Use questions with "
+            "known answers and a scorer other than judge; for open questions, `modgap eval "
+            "--intervention ...` keeps the answers for a judge of your own."
+        )
+    log.warning(
+        "%d of %d questions are left out: no rule can judge their answers (%s).",
+        len(items) - len(found), len(items), why,
+    )  # fmt: skip
+    return found
 
 
 def _group(item: Question) -> str:
@@ -152,9 +184,9 @@ def summary(table: pd.DataFrame, against: str = PLAIN, seed: int = 0) -> pd.Data
                 "variant": name,
                 "n": len(right),
                 "accuracy": right.mean(),
-                **dict(zip(("low", "high"), _interval(right, seed), strict=True)),
+                **dict(zip(("low", "high"), interval(right, seed), strict=True)),
                 "change": change.mean(),
-                **dict(zip(("change_low", "change_high"), _interval(change, seed), strict=True)),
+                **dict(zip(("change_low", "change_high"), interval(change, seed), strict=True)),
                 "fixed": int((change > 0).sum()),
                 "broken": int((change < 0).sum()),
             }
@@ -188,7 +220,8 @@ def gains(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts).sort_values("own", kind="stable").reset_index(drop=True)
 
 
-def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """The mean's 95 % interval: a percentile bootstrap of `RESAMPLES` resamples."""
     from scipy.stats import bootstrap
 
     if len(values) < 2 or np.ptp(values) == 0:

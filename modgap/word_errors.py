@@ -31,7 +31,7 @@ class WordErrors:
     rate : float or None
         (substitutions + deletions + insertions) / words; may exceed 1. None where no word was said.
     words : int
-        Words that were said.
+        Words that were said; characters, in scripts without spaces.
     substitutions, deletions, insertions : int
     changes : tuple of Change
         Both sequences from the first word to the last.
@@ -48,9 +48,10 @@ class WordErrors:
 def word_errors(said: str, heard: str) -> WordErrors:
     """Count word errors with jiwer, after one normalisation of both texts.
 
-    It is that of `modgap.answers.verdict`: NFKC, lower case, no punctuation (apostrophes inside
-    words stay), hyphens as blanks, and the numbers from zero to twenty as digits. Nothing else is
-    made equal: "forty two" and "42" differ, so do "colour" and "color".
+    NFKC, lower case, no punctuation (apostrophes inside words stay), hyphens as blanks, and the
+    numbers from zero to twenty as digits (`modgap.answers.comparable_words`). Nothing else is made
+    equal: "forty two" and "42" differ, so do "colour" and "color". Scripts without spaces between
+    words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) are counted by characters, each as a word.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ def word_errors(said: str, heard: str) -> WordErrors:
     --------
     >>> word_errors("Two and three?", "to and 3").rate
     0.3333333333333333
+    >>> word_errors("今天天气好。", "今天天很好").rate
+    0.2
     """
     reference, hypothesis = comparable_words(said), comparable_words(heard)
     if not reference:

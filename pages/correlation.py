@@ -243,7 +243,8 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
             st.caption(f"Undefined: {area.reason}.")
         else:
             st.caption(
-                f"95 % {widgets.number(area.low)} to {widgets.number(area.high)} (DeLong); "
+                f"95 % {widgets.number(area.low)} to {widgets.number(area.high)} "
+                f"({area.method}); "
                 f"{area.failed:,} failed, {area.kept:,} did not."
             )
         if run.has_items:

@@ -166,15 +166,18 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
     if S.get("clips_model") not in run.models:
         wanted = opened.get("subject") if first else None
         S["clips_model"] = wanted if wanted in run.models else models[0]
+    known = [change.name for change in run_table.changes(run)]
     if first:
-        S["clips_change"] = opened["become"] if opened.get("become") in CHANGES else "LOST"
+        S["clips_change"] = opened.get("become", "LOST")
         S["clips_sort"] = opened["sort"] if opened.get("sort") in SORT_NAMES else "question"
+    if S.get("clips_change") not in known:
+        S["clips_change"] = "LOST" if "LOST" in known else "ALL"
     with st.container(horizontal=True, vertical_alignment="bottom", key="clips_controls"):
         model = st.selectbox(
             "Checkpoint", run.models, key="clips_model", width=190, persist_state="session"
         )
         change = st.selectbox(
-            "Clips", list(CHANGES), key="clips_change", width=190,
+            "Clips", known, key="clips_change", width=190,
             format_func=CHANGES.__getitem__, persist_state="session",
         )  # fmt: skip
         sort = st.selectbox(
@@ -302,7 +305,8 @@ def page() -> None:
         "hold the 95 % interval of a bootstrap over questions (all voices of a question together), "
         "paired where two are compared; it has no width where all answers agree. The loss against "
         "the base text LLM splits into what **tuning** cost its text answers, and what is lost "
-        "**between speech and text**. The **pipeline** is a speech recogniser before the base LLM.",
+        "**between speech and text**. The **pipeline** is a speech recogniser before a text LLM: "
+        "the base, unless the run says that it is each model's own text side.",
         r"\frac{A_b - A_s}{A_b} = \underbrace{\frac{A_b - A_t}{A_b}}_{\text{tuning}} + "
         r"\underbrace{\frac{A_t - A_s}{A_b}}_{\text{speech-text alignment}}",
         "Published means over models (arXiv 2510.12116): 8.79 % in tuning and 16.46 % in "

@@ -102,6 +102,38 @@ def test_keys_differ_where_results_may(tiny_model: Any) -> None:
     assert key() == key(sound=make_clip(1.3))
 
 
+def test_a_kept_answer_is_not_given_to_a_longer_or_a_sampled_one(
+    tiny_model: Any, tmp_path: Path
+) -> None:
+    """Settings without answers, which only an analysis heeds, decode all the same."""
+    store, clip = Store(tmp_path), make_clip(1.3)
+    bare = AnalysisSettings(answers=False, max_new_tokens=1)
+    for settings in (
+        bare,
+        replace(bare, max_new_tokens=6),
+        replace(bare, max_new_tokens=6, temperature=5.0),
+        replace(bare, max_new_tokens=6, temperature=5.0, seed=1),
+    ):
+        found = compare(tiny_model, clip, WORDS, EDIT, settings, store=store)
+        same(found, compare(tiny_model, clip, WORDS, EDIT, settings))
+    assert store.info().entries == 4
+
+
+def test_what_only_an_analysis_heeds_makes_no_other_key(tiny_model: Any) -> None:
+    clip = make_clip(1.3)
+    keys = {
+        edit_key("compare", tiny_model, clip, WORDS, settings, list(ASKED))
+        for settings in (
+            SHORT,
+            replace(SHORT, answers=False),
+            replace(SHORT, layers=(1,)),
+            replace(SHORT, final_norm=False),
+            replace(SHORT, states=True),
+        )
+    }
+    assert len(keys) == 1
+
+
 def test_a_foreign_record_is_set_aside_and_made_again(
     results: dict[str, Any], tmp_path: Path
 ) -> None:

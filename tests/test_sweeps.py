@@ -57,6 +57,18 @@ def test_a_sweep_is_its_single_interventions(ready: tuple[Prefill, str]) -> None
     assert made.plain == pytest.approx(prefill.scores([()])[0])
 
 
+def test_what_is_named_twice_is_tried_once(ready: tuple[Prefill, str]) -> None:
+    twice = sweep(*ready, rules=("angle",) * 2, layers=(2, 0, 2), tokens=("all",) * 2,
+                  strengths=(1, 0.5, 1.0))  # fmt: skip
+    assert twice.table[["layer", "strength"]].values.tolist() == [
+        [2, 1],
+        [2, 0.5],
+        [0, 1],
+        [0, 0.5],
+    ]
+    assert patching(*ready, layers=[1, 0, 1]).layers == (1, 0)
+
+
 @pytest.mark.parametrize("where", ["segment", "pair"])
 def test_patching_is_patches_given_by_hand(ready: tuple[Prefill, str], where: str) -> None:
     prefill, name = ready

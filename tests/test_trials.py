@@ -14,12 +14,13 @@ from modgap.adaptive import Choice, choose, evaluate, grid, split
 from modgap.benchmark.datasets import read_questions
 from modgap.benchmark.question import Question
 from modgap.choices import named_options, option_probabilities
+from modgap.cli_trials import choice_sentence, shown, summary_rows
 from modgap.errors import ModgapError, SettingsError
 from modgap.figures.gains import GainCurve
 from modgap.interventions import Intervention
 from modgap.prefill import Prefill
 from modgap.settings import AnalysisSettings
-from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, outcomes, summary
+from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, judgeable, outcomes, summary
 from tests.tiny import make_clip
 
 ROWS = [
@@ -66,6 +67,38 @@ def test_a_question_that_cannot_be_run_is_left_out(
     assert "long is left out" in caplog.text
     with pytest.raises(SettingsError, match="cannot be changed"):
         outcomes(tiny_model, items, {"x": (Intervention(layers=(9,)),)})
+
+
+def test_what_no_rule_can_judge_is_refused_or_left_out(
+    tiny_model: Any, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = read_questions(str(folder / "m.csv"))
+    opened = [
+        Question(f"o{n}", "Tell me a story.", known[0].load, scorer="judge") for n in range(3)
+    ]
+    bare = Question("bare", "What is two plus three?", known[0].load)  # without its reference
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the model was asked")
+
+    model = type("Unasked", (), {"n_layers": 4, "prepare": never})()
+    with pytest.raises(SettingsError, match=r"3 x needs a judge, 1 x no reference.*modgap eval"):
+        outcomes(model, [*opened, bare], {})  # type: ignore[arg-type]
+    table = outcomes(tiny_model, [*opened, *known, bare], {}, AnalysisSettings(max_new_tokens=1))
+    assert table["item"].unique().tolist() == ["0", "1"]
+    assert "4 of 6 questions are left out" in caplog.text
+    caplog.clear()
+    assert judgeable(known) == known
+    assert not caplog.text
+
+
+def test_an_unparsed_answer_is_wrong(tiny_model: Any) -> None:
+    item = Question(
+        "c", "Which? A, x. B, y.", lambda: make_clip(1.0), "A", scorer="choices",
+        choices=("xenon", "yttrium"),
+    )  # fmt: skip
+    table = outcomes(tiny_model, [item], {}, AnalysisSettings(max_new_tokens=1))
+    assert table["right"].tolist() == [False, False]
 
 
 def table_of(right: dict[str, list[int]], aps: list[float]) -> pd.DataFrame:
@@ -130,6 +163,61 @@ def test_the_report_is_on_other_questions_than_the_choice() -> None:
     assert rows.loc["adaptive", "accuracy"] == pytest.approx(by_hand.mean())
     with pytest.raises(SettingsError, match="cannot be split"):
         split(["one"])
+
+
+def test_controls_are_reported_and_never_chosen() -> None:
+    rng = np.random.default_rng(2)
+    n = 150
+    aps = rng.random(n).tolist()
+    plain = rng.random(n) < 0.4
+    x = plain | (rng.random(n) < 0.3)
+    table = table_of(
+        {"none": plain.tolist(), "text": [1] * n, "x": x.tolist(), "patch, all": [1] * n,
+         "angle, random-3": (rng.random(n) < 0.3).tolist()},
+        aps,
+    )  # fmt: skip
+    choice, report = evaluate(table)
+    assert choice.variant == "x"
+    rows = report.set_index("variant")
+    wide = table.pivot(index="item", columns="variant", values="right")
+    _, test = split(list(table["item"]))
+    wide = wide.loc[test]
+    touched = choice.touches(np.array([aps[int(name[1:])] for name in test]))
+    ours = np.where(touched, wide["x"], wide["none"]).astype(float)
+    assert rows["touched"].to_dict() == {
+        "none": 0, "text": 0, "x": 100, "patch, all": 100, "angle, random-3": 100,
+        "adaptive": touched.sum(),
+    }  # fmt: skip
+    assert touched.any()
+    for name in ("none", "x", "patch, all", "angle, random-3"):
+        paired = ours - wide[name]
+        row = rows.loc[name]
+        assert row["ahead"] == pytest.approx(paired.mean())
+        half = 1.96 * paired.std(ddof=0) / np.sqrt(len(test))
+        assert row["ahead_low"] == pytest.approx(paired.mean() - half, abs=0.02)
+        assert row["ahead_high"] == pytest.approx(paired.mean() + half, abs=0.02)
+    assert rows.loc["adaptive", ["ahead", "ahead_low", "ahead_high"]].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["full", "lora"])
+def test_the_adaptive_tables_of_the_docs_are_those_of_the_shipped_answers(name: str) -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    choice, report = evaluate(pd.read_parquet(docs / "results" / f"table1-{name}.parquet"))
+    kept = pd.read_parquet(docs / "results" / f"table1-{name}-adaptive.parquet")
+    pd.testing.assert_frame_equal(report, kept, check_dtype=False, atol=1e-9)
+    text = (docs / "results.md").read_text()
+    part = text[text.index(f"## demo:{name}\n") :]
+    assert f"Chosen: `{choice_sentence(choice, report)}`." in part
+    table = part[part.index("Chosen: ") :].split("\n\n")[1]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    assert rows == summary_rows(shown(choice, report))
+
+
+def test_the_grid_takes_its_pairs_from_another_layer() -> None:
+    made = grid(8, path_layer=3)
+    assert len(made) == 3 * 3 * 2 * 2
+    assert {it.source_layer for (it,) in made.values()} == {3}
+    assert all(Intervention.from_text(name) == it for name, (it,) in made.items())
 
 
 def test_the_grid_names_its_candidates() -> None:

@@ -97,15 +97,14 @@ def answer_batch(model: SpeechLM, batch: Sequence[Waiting]) -> list[Generation]:
         for row, length in enumerate(lengths):
             mask[row, : longest - length] = 0
     logits = torch.stack([w.logits for w in batch])
-    with model.lock:
-        return decode_rows(model, cache, logits, lengths, mask=mask, max_new_tokens=batch[0].budget)
+    return decode_rows(model, cache, logits, lengths, mask=mask, max_new_tokens=batch[0].budget)
 
 
 def layer_rows(prefill: Prefill) -> list[dict[str, Any]]:
     """Similarity and alignment of each level, as `modgap.analyze` has them; None: undefined."""
     last, norm = prefill.model.n_layers, prefill.model.final_norm
     metrics = PairMetrics(last + 1)
-    with torch.no_grad():
+    with prefill.model.lock, torch.no_grad():
         for level, (H_s, H_t) in enumerate(zip(prefill.speech, prefill.text, strict=True)):
             top = level == last
             metrics.add(level, norm(H_s) if top else H_s, norm(H_t) if top else H_t)

@@ -7,12 +7,16 @@ asked once and not once a model.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..choices import option_logprobs
 from ..errors import StoreError
 from ..keeping import kept
 from ..record import Record
 from ..settings import digest
+from .answering import read_prompt
+from .options import answer_options
 
 if TYPE_CHECKING:
     from ..audio import Clip
@@ -68,26 +72,42 @@ class Base:
         self.model = model
         self.store = store
 
-    def answer(self, question: Question, settings: RunSettings) -> dict[str, Any]:
-        """Its answer: ``response``, ``tokens``, ``finished`` and ``seconds``, as first computed."""
-        asked = [question.transcript, question.instruction, settings.system, settings.markers]
+    def answer(
+        self, question: Question, settings: RunSettings, words: str | None = None
+    ) -> dict[str, Any]:
+        """Its answer to a question, or to the `words` that a recogniser made of it.
+
+        Returns
+        -------
+        dict
+            ``response``, ``option_logprob``, ``tokens``, ``finished`` and ``seconds``, as first
+            computed.
+        """
+        said = question.transcript if words is None else words
+        options = answer_options(question)
+        asked = [said, question.instruction, settings.system, settings.markers, options]
         model = self.model
         key = digest(
-            "run base", 1, model.identity, str(model.dtype), model.device.type, asked,
+            "run base", 2, model.identity, str(model.dtype), model.device.type, asked,
             settings.max_new_tokens,
         )  # fmt: skip
 
         def make() -> dict[str, Any]:
             began = time.perf_counter()
             prompt = model.text_prompt(
-                question.transcript,
+                said,
                 instruction=question.instruction,
                 system=settings.system,
                 markers=settings.markers,  # type: ignore[arg-type]
             )
+            likely: Sequence[float] = ()
+            if options:
+                kept, logits = read_prompt(model, prompt)
+                likely = option_logprobs(model, kept, logits, prompt.length, options)
             made = model.generate(prompt, max_new_tokens=settings.max_new_tokens)
             return {
                 "response": made.text.strip(),
+                "option_logprob": list(likely),
                 "tokens": len(made.token_ids),
                 "finished": made.finished,
                 "seconds": time.perf_counter() - began,

@@ -25,6 +25,8 @@ GROUPS = (
 KINDS = (".csv", ".jsonl", ".parquet")
 _OWN = ("id", "audio", "transcript", "reference", "instruction", "scorer", "choices", "meta",
         "dataset", "subset")  # fmt: skip
+# What is said or answered can be the word "None"; elsewhere it is how programs write an empty cell.
+_WORDS = ("transcript", "reference")
 _EMPTY = ("", "nan", "None")
 
 
@@ -38,7 +40,9 @@ def manifest_questions(path: Path) -> Iterator[Question]:
     transcript
         What is said.
     reference
-        The right answer; not needed where `scorer` needs none.
+        The right answer; not needed where `scorer` needs none. The word "None" is one.
+    references
+        More right answers: a list, or in CSV with ``|`` between them.
     id, instruction, scorer, dataset, subset
         As in `Question`. Without an id, rows are numbered from 0; without a scorer, the answer is
         compared with the reference.
@@ -52,7 +56,8 @@ def manifest_questions(path: Path) -> Iterator[Question]:
     Raises
     ------
     SettingsError
-        The file is missing or of another kind, or a column or a value is missing.
+        The file is missing or of another kind, a column or a value is missing, or a row has an
+        unknown scorer or lacks what its scorer needs.
     """
     for number, row in enumerate(manifest_rows(path)):
         if number == 0:
@@ -61,7 +66,7 @@ def manifest_questions(path: Path) -> Iterator[Question]:
 
 
 def manifest_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a table as mappings, with no value where a cell is empty.
+    """Rows of a table as mappings, with no value where a cell is null or not a number.
 
     Raises
     ------
@@ -78,7 +83,8 @@ def manifest_rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         for row in read(path):
             empty = False
-            yield {k: v for k, v in row.items() if v is not None}
+            # Parquet made by pandas has NaN for an empty cell.
+            yield {k: v for k, v in row.items() if v is not None and v == v}
     except (OSError, csv.Error, ValueError) as problem:
         if isinstance(problem, SettingsError):
             raise
@@ -125,7 +131,7 @@ def _check_columns(path: Path, row: Mapping[str, Any]) -> None:
 
 def _question(path: Path, number: int, row: Mapping[str, Any]) -> Question:
     text = {name: str(row[name]) for name in _OWN if name in row and name not in _NESTED}
-    text = {name: value for name, value in text.items() if value.strip() not in _EMPTY}
+    text = {name: value for name, value in text.items() if not _missing(name, value)}
     scorer = text.get("scorer", "reference")
     for name in ("audio", "transcript", *(("reference",) if scorer == "reference" else ())):
         if name not in text:
@@ -133,9 +139,13 @@ def _question(path: Path, number: int, row: Mapping[str, Any]) -> Question:
     groups = {
         _group_name(name): str(value)
         for name, value in row.items()
-        if _group_name(name) and str(value).strip() not in _EMPTY
+        if _group_name(name) and not _missing(name, str(value))
     }
     extra = {k: v for k, v in row.items() if k not in _OWN and not _group_name(k)}
+    meta = {**extra, **_meta(path, number, row.get("meta"))}
+    if "references" in meta:
+        meta["references"] = _references(meta["references"])
+    _check_scorer(path, number, scorer, meta)
     return Question(
         id=text.get("id", str(number)),
         transcript=text["transcript"],
@@ -144,7 +154,7 @@ def _question(path: Path, number: int, row: Mapping[str, Any]) -> Question:
         instruction=text.get("instruction", ""),
         scorer=scorer,
         choices=_choices(path, number, row.get("choices")),
-        meta={**extra, **_meta(path, number, row.get("meta"))},
+        meta=meta,
         dataset=text.get("dataset", path.stem),
         subset=text.get("subset", ""),
         groups=groups,
@@ -152,6 +162,19 @@ def _question(path: Path, number: int, row: Mapping[str, Any]) -> Question:
 
 
 _NESTED = ("choices", "meta")
+
+
+def _missing(name: str, value: str) -> bool:
+    return not value.strip() if name in _WORDS else value.strip() in _EMPTY
+
+
+def _check_scorer(path: Path, number: int, scorer: str, meta: Mapping[str, Any]) -> None:
+    from .scorers import check_scorer
+
+    try:
+        check_scorer(scorer, meta)
+    except SettingsError as problem:
+        raise SettingsError(f"Row {number + 1} of {path.name}: {problem}") from problem
 
 
 def _group_name(column: str) -> str:
@@ -170,6 +193,14 @@ def _choices(path: Path, number: int, value: Any) -> tuple[str, ...]:
             f"Row {number + 1} of {path.name} has no list of words as choices: {value!r}."
         )
     return tuple(v.strip() for v in value)
+
+
+def _references(value: Any) -> list[str]:
+    """More right answers as a list; one that is no list is one answer, or several with ``|``."""
+    if isinstance(value, str):
+        value = value.split("|")
+    given = value if isinstance(value, list | tuple) else [value]
+    return [text for v in given if v is not None and (text := str(v).strip())]
 
 
 def _meta(path: Path, number: int, value: Any) -> dict[str, Any]:

@@ -170,6 +170,9 @@ class Judge:
     def read(self, question: Question, replies: Sequence[str]) -> Verdict:
         """The verdict that replies are; see `verdict`.
 
+        What is thought between ``<think>`` tags is no reply. One that says neither Yes nor No, or
+        of which several numbers could be the rating, is left out.
+
         Raises
         ------
         JudgeError
@@ -264,11 +267,37 @@ def _fill(template: str, question: Question, response: str) -> str:
     return re.sub(r"\{(question|reference|response)\}", lambda m: said[m[1]], template)
 
 
+# What a judge thinks first; some endpoints leave the opening tag out, or cut the end off.
+_THOUGHT = re.compile(r"(?s)\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.IGNORECASE)
+_SCALE = re.compile(
+    r"(?i)\b1\s*(?:-|–|to|through)\s*5\b|(?:/|\bout\s+of|\bof)\s*5\b(?!\.\d)|\b5-point"
+)
+_NUMBER = r"(?<![\w.,/])([1-5])(?![\w/]|[.,]\d)"
+_ALONE = re.compile(rf"(?m)^[^\w\n]*{_NUMBER}[^\w\n]*$")
+_NAMED = re.compile(
+    rf"(?i)\b(?:score|rating|rated?|grade)\b(?:\W|\b(?:is|of|would|be|as|this|it|a)\b){{0,12}}?{_NUMBER}"
+    r"(?!\s*(?:-|–|to\b|or\b|and\b)\s*\d)"
+)
+
+
+def _reply(text: str) -> str:
+    return _THOUGHT.sub("", text).strip()
+
+
 def _yes(reply: str) -> bool | None:
-    match = re.match(r"\W*(yes|no)\b", reply.strip(), re.IGNORECASE)
+    match = re.match(r"\W*(yes|no)\b", _reply(reply), re.IGNORECASE)
     return match[1].lower() == "yes" if match else None
 
 
 def _rating(reply: str) -> int | None:
-    match = re.match(r"\D{0,20}?\b([1-5])\b(?![.,]\d|\d)", reply.strip())
-    return int(match[1]) if match else None
+    """The last number from 1 to 5 on a line of its own, else the only one named a rating, else the
+    only one there is; None if several could be meant."""
+    text = _SCALE.sub(" ", _reply(reply))
+    alone = _ALONE.findall(text)
+    if alone:
+        return int(alone[-1])
+    for pattern in (_NAMED, re.compile(_NUMBER)):
+        found = set(pattern.findall(text))
+        if found:
+            return int(found.pop()) if len(found) == 1 else None
+    return None

@@ -77,7 +77,7 @@ class Loader:
 
         if "ears" not in beside:
             beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None
-        text = settings.base_of(name) if "base" in settings.inputs else ""
+        text = settings.base_of(name) if settings.needs_base else ""
         if beside.get("base of") != text:  # models of one family lie together: one is kept
             beside.pop("base", None)
             beside["base"], beside["base of"] = self._base(text) if text else None, text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,8 +25,10 @@ from .tables import INPUTS
 if TYPE_CHECKING:
     from ..models.base import SpeechLM
 
-__all__ = ["RunSettings", "differences", "locked", "model_record", "read_run",
-           "started", "the_run", "write_run"]  # fmt: skip
+__all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
+           "read_run", "started", "the_run", "write_run"]  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
@@ -57,6 +60,9 @@ class RunSettings:
     bases : tuple of (str, str)
         Models, and the text model of each of them: a relative gap is over the base that a model
         was tuned from.
+    pipeline_llm : "base" or "own"
+        Which text model answers what the recogniser wrote: the base (A_p of the method), or the
+        speech model's own text side. Empty, as by default: the base, where one is named.
 
     Raises
     ------
@@ -74,6 +80,7 @@ class RunSettings:
     recognizer: str = "pocketsphinx"
     base: str = ""
     bases: tuple[tuple[str, str], ...] = ()
+    pipeline_llm: str = ""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.inputs if name not in INPUTS]
@@ -91,21 +98,34 @@ class RunSettings:
         names = [name for name, _ in self.interventions]
         if len(set(names)) < len(names) or not all(names):
             raise SettingsError("Every intervention needs a name of its own.")
-        if "base" in self.inputs and not (self.base or self.bases):
+        named = bool(self.base or self.bases)
+        if "base" in self.inputs and not named:
             raise SettingsError("The input base needs a text model: name it with --base.")
+        llm = self.pipeline_llm or ("base" if named else "own")
+        if llm not in ("base", "own"):
+            raise SettingsError(f"The pipeline's text model is base or own, not {llm!r}.")
+        if "pipeline" in self.inputs and llm == "base" and not named:
+            raise SettingsError("The pipeline's text model is the base: name it with --base.")
+        object.__setattr__(self, "pipeline_llm", llm)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the base is asked anything."""
+        piped = "pipeline" in self.inputs and self.pipeline_llm == "base"
+        return "base" in self.inputs or piped
 
     def base_of(self, model: str) -> str:
-        """The text model that stands beside a model in the input ``base``.
+        """The text model that stands beside a model.
 
         Raises
         ------
         SettingsError
-            That input is wanted, and none is named for this model.
+            One is needed, and none is named for this model.
         """
         found = dict(self.bases).get(model, self.base)
-        if not found and "base" in self.inputs:
+        if not found and self.needs_base:
             raise SettingsError(
-                f"The input base needs a text model for {model}, too: --base {model}=TEXT_MODEL, "
+                f"A base is needed for {model}, too: --base {model}=TEXT_MODEL, "
                 "or --base TEXT_MODEL for all that have none of their own."
             )
         return found
@@ -140,7 +160,8 @@ class RunSettings:
             found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
         if "pipeline" in self.inputs:
             found["recognizer"] = {"name": self.recognizer}
-        if "base" in self.inputs:
+            found["pipeline_llm"] = self.pipeline_llm
+        if self.needs_base:
             if self.base:
                 found["base"] = {"name": self.base}
             if self.bases:
@@ -165,6 +186,7 @@ class RunSettings:
             recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
             base=run.get("base", {}).get("name", ""),
             bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),
+            pipeline_llm=pipeline_llm(run),
         )
 
 
@@ -173,6 +195,14 @@ def model_record(model: SpeechLM) -> dict[str, Any]:
     info = model.info()
     names = ("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters")
     return {name: info[name] for name in names} | {"device": model.device.type}
+
+
+def pipeline_llm(run: Mapping[str, Any]) -> str:
+    """Which text model a run's pipeline has: "base" or "own"; "" without a pipeline.
+
+    Runs of before this was said had each model's own.
+    """
+    return str(run.get("pipeline_llm", "own")) if "pipeline" in run["inputs"] else ""
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -230,6 +260,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         found += _differ(name, before.get(name), now.get(name))
     if before.get("base") and now.get("base"):
         found += _differ("base", before["base"], now["base"])
+    found += _differ("the pipeline's text model", pipeline_llm(before), pipeline_llm(now))
     for name, record in now["models"].items():
         known = before["models"].get(name)
         if known and record:
@@ -285,11 +316,15 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise StoreError(
                 f"Another process is writing the run in {folder}: wait for it, or name another "
                 "folder."
             ) from None
+        except OSError as problem:  # a file system without locks, as some of clusters are
+            log.warning(
+                "%s cannot be locked (%s): let no other process write there", folder, problem
+            )
         yield
 
 

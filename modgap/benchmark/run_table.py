@@ -14,7 +14,7 @@ from modgap.gap_reasons import reason
 if TYPE_CHECKING:
     from modgap.benchmark.run_data import Run, Where
 
-__all__ = ["SORTS", "Change", "clip_rows", "count_clips"]
+__all__ = ["SORTS", "Change", "changes", "clip_rows", "count_clips"]
 
 #: What rows can be ordered by.
 SORTS = ("question", "seconds", "wer", "kl", *MEASURES)
@@ -29,6 +29,13 @@ class Change(StrEnum):
     BOTH = "right both ways"
     NEITHER = "wrong both ways"
     UNPARSED = "no answer found in the speech's response"
+
+
+def changes(run: Run) -> tuple[Change, ...]:
+    """What can be told of the questions of a run, by the inputs that it has."""
+    both = {"text", "speech"} <= set(run.inputs)
+    alone = (Change.UNPARSED,) if "speech" in run.inputs else ()
+    return tuple(Change) if both else (Change.ALL, *alone)
 
 
 def _conditions(

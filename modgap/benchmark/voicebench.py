@@ -81,8 +81,10 @@ def question_of(
     Raises
     ------
     SettingsError
-        The subset is unknown, or the row lacks a field.
+        The subset is unknown, or the row lacks a field or what its scorer needs.
     """
+    from .scorers import check_scorer
+
     known = SUBSETS.get(subset)
     if known is None:
         raise SettingsError(f"Unknown subset {subset!r}; VoiceBench has {', '.join(SUBSETS)}.")
@@ -92,6 +94,12 @@ def question_of(
             raise SettingsError(f"Row {number} of VoiceBench's {subset}/{split} has no {field}.")
     prompt = str(row["prompt"])
     meta = {k: row[k] for k in _META if row.get(k) is not None}
+    try:
+        check_scorer(known.scorer, meta)
+    except SettingsError as problem:
+        raise SettingsError(
+            f"Row {number} of VoiceBench's {subset}/{split}: {problem}"
+        ) from problem
     return Question(
         id=name,
         transcript=prompt,

@@ -53,7 +53,8 @@ class Worker:
     ears : Ears, optional
         The recogniser of the pipeline.
     base : Base, optional
-        The text model of the input ``base``.
+        The text model of the input ``base``, and of the pipeline unless that is the model's own
+        text side.
     name : str, optional
         Of the model in the tables; its own by default.
     batch : int
@@ -217,11 +218,15 @@ class Worker:
         assert self.ears is not None
         heard = self.ears.hear(clip)
         values = {"heard": heard, "wer": wer(question.transcript, heard)}
-        if heard.strip():
+        if not heard.strip():  # nothing was heard, so there is nothing to answer: an empty answer
+            said: dict[str, Any] = {"response": "", "tokens": 0, "finished": True, "seconds": 0.0}
+        elif self.settings.pipeline_llm == "base":
+            assert self.base is not None
+            said = self.base.answer(question, self.settings, heard)
+        else:
             self._text(question, "pipeline", heard, **values)
-        else:  # nothing was heard, so there is nothing to answer: an empty answer
-            row = self._row(question, "pipeline", "", tokens=0, finished=True, seconds=0.0)
-            self._rows["answers"].append(row | values)
+            return
+        self._rows["answers"].append(self._row(question, "pipeline", **said) | values)
 
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
         from .beside import wer
@@ -286,16 +291,20 @@ class Worker:
             return
         took = (time.perf_counter() - began) / len(batch)
         for waiting, answer in zip(batch, made, strict=True):
-            row = self._row(
-                waiting.question,
-                waiting.given,
-                answer.text.strip(),
-                option_logprob=list(waiting.options),
-                tokens=len(answer.token_ids),
-                finished=answer.finished,
-                seconds=waiting.seconds + took,
-            )
-            self._rows["answers"].append(row | waiting.values)
+            try:
+                row = self._row(
+                    waiting.question,
+                    waiting.given,
+                    answer.text.strip(),
+                    option_logprob=list(waiting.options),
+                    tokens=len(answer.token_ids),
+                    finished=answer.finished,
+                    seconds=waiting.seconds + took,
+                )
+            except Exception as problem:  # a scorer's; the other questions are as good as before
+                self._fail(waiting.question, [waiting.given], problem)
+            else:
+                self._rows["answers"].append(row | waiting.values)
 
     def _base(self, questions: Sequence[Question]) -> None:
         """The text model's answers, one prompt after the other."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from modgap.errors import ModgapError
 from modgap.figures import base
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 def against_controls(controls: Controls, key: str = "cosine") -> LayerCurves:
     """Matched pairs, the band of mismatched ones, and for the cosine the mean-centred one."""
-    if key not in ("cosine", "euclidean"):
-        raise ModgapError(f"There are controls of cosine and euclidean, not of {key!r}.")
+    _check(key)
     table = controls.layers
     at = table["layer"].to_numpy(dtype=int)
 
@@ -41,6 +41,64 @@ def against_controls(controls: Controls, key: str = "cosine") -> LayerCurves:
                        column("centred_q75"))
         )  # fmt: skip
     return LayerCurves(key, tuple(curves))
+
+
+@dataclass(frozen=True, eq=False)
+class OwnAgainstOthers:
+    """Each clip's own text against the texts of others: the difference, and the AUC below it.
+
+    Raises
+    ------
+    ModgapError
+        `key` is neither cosine nor euclidean, or the controls were made without the difference.
+    """
+
+    controls: Controls
+    key: str = "cosine"
+
+    def __post_init__(self) -> None:
+        _check(self.key)
+        if not self.controls.paired:
+            raise ModgapError("These controls were made without the paired difference.")
+
+    def figure(self, *, dark: bool = False, height: int = 360) -> go.Figure:
+        """Values with their 95 % intervals; lines at 0 and at 0.5, which is chance."""
+        p, table = palette(dark), self.controls.layers
+        layers = table["layer"].to_numpy(dtype=int)
+        fig = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+        what = "distance" if self.key == "euclidean" else "cosine"
+        rows = (
+            (f"{self.key}_diff", f"{what}:<br>own − others", 0.0),
+            (f"{self.key}_auc", "AUC", 0.5),
+        )
+        for n, (name, title, nothing) in enumerate(rows, start=1):
+            value, low, high = (
+                table[f"{name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high")
+            )
+            known = np.isfinite(low)
+            line = go.Scatter(
+                x=layers.astype(np.int32), y=value, mode="lines+markers", name="",
+                line={"color": p.series[0], "width": 2}, marker={"size": 6}, showlegend=False,
+                error_y={"type": "data", "symmetric": False, "array": high - value,
+                         "arrayminus": value - low, "thickness": 1.5, "width": 4},
+                customdata=np.stack([low, high], axis=1),
+                hovertemplate="layer %{x}: %{y:.4f}"
+                + (" [%{customdata[0]:.4f} … %{customdata[1]:.4f}]" if known.all() else "")
+                + "<extra></extra>",
+            )  # fmt: skip
+            fig.add_trace(line, row=n, col=1)
+            fig.add_hline(y=nothing, line={"color": p.axis, "width": 1}, row=n, col=1)
+            fig.update_yaxes(title_text=title, row=n, col=1)
+        fig.update_layout(template=base.template_name(dark), height=height, margin={"t": 8})
+        axis = base.layer_axis(layers.tolist())
+        fig.update_xaxes({**axis, "title": None}, row=1, col=1)
+        fig.update_xaxes(axis, row=2, col=1)
+        return fig
+
+
+def _check(key: str) -> None:
+    if key not in ("cosine", "euclidean"):
+        raise ModgapError(f"There are controls of cosine and euclidean, not of {key!r}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from modgap.errors import SettingsError
+from modgap.models.locking import holding_lock
 from modgap.models.prompt import Generation, Prompt
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def check_decoding(max_new_tokens: int, temperature: float) -> None:
         raise SettingsError(f"temperature must be 0 or more, not {temperature}.")
 
 
+@holding_lock
 @torch.no_grad()
 def decode_rows(
     model: SpeechLM,

@@ -25,8 +25,8 @@ def show(run: Run, *, euclidean: bool) -> None:
     euclidean : bool
         Begin with distances instead of cosines.
     """
-    from modgap.controls import RECORD, kept_controls, read_controls
-    from modgap.figures.controls import CkaHeat, against_controls
+    from modgap.controls import RECORD, kept_controls, made_again, read_controls
+    from modgap.figures.controls import CkaHeat, OwnAgainstOthers, against_controls
 
     st.subheader("What is similarity to be held against?", anchor=False)
     kept = kept_controls(run.path, run.models)
@@ -66,9 +66,25 @@ def show(run: Run, *, euclidean: bool) -> None:
         )  # fmt: skip
         st.caption(
             "**mismatched**: the speech of one clip against the text of another, with the band of "
-            "its middle 90 %. **mean-centred**: after each modality's mean over the clips is "
-            "removed. Similarity that does not leave the band says nothing of the words."
+            "its middle 90 %: it shows how a single clip compares. **mean-centred**: after each "
+            "modality's mean over the clips is removed. Whether the mean over clips differs is "
+            "told by the difference below, not by the band."
         )
+        own = OwnAgainstOthers(made, key) if made.paired else None
+        if own is None:
+            st.caption(made_again(run.name))
+        else:
+            widgets.chart(
+                own.figure(dark=widgets.dark()), key="co_own", name=f"{run.name}-own-{key}",
+                alt=f"{KEYS[key]} of a clip with its own text less that with others, every layer",
+            )  # fmt: skip
+            st.caption(
+                "A clip's own text minus the mean of the others', mean over clips with its 95 % "
+                "interval (bootstrap over clips, layer by layer): where it leaves out 0, "
+                "similarity tells a clip's own text from others, by its words or by what goes "
+                "with them, such as length. **AUC**: the share of the other texts that are less "
+                "similar than a clip's own; 0.5 is chance."
+            )
     with right:
         widgets.chart(
             heat.figure(dark=widgets.dark(), height=380), key="co_cka", name=f"{run.name}-cka",
@@ -83,6 +99,15 @@ def show(run: Run, *, euclidean: bool) -> None:
         [
             file.figure("Controls", f"modgap-{run.name}-controls-{key}", lambda: curves.figure()),
             file.table("Controls", f"modgap-{run.name}-controls", lambda: made.layers),
+            *(
+                [
+                    file.figure(
+                        "Own against others", f"modgap-{run.name}-own-{key}", lambda: own.figure()
+                    )
+                ]
+                if own
+                else []
+            ),
             file.figure("CKA", f"modgap-{run.name}-cka", lambda: heat.figure()),
             file.table("CKA", f"modgap-{run.name}-cka", made.cka.table),
         ],

@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 import modgap.runs
 from modgap.benchmark.question import Question
-from modgap.controls import folder_in_run, set_controls, write_controls
+from modgap.controls import folder_in_run, made_again, set_controls, write_controls
+from modgap.controls_layers import PAIRED
 from modgap.models import SpeechLM
 from modgap.ui import runs
 from tests.app.conftest import finish, go
@@ -89,6 +90,23 @@ def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
     at.multiselect(key="gap_only_topic").set_value(["t1"]).run()
     assert charts(at)[0]["layout"]["xaxis"]["ticktext"] == ["t1"]
     assert not at.exception
+
+
+@pytest.mark.parametrize("inputs", [("text",), ("speech",), ("speech", "pipeline")])
+def test_a_run_of_few_inputs_opens(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: tuple[str, ...]
+) -> None:
+    rows = [answer("m", f"q{n}", given, n > 0) for n in range(3) for given in inputs]
+    asked = [question(f"q{n}") for n in range(3)]
+    folder = write_run(tmp_path / "few", asked, {"answers": [rows]}, {"models": {"m": {}}})
+    monkeypatch.setattr(modgap.runs, "SHIPPED", tmp_path / "none")
+    monkeypatch.setenv(modgap.runs.VARIABLE, json.dumps([str(folder)]))
+    at = go(open_app(set="few", become="LOST"), "gap")
+    assert len(next(e.value for e in at.dataframe if "transcript" in e.value)) == 3
+    kinds = at.selectbox(key="clips_change")
+    assert kinds.value == "ALL"
+    assert kinds.options == ["all", *(["no answer found"] if "speech" in inputs else [])]
+    go(at, "correlation")
 
 
 def test_a_link_restores_the_view(open_app: Open, run_folder: Path) -> None:
@@ -185,13 +203,23 @@ def test_controls_are_shown_where_a_run_has_them(
     assert at.selectbox(key="co_controlled").value == "other"
     at.selectbox(key="co_controlled").set_value("line@2").run()
     assert not at.exception
-    curves, heat = charts(at)[-2:]
+    curves, own, heat = charts(at)[-3:]
     assert [t["name"] for t in curves["data"] if t.get("name")][-1] == "matched, mean-centred"
     assert heat["data"][0]["type"] == "heatmap"
+    assert len(own["data"]) == 2
+    assert "tells a clip's own text from others" in texts(at)
     assert f"{made.cka.pairs:,} aligned tokens" in texts(at)
     at.selectbox(key="co_measure").set_value("euclidean").run()
     assert at.segmented_control(key="co_against_True").value == "euclidean"
-    (folder_in_run(run_folder, "line@2") / "cka.parquet").unlink()
+    old = folder_in_run(run_folder, "line@2")
+    about = json.loads((old / "controls.json").read_text())
+    (old / "controls.json").write_text(json.dumps(about | {"version": 1}))
+    made.layers.drop(columns=list(PAIRED)).to_parquet(old / "controls.parquet")
+    at.run()
+    assert not at.exception
+    assert made_again("mine") in texts(at)
+    assert len(charts(at)[-2]["data"]) > 2
+    (old / "cka.parquet").unlink()
     at.selectbox(key="co_controlled").set_value("other").run()
     assert not at.exception
     (folder_in_run(run_folder, "other") / "controls.json").write_text("{}")

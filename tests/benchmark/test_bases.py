@@ -120,7 +120,7 @@ def test_a_bare_base_holds_for_the_others_and_older_runs_go_on(
 
 
 def test_what_names_no_base_is_refused_before_anything(run: Any, texts: dict[str, Path]) -> None:
-    refused(run("--base", f"a={texts['x']}"), "needs a text model for b, too: --base b=TEXT_MODEL")
+    refused(run("--base", f"a={texts['x']}"), "A base is needed for b, too: --base b=TEXT_MODEL")
     refused(run("--base", "z=x"), "'z' is none of the models of this call (a, b)")
     refused(run("--base", "one", "--base", "two"), "names one and two")
     refused(run("--base", "a=1", "--base", "a=2"), "two text models for a")
@@ -161,4 +161,13 @@ def test_the_settings_alone() -> None:
     with pytest.raises(SettingsError, match="--base b=TEXT_MODEL"):
         settings.base_of("b")
     assert RunSettings().base_of("b") == ""
+    # The pipeline is answered by the base where there is one: each model's own, then, too.
+    piped = RunSettings(inputs=("pipeline",), bases=(("a", "x"),))
+    assert piped.pipeline_llm == "base"
+    assert piped.base_of("a") == "x"
+    with pytest.raises(SettingsError, match="A base is needed for b"):
+        piped.base_of("b")
+    assert RunSettings.from_dict(piped.to_dict()) == piped
+    own = RunSettings(inputs=("pipeline",), pipeline_llm="own")
+    assert own.base_of("b") == ""
     assert RunSettings.from_dict({**settings.to_dict()}) == settings

@@ -15,9 +15,11 @@ from modgap.benchmark.datasets import read_questions
 from modgap.benchmark.shards import read_rows
 from modgap.cascade import pipeline
 from modgap.demo.phrasings import TRANSCRIBE
+from modgap.models import load_model
 from modgap.recognition import load_recognizer
 from modgap.word_errors import word_errors
 from tests.benchmark.runs import make_manifest
+from tests.tiny import make_tiny_checkpoint
 
 
 @pytest.fixture
@@ -90,6 +92,32 @@ def test_the_pipeline_and_what_is_heard(run: Any, tiny_model: Any) -> None:
         heard = tiny_model.generate(prompt, max_new_tokens=128).text.strip()
         row = rows[question.id, "speech"]
         assert (row["heard"], row["wer"]) == (heard, word_errors(words, heard).rate)
+
+
+def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
+    run: Any, tmp_path: Path, tiny_model: Any
+) -> None:
+    """A_p is "a recogniser, then the text LLM": the same for every speech model."""
+    other = str(make_tiny_checkpoint(tmp_path / "other", seed=3))
+    asked = ("--data", "demo", "--limit", "2", "--max-new-tokens", "3")
+    words = (*asked, "--inputs", "text,pipeline")
+    made = run(*words, "--base", other)
+    assert made.exit_code == 0, made.output
+    base = load_model(other)
+    ears = load_recognizer("pocketsphinx")
+    rows = {r["question"]: r for r in read_rows(Path("run"), "answers") if r["input"] == "pipeline"}
+    differs = 0
+    for question in read_questions("demo", 2):
+        clip = question.load()
+        wanted = pipeline(ears, base, clip, question.transcript, max_new_tokens=3)
+        own = pipeline(ears, tiny_model, clip, question.transcript, max_new_tokens=3)
+        said = "" if wanted.answer is None else wanted.answer.text.strip()
+        assert rows[question.id]["response"] == said
+        differs += own.answer is not None and own.answer.text.strip() != said
+    assert differs, "the two models answer alike: this test says nothing"
+    assert json.loads(Path("run/run.json").read_text())["pipeline_llm"] == "base"
+    refused(run(*words, "--base", other, "--pipeline-llm", "own"), "the pipeline's text model")
+    refused(run(*words, "--pipeline-llm", "base"), "--base")
 
 
 @pytest.mark.slow

@@ -6,11 +6,13 @@ import csv
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from modgap.benchmark.datasets import iter_questions, read_questions
+from modgap.benchmark.scorers import score
 from modgap.errors import AudioError, SettingsError
 from tests.tiny import make_clip
 
@@ -20,6 +22,13 @@ ROWS = [
     {"audio": "b.wav", "transcript": "The brown fox", "reference": "dog", "accent": "",
      "group_room": "", "page": ""},
 ]  # fmt: skip
+
+
+def ifeval_row(
+    names: Any = ("length_constraints:number_words",), kwargs: Any = ({"num_words": 3},)
+) -> str:
+    row = {"audio": "a", "transcript": "t", "scorer": "ifeval"}
+    return json.dumps(row | {"instruction_id_list": names, "kwargs": kwargs})
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +78,62 @@ def test_choices_and_meta_in_every_form(folder: Path, tmp_path: Path) -> None:
         assert q.scorer == "choices"
 
 
+@pytest.mark.parametrize("word", ["None", "nan", "NaN", "null", "N/A"])
+def test_an_answer_can_be_a_word_for_nothing(tmp_path: Path, word: str) -> None:
+    (tmp_path / "x.csv").write_text(
+        f"audio,transcript,reference,accent\na,{word},{word},None\nb,t,{word} ,nan\n"
+    )
+    row = {"audio": "a", "transcript": word, "reference": word, "accent": "None"}
+    (tmp_path / "x.jsonl").write_text(json.dumps(row))
+    pd.DataFrame([row]).to_parquet(tmp_path / "x.parquet")
+    for kind in ("csv", "jsonl", "parquet"):
+        made = read_questions(str(tmp_path / f"x.{kind}"))
+        assert {q.reference.strip() for q in made} == {word}
+        assert made[0].transcript == word
+        assert made[0].groups == {}
+        assert score(made[0], f"It is {word}.").correct is True
+        assert score(made[0], "It is Paris.").correct is False
+
+
+def test_an_empty_cell_is_no_answer(tmp_path: Path) -> None:
+    rows = pd.DataFrame([{"audio": "a", "transcript": "t", "reference": "5"}] * 2)
+    rows.loc[1, "reference"] = None
+    rows.to_parquet(tmp_path / "none.parquet")
+    rows.astype({"reference": float}).to_parquet(tmp_path / "nan.parquet")
+    rows.to_csv(tmp_path / "pandas.csv")
+    (tmp_path / "nan.jsonl").write_text(
+        '{"audio": "a", "transcript": "t", "reference": "5"}\n'
+        '{"audio": "a", "transcript": "t", "reference": NaN}\n'
+    )
+    (tmp_path / "blank.csv").write_text("audio,transcript,reference\na,t,5\na,t,  \n")
+    (tmp_path / "short.csv").write_text("audio,transcript,reference\na,t,5\na,t\n")
+    for name in ("none.parquet", "nan.parquet", "nan.jsonl", "pandas.csv", "blank.csv",
+                 "short.csv"):  # fmt: skip
+        with pytest.raises(SettingsError, match=f"Row 2 of {name} has no reference"):
+            read_questions(str(tmp_path / name))
+
+
+def test_several_references(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(
+        "audio,transcript,reference,references\na,t,Paris,Lutetia| Lutece |\nb,t,Paris,\n"
+    )
+    rows = [
+        {"audio": "a", "transcript": "t", "reference": "Paris", "references": more}
+        for more in (["Lutetia", "Lutece"], "Lutetia|Lutece", 1984)
+    ]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    several, one = read_questions(str(tmp_path / "x.csv"))
+    *alike, year = read_questions(str(tmp_path / "x.jsonl"))
+    for question in (several, *alike):
+        assert question.meta["references"] == ["Lutetia", "Lutece"]
+        assert score(question, "It was called Lutece.").extracted == "Lutece"
+        assert score(question, "The answer is a").correct is False
+        assert score(question, "Lutetia|Lutece").correct is True
+    assert one.meta["references"] == []
+    assert score(one, "Lutetia").correct is False
+    assert score(year, "In 1984.").correct is True
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -82,11 +147,22 @@ def test_choices_and_meta_in_every_form(folder: Path, tmp_path: Path) -> None:
         ("x.csv", "id,audio,transcript,reference\n1,a,b,c\n1,a,b,c\n", "id '1'"),
         ("x.csv", "audio,transcript,reference,meta\na,b,c,[1]\n", "JSON mapping"),
         ("x.jsonl", '{"audio": "a", "transcript": "b", "reference": "c", "choices": 5}', "list"),
+        ("x.csv", "audio,transcript,reference,scorer\na,b,c,\na,b,c,choice\n",
+         "Row 2 of x.csv: There is no scorer 'choice'; use one of reference, choices, bbh, "),
+        ("x.csv", "audio,transcript,scorer\na,b,ifeval\n",
+         "Row 1 of x.csv: .* needs instruction_id_list and kwargs"),
+        ("x.jsonl", ifeval_row(kwargs=[{}]), "Row 1 of x.jsonl: .* lacks its setting 'num_words'"),
+        ("x.jsonl", ifeval_row(kwargs=[{"num_words": 3, "relation": "about"}]), "not 'about'"),
+        ("x.jsonl", ifeval_row(kwargs=[{"num_words": "3"}]), "a whole number above 0"),
+        ("x.jsonl", ifeval_row(kwargs=[3]), "are a mapping"),
+        ("x.jsonl", ifeval_row(kwargs=[]), "1 instructions but 0 kwargs"),
+        ("x.jsonl", ifeval_row(names="taste:good"), "are lists"),
+        ("x.jsonl", ifeval_row(names=["taste:good"]), "Unknown instruction 'taste:good'"),
         ("x.jsonl", "{nonsense\n", "cannot be read"),
         ("x.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("x.parquet", "nonsense", "cannot be read"),
     ],
-)
+)  # fmt: skip
 def test_a_manifest_that_cannot_be_used(
     tmp_path: Path, name: str, text: str | None, message: str
 ) -> None:

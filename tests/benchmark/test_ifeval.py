@@ -102,6 +102,18 @@ def test_loose_readings_leave_out_a_preamble_or_asterisks() -> None:
     assert check('**"one"**', names[:1], [{}]).loose == (True,)
 
 
+def test_brackets_too_deep_to_read_are_no_json() -> None:
+    for text in ("[" * 1500, "[" * 100_000 + "]" * 100_000, '{"a":' * 5000):
+        assert check(text, ["detectable_format:json_format"], [{}]).strict == (False,)
+
+
+def test_whole_numbers_of_a_table_with_empty_cells() -> None:
+    paragraph = {"num_paragraphs": 2.0, "nth_paragraph": 2.0, "first_word": "b"}
+    assert check("a\n\nb", ["length_constraints:nth_paragraph_first_word"], [paragraph]).strict == (
+        True,
+    )
+
+
 def test_the_verdict_and_the_mean_of_four_rates() -> None:
     meta = {
         "instruction_id_list": ["punctuation:no_comma", "detectable_format:title"],
@@ -122,10 +134,17 @@ def test_the_verdict_and_the_mean_of_four_rates() -> None:
         (["length_constraints:number_words"], [{"num_words": 3}], "lacks its setting 'relation'"),
         (["punctuation:no_comma"], [], "1 instructions but 0"),
         (["keywords:frequency"], [{"keyword": "a", "frequency": 1, "relation": "about"}], "about"),
+        (["keywords:existence"], [{"keywords": "cat"}], "a list of words as keywords"),
+        (["startend:end_checker"], [{"end_phrase": 3}], "a text as end_phrase"),
+        (["detectable_format:number_bullet_lists"], [{"num_bullets": "3"}], "a whole number"),
+        (["detectable_format:number_bullet_lists"], [{"num_bullets": 2.5}], "a whole number"),
+        (["detectable_format:number_bullet_lists"], [{"num_bullets": -1}], "a whole number"),
     ],
 )
 def test_instructions_that_cannot_be_checked(names: list, settings: list, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         check("text", names, settings)
+    with pytest.raises(SettingsError, match=message):  # an empty answer hides no such mistake
+        score_ifeval("", "", {"instruction_id_list": names, "kwargs": settings})
     with pytest.raises(SettingsError, match="needs instruction_id_list"):
         score_ifeval("text", "", {})

@@ -57,6 +57,59 @@ def test_open_answers_are_rated(endpoint: Endpoint) -> None:
         judge.verdict(OPEN, "bad")
 
 
+@pytest.mark.parametrize(
+    ("reply", "rating"),
+    [
+        ("4", 4),
+        ("**4**", 4),
+        ("4.", 4),
+        ("Score (1-5): 4", 4),
+        ("On a scale of 1 to 5, I rate this 2.", 2),
+        ("Rating: 3/5", 3),
+        ("I would give it 4 out of 5.", 4),
+        ("\\boxed{5}", 5),
+        ("4: it is right, complete and to the point.", 4),
+        ("Rating: 4. It covers 2 of 3 points.", 4),
+        ("It covers 2 of 3 points.\n\n4", 4),
+        ("1. It is right.\n2. It is short.\n\n**5**", 5),
+        ("3\n\nNo, on reflection:\n4", 4),
+        ("<think>\n1. The user asks</think>\n5", 5),
+        ("<think>I would say 2.</think>Score: 3", 3),
+        ("1. The user asks. Perhaps 2?\n</think>\n\n5", 5),
+        # Several could be meant, or none is.
+        ("<think>Perhaps 4", None),
+        ("4. It covers 2 of 3 points.", None),
+        ("3 or 4", None),
+        ("3-4", None),
+        ("Rating: 3-4", None),
+        ("Between 3 and 4.", None),
+        ("4.5", None),
+        ("17", None),
+        ("8/10", None),
+        ("4/10", None),
+        ("0", None),
+        ("Accuracy score: 2, style score: 4", None),
+        ("", None),
+        ("five", None),
+    ],
+)
+def test_the_rating_that_a_reply_gives(reply: str, rating: int | None) -> None:
+    judge = Judge("http://localhost:1/v1", "small")
+    if rating is None:
+        with pytest.raises(JudgeError, match="neither what was asked for"):
+            judge.read(OPEN, [reply])
+    else:
+        assert judge.read(OPEN, [reply]).extracted == str(rating)
+
+
+def test_what_a_judge_thinks_is_no_reply() -> None:
+    judge = Judge("http://localhost:1/v1", "small")
+    assert judge.read(known(), ["<think>\nNo, wait.\n</think>\n\nYes."]).correct is True
+    assert judge.read(known(), ["Yes? Hm.</think> No"]).correct is False
+    with pytest.raises(JudgeError):
+        judge.read(known(), ["<think>Yes, it"])
+
+
 def test_an_empty_answer_is_not_sent(endpoint: Endpoint) -> None:
     judge = Judge(endpoint.url, "small")
     assert judge.verdict(known(), " ").unparsed

@@ -301,6 +301,22 @@ def test_what_failed_is_tried_again_when_asked(
     assert found["reasons"] == []
 
 
+def test_a_file_system_without_locks_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    from modgap.benchmark.run_record import locked
+
+    def none(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with locked(tmp_path):
+        pass
+    assert "cannot be locked" in caplog.text
+
+
 def test_two_writers_and_foreign_folders_are_refused(
     tmp_path: Path, data: Path, tiny_folder: Path, loader: Loader, whole: Path
 ) -> None:
@@ -347,7 +363,8 @@ def test_settings_that_do_not_fit(options: dict[str, Any], words: str) -> None:
 
 def test_settings_come_back_from_a_run() -> None:
     settings = replace(SETTINGS, heard="Write.", inputs=("speech", "pipeline"), system="Be")
-    assert RunSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    for one in (settings, replace(settings, base="b", pipeline_llm=""), replace(SETTINGS, base="")):
+        assert RunSettings.from_dict(json.loads(json.dumps(one.to_dict()))) == one
 
 
 # ---- one unit of work ----------------------------------------------------------------------------
@@ -484,6 +501,43 @@ def test_the_base_is_asked_once_however_many_models(tiny_model: Any, tmp_path: P
     alone = answer(tiny_model, tiny_model.text_prompt("The fox"), max_new_tokens=3)
     assert [r["response"] for r in rows] == [alone.text.strip()] * 2
     assert [r["model"] for r in rows] == ["a", "b"]
+
+
+def test_a_scorer_that_raises_costs_its_question_only(tiny_model: Any, monkeypatch: Any) -> None:
+    from modgap.benchmark import work
+
+    real = work.score
+
+    def choosy(asked: Question, response: str) -> Any:
+        if asked.id == "q1":
+            raise ValueError("a row without its setting")
+        return real(asked, response)
+
+    monkeypatch.setattr(work, "score", choosy)
+    asked = [(question(n), ("text", "speech")) for n in range(3)]
+    rows = Worker(tiny_model, RunSettings(max_new_tokens=1)).run(asked)
+    assert [(r["question"], r["input"]) for r in rows["answers"]] == [
+        (q, given) for q in ("q0", "q2") for given in ("text", "speech")
+    ]
+    assert [(f["question"], f["input"], f["kind"]) for f in rows["failures"]] == [
+        ("q1", "text", "ValueError"),
+        ("q1", "speech", "ValueError"),
+    ]
+
+
+def test_the_base_gives_its_options_too(tiny_model: Any) -> None:
+    """As `modgap.choices` has them from a prompt that is read anew."""
+    from modgap.benchmark.answering import read_prompt
+    from modgap.choices import option_logprobs
+
+    settings = RunSettings(inputs=("base",), base="x", max_new_tokens=1)
+    asked = [(question(0, choices=("cat", "dog"), scorer="choices"), ("base",))]
+    worker = Worker(tiny_model, settings, base=beside.Base(tiny_model))
+    (row,) = worker.run(asked)["answers"]
+    prompt = tiny_model.text_prompt("The fox")
+    kept, logits = read_prompt(tiny_model, prompt)
+    wanted = option_logprobs(tiny_model, kept, logits, prompt.length, ("A", "B"))
+    assert row["option_logprob"] == pytest.approx(list(wanted))
 
 
 def test_clips_of_the_wrong_kind_are_no_end(tmp_path: Path, tiny_model: Any) -> None:

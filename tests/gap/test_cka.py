@@ -128,6 +128,7 @@ def test_controls_of_a_set(
              for n, w in enumerate(words)]  # fmt: skip
     asked.insert(1, Question("bad", "x", broken))  # type: ignore[arg-type]
     made = set_controls(tiny_model, asked, batch=8)
+    assert made.paired
     assert (made.clips, made.left_out, made.pooled) == (4, 1, 4)
     assert "bad is left out: gone" in caplog.text
     states = [capture_pair(tiny_model, tiny_model.prepare(q.load(), q.transcript))
@@ -157,7 +158,7 @@ def test_controls_of_a_set(
     assert (model, data) == ("a/b:c", "words")
     pd.testing.assert_frame_equal(same.layers, made.layers)
     np.testing.assert_array_equal(same.cka.values, made.cka.values)
-    rest = ("clips", "left_out", "pooled", "path_layer")
+    rest = ("clips", "left_out", "pooled", "path_layer", "markers", "system")
     assert [getattr(same, n) for n in rest] == [getattr(made, n) for n in rest]
     rest = ("layers", "pairs", "batches")
     assert [getattr(same.cka, n) for n in rest] == [getattr(made.cka, n) for n in rest]
@@ -179,6 +180,9 @@ def test_controls_of_a_set(
 def test_controls_need_two_clips_and_a_layer_that_exists(tiny_model: SpeechLM) -> None:
     asked = [Question("a", "x", broken), Question("b", "blue", make_clip)]  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="at least two"):
+        set_controls(tiny_model, asked)
+    asked = [Question(n, "blue", make_clip) for n in "ab"]
+    with pytest.raises(SettingsError, match="different words"):
         set_controls(tiny_model, asked)
     with pytest.raises(SettingsError, match="Layer 99 does not exist"):
         set_controls(tiny_model, asked, path_layer=99)

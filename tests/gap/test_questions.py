@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modgap.benchmark.run_data import open_run
+from modgap.benchmark.run_table import Change, clip_rows
+from modgap.benchmark.tables import ANSWERS
 from modgap.gap_questions import auc, logistic, question_rows, within_items
-from modgap.gap_reasons import false_alarms, reasons
-from tests.gap.made import answer, question, write_run
+from modgap.gap_reasons import false_alarms, reason, reasons
+from tests.gap.made import answer, full, question, write_run
 
 
 def rows(measure: list[float], failed: list[bool], item: list[int] | None = None) -> pd.DataFrame:
@@ -52,6 +57,61 @@ def test_delong_by_its_definition() -> None:
     made = auc(rows([*x, *y], [True] * 25 + [False] * 40))
     assert made.value == pytest.approx(won.mean())
     assert made.high - made.value == pytest.approx(1.959964 * spread)
+
+
+def voices(rng: np.random.Generator, items: int, each: int) -> pd.DataFrame:
+    """Measure and failure hang on the item, one not on the other: the true area is 0.5."""
+    item = np.repeat(np.arange(items), each)
+    level = rng.normal(size=items)[item] + 0.3 * rng.normal(size=items * each)
+    failed = 2 * rng.normal(size=items)[item] + rng.normal(size=items * each) > 0
+    return rows(np.round(level, 1).tolist(), failed.tolist(), item.tolist())
+
+
+def test_obuchowski_by_its_definition() -> None:
+    """The variance of Obuchowski (1997) by loops; and the jackknife over items is near it."""
+    data = voices(np.random.default_rng(5), 40, 6)
+    made = auc(data)
+    assert made.method == "DeLong, clustered by item"
+    x, y = data[data["failed"]], data[~data["failed"]]
+    won = np.array([[1.0 if a < b else 0.5 if a == b else 0.0 for b in y["measure"]]
+                    for a in x["measure"]])  # fmt: skip
+    M, N, theta = len(x), len(y), won.mean()
+    s10 = s01 = s11 = 0.0
+    for i in range(40):
+        mine_x, mine_y = (x["item"] == i).to_numpy(), (y["item"] == i).to_numpy()
+        a = won.mean(1)[mine_x].sum() - mine_x.sum() * theta
+        b = won.mean(0)[mine_y].sum() - mine_y.sum() * theta
+        s10, s01, s11 = s10 + a * a, s01 + b * b, s11 + a * b
+    i10, i01 = x["item"].nunique(), y["item"].nunique()
+    s10, s01, s11 = s10 * i10 / (i10 - 1) / M, s01 * i01 / (i01 - 1) / N, s11 * 40 / 39
+    variance = s10 / M + s01 / N + 2 * s11 / (M * N)
+    assert made.value == pytest.approx(theta)
+    assert made.high - made.value == pytest.approx(1.959964 * np.sqrt(variance))
+    without = np.array([auc(data[data["item"] != i]).value for i in range(40)])
+    jackknife = 39 / 40 * ((without - without.mean()) ** 2).sum()
+    assert np.sqrt(variance) == pytest.approx(np.sqrt(jackknife), rel=0.15)
+
+
+def test_items_that_come_once_change_nothing() -> None:
+    data = voices(np.random.default_rng(1), 80, 1)
+    assert auc(data).method == "DeLong"
+    named = auc(data.assign(item=[f"x{n}" for n in range(80)]))
+    assert named == auc(data)
+    assert np.isnan(auc(data.assign(item=0)).high)  # one item has no error
+
+
+def test_the_interval_covers_where_items_come_in_many_voices() -> None:
+    """Nominal 95 %; the voices taken for independent questions give about half."""
+    rng = np.random.default_rng(0)
+    held, naive = 0, 0
+    for _ in range(300):
+        data = voices(rng, 60, 11)
+        made = auc(data)
+        held += made.low <= 0.5 <= made.high
+        alone = auc(data.assign(item=range(len(data))))
+        naive += alone.low <= 0.5 <= alone.high
+    assert 0.91 * 300 <= held <= 0.98 * 300
+    assert naive < 0.65 * 300
 
 
 @pytest.mark.parametrize(
@@ -185,6 +245,30 @@ def test_false_alarms_worked_by_hand(tmp_path: Path) -> None:
     assert false_alarms(run, ["m"], {"half": ["a"]})["right"].tolist() == [2]
     silent = write_run(tmp_path / "t", asked, {"answers": [rows[len(said) :]]})
     assert false_alarms(open_run(silent)).empty
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_a_word_error_rate_at_the_tolerance_is_heard(tmp_path: Path, kind: pa.DataType) -> None:
+    """Up to the tolerance, this included: recounted in fractions, whatever the files round to."""
+    rates = sorted({Fraction(p, q) for q in range(1, 21) for p in range(q + 3)})
+    names = [f"q{n}" for n in range(2 * len(rates))]
+    right = dict(zip(names, [False] * len(rates) + [True] * len(rates), strict=True))
+    wer = dict(zip(names, rates + rates, strict=True))
+    rows = [answer("m", n, "text", True) for n in names]
+    rows += [answer("m", n, "speech", right[n], wer=float(wer[n])) for n in names]
+    folder = write_run(tmp_path / "r", [question(n) for n in names], {"answers": [rows]})
+    schema = ANSWERS.set(ANSWERS.get_field_index("wer"), pa.field("wer", kind))
+    pq.write_table(full(rows, schema), folder / "answers" / "part-00000.parquet")
+    run = open_run(folder)
+    for step in range(0, 21):
+        exact, tolerance = Fraction(step, 20), step / 20
+        misheard = sum(rate > exact for rate in rates)
+        found = reasons(run, tolerance=tolerance).set_index("reason")["n"]
+        assert found.to_dict() == {"not heard": misheard, "not used": len(rates) - misheard}
+        assert false_alarms(run, tolerance=tolerance)["misheard"].tolist() == [misheard]
+        shown = clip_rows(run, "m", Change.LOST, limit=1000, tolerance=tolerance)
+        assert (shown["reason"] == "not heard").sum() == misheard
+        assert sum(reason(float(r), False, tolerance) == "not heard" for r in rates) == misheard
 
 
 def test_rows_of_questions(tmp_path: Path) -> None:

@@ -123,9 +123,16 @@ def test_controls_are_kept_in_the_run(
     (kept,) = kept_controls(mine, [name]).values()
     model, source, made = read_controls(kept)
     assert (model, source, made.clips) == (name, data["name"], 3)
-    for file in ("cka.html", "controls-cosine.html", "controls-euclidean.html", "cka.parquet"):
+    for file in ("cka.html", "controls-cosine.html", "controls-euclidean-own.html", "cka.parquet"):
         assert (out / file).stat().st_size
-    assert "to be held against" in report_html(open_run(mine))
+    page = report_html(open_run(mine))
+    assert "to be held against" in page
+    assert "<th>euclidean_auc</th>" in page
+    about = json.loads((kept / "controls.json").read_text())
+    (kept / "controls.json").write_text(json.dumps(about | {"version": 1}))  # as they once were
+    page = report_html(open_run(mine))
+    assert "Made without the paired difference: run `modgap controls --run mine`" in page
+    assert "euclidean_auc" not in page
 
 
 @pytest.mark.parametrize(

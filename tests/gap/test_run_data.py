@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modgap.benchmark.run_data import open_run, signature_of
-from modgap.benchmark.tables import QUESTIONS
+from modgap.benchmark.tables import QUESTIONS, TABLES
 from modgap.errors import StoreError
 from modgap.gap import accuracies, gap_table
 from modgap.gap_points import layer_means
@@ -105,6 +105,19 @@ def test_only_the_runs_own_folder_is_read(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         run.sql(f"COPY (SELECT 1) TO '{tmp_path / 'written.csv'}'")
     assert not (tmp_path / "written.csv").exists()
+
+
+def test_a_part_that_comes_after_the_opening_is_not_in_the_signature(tmp_path: Path) -> None:
+    """Else what was counted without it would be kept as the counts with it."""
+    rows = [answer("m", "q0", "text", True)]
+    folder = write_run(tmp_path / "r", [question("q0")], {"answers": [rows]})
+    run = open_run(folder)
+    more = full([answer("second", "q0", "text", True)], TABLES["answers"])
+    pq.write_table(more, folder / "answers" / "part-00001.parquet")
+    assert run.signature != signature_of(folder)
+    again = open_run(folder)
+    assert again.signature == signature_of(folder)
+    assert (run.models, again.models) == (("m",), ("m", "second"))
 
 
 def test_the_signature_follows_the_files(tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ from ...errors import SettingsError
 from .base import Scorer, Verdict, unparsed
 from .bbh import score_bbh
 from .choices import score_choices
-from .ifeval import score_ifeval
+from .ifeval import check_settings, score_ifeval
 from .reference import score_reference
 from .refusal import score_refusal
 
 if TYPE_CHECKING:
     from ..question import Question
 
-__all__ = ["SCORERS", "VERSIONS", "Scorer", "Verdict", "score", "unparsed"]
+__all__ = ["SCORERS", "VERSIONS", "Scorer", "Verdict", "check_scorer", "score", "unparsed"]
 
 
 def _judged(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
@@ -37,8 +37,30 @@ SCORERS: dict[str, Scorer] = {
     "ifeval": score_ifeval,
     "judge": _judged,
 }
-#: Rises whenever a scorer's verdict on any answer changes; part of a run's protocol.
-VERSIONS = dict.fromkeys(SCORERS, 1)
+#: Rises whenever a scorer's verdict on any answer changes (or how a judge's replies are read); part
+#: of a run's protocol.
+VERSIONS = dict.fromkeys(SCORERS, 2)
+
+
+def check_scorer(name: str, meta: Mapping[str, Any]) -> None:
+    """Whether answers to a question can be scored; what reads questions asks before any answer.
+
+    Parameters
+    ----------
+    name : str
+        Of the scorer.
+    meta : mapping
+        The question's.
+
+    Raises
+    ------
+    SettingsError
+        There is no such scorer, or it lacks something.
+    """
+    if name not in SCORERS:
+        raise SettingsError(f"There is no scorer {name!r}; use one of {', '.join(SCORERS)}.")
+    if name == "ifeval":
+        check_settings(meta.get("instruction_id_list"), meta.get("kwargs"))
 
 
 def score(question: Question, response: str) -> Verdict:
@@ -47,7 +69,7 @@ def score(question: Question, response: str) -> Verdict:
     Raises
     ------
     SettingsError
-        There is no such scorer.
+        See `check_scorer`. No answer is refused.
 
     Examples
     --------
@@ -56,10 +78,6 @@ def score(question: Question, response: str) -> Verdict:
     >>> score(q, "It is 5.").correct
     True
     """
-    scorer = SCORERS.get(question.scorer)
-    if scorer is None:
-        raise SettingsError(
-            f"There is no scorer {question.scorer!r}; use one of {', '.join(SCORERS)}."
-        )
+    check_scorer(question.scorer, question.meta)
     meta = {**question.meta, "choices": question.choices, "prompt": question.transcript}
-    return scorer(response, question.reference, meta)
+    return SCORERS[question.scorer](response, question.reference, meta)

@@ -19,6 +19,11 @@ _STATED = re.compile(
 )
 _START = re.compile(r"[\s\"'(\[]*(yes|no)\b(?!\s+(?:one|doubt|matter|problem|question|wonder))")
 _END = re.compile(r"\b(yes|no)[\s.!\"')\]]*$")
+# "Yes or no" is a question, and so is what stands with it or before a question mark.
+_WORD = r"[\"'(\[]*(?:yes|no|true|false)[\"')\]]*"
+_EITHER = re.compile(
+    rf"\b(?:both\s+|either\s+)?{_WORD}\s*(?:,?\s*\bor\b|\band\b|/)\s*{_WORD}(?!\w)"
+)
 #: Task, what says yes in it unless a negation stands before it, and what says no by itself.
 _PHRASES = {
     "sports_understanding": (
@@ -30,7 +35,7 @@ _PHRASES = {
         r"\b(?:return|back|end(?:ed|s)?\s+up|at|to|facing)\b[^.\n]{0,20}?\b(?:(?:start|starting|"
         r"original|initial)\s+(?:point|position|place|location)|(?:you|i|we|they)\s+(?:started|began)"
         r"|origin|start)\b",
-        r"$^",
+        r"(?!)",
     ),
     "web_of_lies": (
         r"\b(?:tells?|told|telling)\s+the\s+truth\b|\btruthful\b|\bhonest\b",
@@ -45,7 +50,8 @@ def score_bbh(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict
 
     For yes and no the first of these rules decides that finds one: ``stated`` ("the answer is
     no", the last one), ``start``, ``end``, ``phrase`` (the task's own words for it, such as "not
-    plausible" or "is lying"; the last one). Sentences go by the rules of the multiple choice.
+    plausible" or "is lying"; the last one outside a question). "Yes or no" says neither. Sentences
+    go by the rules of the multiple choice.
 
     Parameters
     ----------
@@ -90,6 +96,7 @@ def _yes_or_no(response: str, name: str) -> tuple[str | None, str]:
     text = plain(response).lower().strip()
     if not text:
         return None, "empty"
+    text = _EITHER.sub("…", text).strip()
     stated = _STATED.findall(text)
     if stated:
         return {"true": "yes", "false": "no"}.get(stated[-1], stated[-1]), "stated"
@@ -97,6 +104,8 @@ def _yes_or_no(response: str, name: str) -> tuple[str | None, str]:
         match = pattern.match(text) if rule == "start" else pattern.search(text)
         if match:
             return match[1], rule
+    said = re.split(r"(?<=[.!?\n])", text)
+    text = " ".join(s for s in said if not s.endswith("?") and "…" not in s)
     for task, (yes, no) in _PHRASES.items():
         if task in name:
             found = [(m.end(), "no") for m in re.finditer(no, text)]

@@ -26,6 +26,7 @@ _AFTER = (
 _HEDGE = re.compile(
     r"\s*[)\]]?\s*(?:,\s*)?(?:or|/|and(?!\s+(?:not|so)))\s*(?:option\s+)?[(\[]?(\w)\b"
 )
+_NOT = re.compile(r"(?:\b(?:not|t|never|except)|\brather than|\binstead of)(?: the| an?)? $")
 _NEGATED = rf"\b(?:not|n't|isn't|never|rather\s+than|instead\s+of|except)\s+(?:{_NOUN}\s+)?{_OPEN}"
 
 
@@ -69,11 +70,13 @@ def find_option(
     1. ``alone``: nothing but a letter, or "option" and a letter.
     2. ``boxed``: in LaTeX's box; the last one.
     3. ``stated``: "the answer is B", "I would choose B", "B is correct"; the last one.
-    4. ``start``: at the start with a mark behind it: "B) Paris", "B. Because a. is wrong".
+    4. ``start``: at the start with a mark behind it: "B) Paris", "B. Because a. is wrong"; unless
+       other letters are marked the same way, as where the options are only repeated.
     5. ``only``: of all letters that are marked as one ("(B)", "option B", "B."), there is one.
     6. ``words``: the words of one option, and of no other, are in the answer.
 
-    A letter that is negated ("not B", "rather than B") or is one of two ("B or C") is none.
+    A letter that is negated ("not B", "rather than B") or is one of two ("B or C") is none, and so
+    is one that is part of an option's own words ("Vitamin C").
 
     Returns
     -------
@@ -97,6 +100,8 @@ def find_option(
     if alone:
         return alone[1].upper(), "alone"
     wrong = rf"(?i:{_NOUN})\s+{_OPEN}{one}{_CLOSE}\s+(?i:is|was)\s+(?i:wrong|incorrect|false|not\b)"
+    said = _said(text, words)
+    text = _without_options(text, letters, words)
     text = re.sub(rf"(?i:{_NEGATED})(?:{one})(?!\w)(?![.)]\w)|{wrong}", " ", text)
     boxed = re.findall(rf"\\boxed\s*\{{\W*({one})(?!\w)", text)
     if boxed:
@@ -104,8 +109,8 @@ def find_option(
     stated = _stated(text, letters, any_mark)
     if stated:
         return stated, "stated"
-    start = re.match(rf"{_OPEN}({one})\s*[.):,\]}}\"](?!\w)", text)
-    if start and not _HEDGE.match(text, start.end(1)):
+    start = re.match(rf"{_OPEN}({one})\s*([.):,\]}}\"])(?!\w)", text)
+    if start and not _HEDGE.match(text, start.end(1)) and not _goes_on(text, letters, start):
         return start[1].upper(), "start"
     named = {
         next(g for g in m.groups() if g).upper()
@@ -118,7 +123,6 @@ def find_option(
     }
     if len(named) == 1:
         return named.pop(), "only"
-    said = _said(text, words)
     if said is not None and not named:
         return letters[said], "words"
     return None, "several options named" if len(named) > 1 else "no option named"
@@ -150,15 +154,50 @@ def _stated(text: str, letters: str, any_mark: str) -> str | None:
     return max(found)[1] if found else None
 
 
+def _goes_on(text: str, letters: str, start: re.Match[str]) -> bool:
+    """Whether other letters follow that are marked as the one at the start, as in a list."""
+    case = letters if start[1].isupper() else letters.lower()
+    marked = re.findall(rf"(?<![\w.'])([{case}])\s*{re.escape(start[2])}(?!\w)", text)
+    return set(marked) > {start[1]}
+
+
+def _without_options(text: str, letters: str, words: Sequence[str]) -> str:
+    """The text without the options of which a letter is a word: "Hepatitis B", "C. S. Lewis".
+
+    What is left of such an option goes with them ("Vitamin C" of "Vitamin C (ascorbic acid)"), and
+    so does one like it that is none ("Vitamin B").
+    """
+    named: set[str] = set()
+    for option in sorted((plain(w) for w in words), key=len, reverse=True):
+        parts = re.split(r"(\W+)", re.sub(r"^\W+|\W+$", "", option))
+        if len(parts) > 1 and {p.upper() for p in parts[::2]} & set(letters):
+            for n, gap in enumerate(parts):
+                marks = re.escape("".join(gap.split()))
+                parts[n] = (
+                    re.escape(gap) if n % 2 == 0 else f"[{marks}\\s]*" if marks else r"[\s-]+"
+                )
+            # What stands for them is no blank: that would bring the words around it together.
+            text = re.sub(rf"(?i)(?<!\w){''.join(parts)}(?!\w)", "…", text)
+            named |= set(re.findall(rf"\b([^\W\d_]{{4,}})[\s-]+[{letters}](?!\w)", option))
+    named = {word for word in named if not re.fullmatch(rf"(?i:{_NOUN})", word)}
+    if named:
+        text = re.sub(rf"\b(?i:{'|'.join(named)})[\s-]+[{letters}](?!\w)", "…", text)
+    return text
+
+
 def _said(text: str, words: Sequence[str]) -> int | None:
     """Number of the only option whose words are in the text; those inside longer ones are not."""
-    rest = " " + " ".join(re.findall(r"\w+", text.casefold())) + " "
+    rest = " ".join(re.findall(r"\w+", text.casefold()))
     found = []
     for number in sorted(range(len(words)), key=lambda n: -len(words[n])):
         option = " ".join(re.findall(r"\w+", plain(words[number]).casefold()))
-        if option and f" {option} " in rest:
+        if not option:
+            continue
+        pattern = re.compile(rf"(?<!\S){option}(?!\S)")
+        places = [m.start() for m in pattern.finditer(rest)]
+        if not all(_NOT.search(rest[max(0, n - 20) : n]) for n in places):
             found.append(number)
-            rest = rest.replace(f" {option} ", " | ")
+        rest = pattern.sub("|", rest)
     return found[0] if len(found) == 1 else None
 
 

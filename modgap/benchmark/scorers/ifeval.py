@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import SettingsError
 from .base import Verdict, unparsed
+from .ifeval_settings import settings_of
 
-__all__ = ["INSTRUCTIONS", "Followed", "check", "count_sentences", "score_ifeval"]
+__all__ = [
+    "INSTRUCTIONS", "Followed", "check", "check_settings", "count_sentences", "score_ifeval",
+]  # fmt: skip
 
 _Settings = Mapping[str, Any]
 _CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
@@ -63,20 +65,14 @@ def _language(text: str) -> str | None:
 
 
 def _compare(count: int, limit: int, relation: str) -> bool:
-    if relation == "less than":
-        return count < limit
-    if relation == "at least":
-        return count >= limit
-    raise SettingsError(
-        f"An instruction's relation is 'less than' or 'at least', not {relation!r}."
-    )
+    return count < limit if relation == "less than" else count >= limit
 
 
 def _search(keyword: str, text: str, edge: str = "") -> list[str]:
     """All hits, with the keyword as a pattern (as published), or as it stands if it is none."""
     try:
         pattern = re.compile(edge + keyword + edge, re.IGNORECASE)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         pattern = re.compile(edge + re.escape(keyword) + edge, re.IGNORECASE)
     return [m[0] for m in pattern.finditer(text)]
 
@@ -121,7 +117,7 @@ def _json(text: str, s: _Settings) -> bool:
     text = re.sub(r"^```(?:json|Json|JSON)?|```$", "", text.strip()).strip()
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: deeper than Python can read
         return False
     return True
 
@@ -233,27 +229,33 @@ def check(response: str, names: Sequence[str], settings: Sequence[_Settings]) ->
     Raises
     ------
     SettingsError
-        An id is unknown, or lacks a setting.
+        See `check_settings`.
     """
-    if len(names) != len(settings):
-        raise SettingsError(f"There are {len(names)} instructions but {len(settings)} kwargs.")
+    every = check_settings(names, settings)
     response = re.sub(r"^<[123]>\s*", "", response)
     lines = response.split("\n")
     readings = [response]
     readings += ["\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1])]
     readings += [r.replace("*", "") for r in readings]
     strict, loose = [], []
-    for name, given in zip(names, settings, strict=True):
-        if name not in INSTRUCTIONS:
-            raise SettingsError(f"Unknown instruction {name!r}; IFEval has {len(INSTRUCTIONS)}.")
-        follows, needed = INSTRUCTIONS[name]
-        kept = {k: v for k, v in given.items() if v}
-        missing = [k for k in needed if k not in kept]
-        if missing:
-            raise SettingsError(f"The instruction {name} lacks its setting {missing[0]!r}.")
+    for name, kept in zip(names, every, strict=True):
+        follows = INSTRUCTIONS[name][0]
         strict.append(bool(response.strip()) and follows(response, kept))
         loose.append(any(r.strip() and follows(r, kept) for r in readings))
     return Followed(tuple(strict), tuple(bool(x) for x in loose))
+
+
+def check_settings(names: Any, settings: Any) -> list[dict[str, Any]]:
+    """The settings of each instruction, if every answer can be checked by them.
+
+    Raises
+    ------
+    SettingsError
+        There is no instruction, one is unknown, or one's setting is missing or of another kind.
+    """
+    return settings_of(
+        {name: needed for name, (_, needed) in INSTRUCTIONS.items()}, names, settings
+    )
 
 
 def score_ifeval(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
@@ -278,14 +280,13 @@ def score_ifeval(response: str, reference: str, meta: Mapping[str, Any]) -> Verd
     Raises
     ------
     SettingsError
-        See `check`.
+        See `check_settings`; what reads questions refuses such.
     """
-    names, settings = meta.get("instruction_id_list"), meta.get("kwargs")
-    if not names or settings is None:
-        raise SettingsError("An IFEval question needs instruction_id_list and kwargs.")
+    names: Any = meta.get("instruction_id_list")
+    every = check_settings(names, meta.get("kwargs"))
     if not response.strip():
         return unparsed("empty", 0.0)
-    found = check(response, names, settings)
+    found = check(response, names, every)
     n = len(names)
     rates = (all(found.strict), sum(found.strict) / n, all(found.loose), sum(found.loose) / n)
     text = f"{sum(found.strict)}/{n} strict, {sum(found.loose)}/{n} loose"

@@ -14,11 +14,15 @@ __all__ = ["score_reference"]
 def score_reference(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict:
     """Right if the reference, or one of ``meta["references"]``, is in the answer as whole words.
 
+    ``references`` is a list; a text is one reference.
+
     VoiceBench decides SD-QA by a trained matcher and a judge, so there is no expected score.
     """
     if not response.strip():
         return unparsed("empty")
-    found = {r: verdict(response, r) for r in (reference, *meta.get("references", ())) if r}
+    more = meta.get("references") or ()
+    more = map(str, more) if isinstance(more, list | tuple) else (str(more),)
+    found = {r: verdict(response, r) for r in (reference, *more) if r}
     right = next((r for r, v in found.items() if v == "right"), None)
     if right is not None:
         return Verdict(True, right, "words")
