@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .cli_errors import Debug, literal, say
-from .cli_options import Json
+from .cli_options import Json, JudgeKey, JudgeModel, JudgeUrl
 
 _PERTURB = (
     "clean, noise:10, reverb:0.5, rate:1.3, band:300-3400, codec:mulaw, codec:gsm, codec:opus:12, "
@@ -91,19 +91,15 @@ def score(
     official_python: Annotated[
         str | None, typer.Option(help="The interpreter that has the checkout's requirements.")
     ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="An OpenAI-compatible endpoint that judges open answers. Sends them there.",
-        ),
-    ] = None,
-    judge_model: Annotated[str, typer.Option(help="The endpoint's name of the judge.")] = "",
-    judge_key: Annotated[
-        str, typer.Option(metavar="VARIABLE", help="Environment variable that holds its key.")
-    ] = "",
+    judge: JudgeUrl = None,
+    judge_model: JudgeModel = "",
+    judge_key: JudgeKey = "",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the files with verdicts, as result-NAME.")
+        Path | None,
+        typer.Option(
+            help="Folder for the files with verdicts, as result-NAME; a judge's replies are kept "
+            "there as they come, and the same command goes on from them."
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -120,24 +116,33 @@ def score(
     from .errors import SettingsError
 
     asked = Judge(judge, judge_model, judge_key) if judge is not None else None
+    if asked is not None and out is None:
+        raise SettingsError(
+            "A judge needs --out, a folder that keeps its replies as they come, so that none has "
+            "to be asked for twice."
+        )
     questions = read_questions(data) if data is not None else None
     found: dict[str, dict[str, Any]] = {}
     for path in results:
+        name = path.name.removeprefix("result-")
+        replies = out / f"replies-{name}" if out is not None and asked is not None else None
         with progress_bar(path.name) as report:
-            rows = score_file(path, questions, subset=subset, judge=asked, progress=report)
+            rows = score_file(
+                path, questions, subset=subset, judge=asked, replies=replies, progress=report
+            )
         if not rows:
             raise SettingsError(f"{path} has no answers.")
         record: dict[str, Any] = asdict(Scored.summary(rows))
         if asked is not None:
             record["judge"] = asked.record()
         if official is not None:
-            name = ResultName.parse(path.name)
-            which = subset or (name.subset if name else rows[0].question.subset)
+            parsed = ResultName.parse(path.name)
+            which = subset or (parsed.subset if parsed else rows[0].question.subset)
             record["official"] = official_scores(
                 official, which, [s.row for s in rows], python=official_python
             )
         if out is not None:
-            write_scored(out / f"result-{path.name.removeprefix('result-')}", rows, asked)
+            write_scored(out / f"result-{name}", rows, asked)
         found[str(path)] = record
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

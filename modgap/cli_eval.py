@@ -13,13 +13,16 @@ import typer
 from .cli_errors import Debug, literal, say
 from .cli_model import ModelOptions, with_model
 from .cli_options import MaxTokens
+from .cli_runs import export, judge
 from .errors import SettingsError
 
 if TYPE_CHECKING:
     from .interventions import Stack
     from .progress import Progress
 
-runs_app = typer.Typer(no_args_is_help=True, help="Look at runs of modgap eval.")
+runs_app = typer.Typer(
+    no_args_is_help=True, help="Look at runs of modgap eval, judge and export them."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +33,12 @@ def register(app: typer.Typer) -> None:
         "--inputs text,speech,pipeline --out runs/demo",
     )(evaluate)
     runs_app.command("info", epilog="Example: modgap runs info runs/demo")(info)
+    runs_app.command("export", epilog="Example: modgap runs export runs/mine --out results")(export)
+    runs_app.command(
+        "judge",
+        epilog="Example: modgap runs judge runs/mine --judge-url http://localhost:8000/v1 "
+        "--judge-model NAME",
+    )(judge)
     app.add_typer(runs_app, name="runs")
 
 
@@ -59,8 +68,12 @@ def evaluate(
         str, typer.Option(help="Of the pipeline: pocketsphinx, or a Whisper.")
     ] = "pocketsphinx",
     base: Annotated[
-        str, typer.Option(help="Text model of the input base; demo:base is the embedded one.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Text model of the input base; demo:base is the embedded one. Or MODEL=TEXT_MODEL "
+            "for one of the models. Can be given again."
+        ),
+    ] = None,
     pipeline_llm: Annotated[
         str,
         typer.Option(
@@ -108,6 +121,8 @@ def evaluate(
         from .demo.phrasings import TRANSCRIBE
 
         asked = heard_instruction or TRANSCRIBE
+    models = model or ["demo"]
+    text, bases = _bases(base or [], models)
     settings = RunSettings(
         inputs=wanted,
         interventions=tuple(_named(text) for text in intervention or ()),
@@ -116,7 +131,8 @@ def evaluate(
         markers=markers,
         heard=asked,
         recognizer=recognizer,
-        base=base,
+        base=text,
+        bases=bases,
         pipeline_llm=pipeline_llm,
     )
     from .benchmark.runner import Loader
@@ -130,7 +146,7 @@ def evaluate(
         spread = RayEngine(address, workers)
     with progress_bar("reading the questions") as bar:
         summary = run(
-            out, data, model or ["demo"], settings, limit=limit, retry=retry,
+            out, data, models, settings, limit=limit, retry=retry,
             loader=Loader(options=how.options, batch=batch, unit=unit),
             part_seconds=part_seconds, engine=spread, progress=bar or _lines(),
         )  # fmt: skip
@@ -193,7 +209,32 @@ def _print(folder: Path) -> None:
 def _ways(found: dict[str, Any]) -> str:
     ways = [*found["inputs"], *(f"speech+{name}" for name in found["interventions"])]
     beside = [found[k]["name"] for k in ("recognizer", "base") if k in found]
+    beside += [f"{about['name']} for {model}" for model, about in found.get("bases", {}).items()]
     return ", ".join(ways) + (f" (with {', '.join(beside)})" if beside else "")
+
+
+def _bases(given: list[str], models: list[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The base of all, and those of single models; a path may have a = of its own."""
+    bare: list[str] = []
+    own: dict[str, str] = {}
+    for text in given:
+        model, _, base = text.partition("=")
+        if model in models and base:
+            if own.setdefault(model, base) != base:
+                raise SettingsError(f"--base names two text models for {model}: leave one out.")
+        elif "=" in text and not Path(text).exists():
+            raise SettingsError(
+                f"--base {text}: {model!r} is none of the models of this call "
+                f"({', '.join(models)})."
+            )
+        else:
+            bare.append(text)
+    if len(set(bare)) > 1:
+        raise SettingsError(
+            f"--base names {bare[0]} and {bare[1]}: give one for all, and the others as "
+            "MODEL=TEXT_MODEL."
+        )
+    return (bare[0] if bare else ""), tuple(own.items())
 
 
 def _named(text: str) -> tuple[str, Stack]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_errors import Debug, literal
+from .cli_errors import Debug, literal, say
 from .cli_options import Json
 from .errors import SettingsError
 from .files import table_bytes, write_atomic
@@ -53,6 +53,7 @@ def gap(
 ) -> None:
     """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
     from . import gap as measures
+    from .benchmark.bases import foreign_bases
     from .gap_reasons import false_alarms, reasons
     from .runs import find_run
 
@@ -60,6 +61,8 @@ def gap(
     models = list(model or opened.models)
     for name in models:
         opened.model_number(name)
+    for warning in foreign_bases(opened.protocol):
+        say(f"warning: {warning}")
     chosen = _filters(where)
     tables: dict[str, pd.DataFrame] = {
         "gap": measures.gap_table(opened, models, chosen, by),
@@ -150,13 +153,19 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     from .cli_render import print_table
-    from .gap import quantity_name
+    from .gap import COUNTS, quantity_name
+    from .gap_options import rules_table
 
     def percent(value: float) -> str:
         return "-" if value != value else f"{100 * value:.1f}"
 
     def real(value: float) -> str:
         return "-" if value != value else f"{value:.3f}"
+
+    def cell(value: object) -> str:
+        if not isinstance(value, float):
+            return str(value)
+        return "-" if value != value else f"{value:.1f}"
 
     def text(value: object) -> str:
         return value if isinstance(value, str) else ""
@@ -172,8 +181,14 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     if len(tables["counts"]):
         print()
         print_table(
-            ("checkpoint", "input", "asked", "judged", "right", "unparsed", "failed"),
-            (tuple(map(str, row)) for row in tables["counts"].to_numpy()),
+            ("checkpoint", "input", *COUNTS[2:]),
+            (tuple(map(str, row)) for row in tables["counts"][list(COUNTS)].to_numpy()),
+        )
+        print("\nby more than one rule")
+        rules = rules_table(tables["counts"])
+        print_table(
+            tuple(rules.columns),
+            (tuple(map(cell, row)) for row in rules.itertuples(index=False, name=None)),
         )
     if len(tables["lines"]):
         print("\nsimilarity against the gap, one point a checkpoint")

@@ -19,6 +19,19 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 PathKind = Annotated[str, typer.Option(help="argmax or dtw.")]
 Measure = Annotated[str, typer.Option(help="cosine or euclidean.")]
+JudgeUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-url",
+        "--judge",
+        metavar="URL",
+        help="An OpenAI-compatible endpoint that judges open answers. Sends them there.",
+    ),
+]
+JudgeModel = Annotated[str, typer.Option(help="The endpoint's name of the judge.")]
+JudgeKey = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="Environment variable that holds its key.")
+]
 PathLayer = Annotated[
     int | None, typer.Option(help="Layer of the path; by default where it is edited.")
 ]

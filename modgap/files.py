@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from .record import write_file as write_new
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TEMPORARY", "table_bytes", "write_atomic"]
+__all__ = ["TEMPORARY", "cut_torn_line", "table_bytes", "write_atomic"]
 
 #: How the name of an unfinished file ends; what a killed writer left may be swept by it.
 TEMPORARY = ".tmp"
@@ -45,3 +46,20 @@ def table_bytes(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     return buffer.getvalue()
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut what a killed writer left behind the last line break of a file of lines."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end = size
+        while end:  # back to the last line break, by blocks
+            start = max(0, end - 65536)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+    if end < size:
+        os.truncate(path, end)

@@ -6,6 +6,7 @@ speech, and of a pipeline. Definitions after Xiang et al., arXiv 2510.12116.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,19 @@ import numpy as np
 import pandas as pd
 
 from modgap.errors import SettingsError
+from modgap.gap_options import OPTION_COLUMNS, option_scores
 
 if TYPE_CHECKING:
     from modgap.benchmark.run_data import Run, Where
 
-__all__ = ["NAMES", "RESAMPLES", "accuracies", "estimates", "gap_table", "patterns",
-           "quantity_name"]  # fmt: skip
+__all__ = ["COUNTS", "NAMES", "RESAMPLES", "RULES", "accuracies", "estimates", "gap_table",
+           "patterns", "quantity_name"]  # fmt: skip
 
 RESAMPLES = 9999
 STANDARD = ("base", "text", "speech", "pipeline")
+#: Columns of `accuracies`: what was counted, and the scores by more than one rule.
+COUNTS = ("model", "input", "asked", "judged", "right", "unparsed", "failed")
+RULES = ("accuracy", "expected", "expected_of", *OPTION_COLUMNS)
 MOST_DRAWS = 40_000_000  # counts drawn at once; more different patterns get fewer resamples
 FEWEST = 999
 
@@ -220,17 +225,20 @@ def accuracies(run: Run, where: Where | None = None) -> pd.DataFrame:
     DataFrame
         ``model``, ``input``, ``asked`` (questions with an answer), ``judged``, ``right``,
         ``unparsed`` (judged wrong because no answer was found in the response), ``failed``
-        (questions that could not be run).
+        (questions that could not be run); ``accuracy`` (right of those judged); ``expected`` (mean
+        score that VoiceBench's rule would give on average, and where that is the same, 1 or 0) over
+        ``expected_of`` answers; and the columns of `modgap.gap_options.option_scores`. Shares in
+        [0, 1], NaN where there is nothing to take one of.
     """
     condition, parameters = run.condition(where)
     counts = ", ".join(
         f"sum((n{n} > 0)::INTEGER) AS asked{n}, count(c{n}) AS judged{n}, "
-        f"sum(coalesce(c{n}, FALSE)::INTEGER) AS right{n}, sum(u{n}::INTEGER) AS unparsed{n}"
+        f"sum(coalesce(c{n}, FALSE)::INTEGER) AS right{n}, sum(u{n}::INTEGER) AS unparsed{n}, "
+        f"count(e{n}) AS expected_of{n}, avg(e{n}) AS expected{n}"
         for n in range(len(run.inputs))
     )
     if not counts:
-        return pd.DataFrame(columns=["model", "input", "asked", "judged", "right", "unparsed",
-                                     "failed"])  # fmt: skip
+        return pd.DataFrame(columns=[*COUNTS, *RULES])
     wide = run.sql(
         f"SELECT model, {counts} FROM wide JOIN q USING (q) WHERE {condition} GROUP BY model "
         "ORDER BY model", parameters,
@@ -247,7 +255,12 @@ def accuracies(run: Run, where: Where | None = None) -> pd.DataFrame:
         model = run.models[int(row["model"])]
         for n, kind in enumerate(run.inputs):
             if row[f"asked{n}"] or (model, kind) in failed:
-                numbers = {k: int(row[f"{k}{n}"]) for k in ("asked", "judged", "right", "unparsed")}
-                rows.append({"model": model, "input": kind, **numbers,
-                             "failed": failed.get((model, kind), 0)})  # fmt: skip
-    return pd.DataFrame(rows)
+                numbers: dict[str, Any] = {k: int(row[f"{k}{n}"]) for k in COUNTS[2:-1]}
+                numbers["failed"] = failed.get((model, kind), 0)
+                numbers["accuracy"] = numbers["right"] / (numbers["judged"] or math.nan)
+                numbers["expected"] = float(row[f"expected{n}"])
+                numbers["expected_of"] = int(row[f"expected_of{n}"])
+                rows.append({"model": model, "input": kind, **numbers})
+    table = pd.DataFrame(rows, columns=[*COUNTS, *RULES[:3]])
+    made = table.merge(option_scores(run, where), on=["model", "input"], how="left")
+    return made.assign(with_options=made["with_options"].fillna(0).astype(int))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from modgap import gap, gap_points, gap_questions, gap_reasons
+from modgap import gap, gap_options, gap_points, gap_questions, gap_reasons
+from modgap.benchmark.bases import foreign_bases
 from modgap.benchmark.run_data import MEASURES
 from modgap.errors import ModgapError
 
@@ -91,19 +92,25 @@ def _head(run: Run, heading: str) -> str:
 def _gap(run: Run, models: list[str]) -> str:
     from modgap.figures.gap import AccuracyBars, Decomposition
 
+    counts = gap.accuracies(run)
+    asked = (
+        f"<h3>What was asked</h3>{_table(counts[list(gap.COUNTS)])}"
+        f"<h3>By more than one rule</h3><p class=note>{gap_options.NOTE}</p>"
+        + _table(gap_options.rules_table(counts), digits=1)
+    )
     table = gap.gap_table(run, models)
     if table.empty:
-        return "<h2>Accuracy and gap</h2><p>No question was asked in full.</p>"
+        return f"<h2>Accuracy and gap</h2><p>No question was asked in full.</p>{asked}"
     shown = table.assign(
         quantity=[gap.quantity_name(q) for q in table["quantity"]],
         **{c: 100 * table[c] for c in ("value", "low", "high")},
     ).drop(columns="part")
     shown = shown.rename(columns={"value": "%", "low": "from", "high": "to"})
-    out = "<h2>Accuracy and gap</h2>" + _figure(AccuracyBars(table).figure())
+    warned = "".join(f"<p>{html.escape(text)}</p>" for text in foreign_bases(run.protocol))
+    out = f"<h2>Accuracy and gap</h2>{warned}" + _figure(AccuracyBars(table).figure())
     if (table["quantity"] == "gap").any():
         out += "<h3>What the loss is made of</h3>" + _figure(Decomposition(table).figure())
-    out += _table(shown, digits=1)
-    return out + "<h3>What was asked</h3>" + _table(gap.accuracies(run))
+    return out + _table(shown, digits=1) + asked
 
 
 def _groups(run: Run, models: list[str]) -> str:

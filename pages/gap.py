@@ -55,6 +55,7 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
 def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, list[str]]) -> None:
     """Bars, decomposition, reasons, counts."""
     from modgap import gap, gap_reasons
+    from modgap.benchmark.bases import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
 
     if by and len(models) > 1:
@@ -64,6 +65,8 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     if table.empty:
         st.caption("No question that all inputs have answers to is left: change the filters.")
         return
+    for warning in foreign_bases(run.protocol):
+        widgets.notice(warning)
     bars, parts = AccuracyBars(table), Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -82,7 +85,9 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             )  # fmt: skip
         else:
             st.caption("The gap needs answers to both text and speech.")
-    numbers(table)
+    counts = runs.ask(run, "counts", gap.accuracies, where)
+    counts = counts[counts["model"].isin(models)]
+    numbers(table, counts)
     tolerance, why = 0.0, None
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -114,9 +119,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             st.caption("No question was lost by speech.")
     with right:
         st.subheader("What was asked", anchor=False)
-        counts = runs.ask(run, "counts", gap.accuracies, where)
-        counts = counts[counts["model"].isin(models)]
-        widgets.table(counts, key="gap_counts", height=330)
+        widgets.table(counts[list(gap.COUNTS)], key="gap_counts", height=330)
         st.caption(
             "Unparsed: no answer was found in the response; it counts as wrong. Failed: the "
             "question could not be run."
@@ -127,6 +130,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             file.figure("Accuracies", f"modgap-{run.name}-accuracies", lambda: bars.figure()),
             file.figure("Decomposition", f"modgap-{run.name}-parts", lambda: parts.figure()),
             file.table("Numbers", f"modgap-{run.name}-gap", lambda: table),
+            file.table("Counts", f"modgap-{run.name}-counts", lambda: counts),
             file.table("Reasons", f"modgap-{run.name}-reasons", lambda: why),
             file.settings(f"modgap-{run.name}", lambda: {"run": run.protocol, "where": where}),
         ],
@@ -134,9 +138,10 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     )
 
 
-def numbers(table: pd.DataFrame) -> None:
-    """The table behind the bars, in percent."""
+def numbers(table: pd.DataFrame, counts: pd.DataFrame) -> None:
+    """The table behind the bars, and the scores by other rules, in percent."""
     from modgap.gap import quantity_name
+    from modgap.gap_options import NOTE, rules_table
 
     with st.expander("Table of the numbers"):
         shown = table.assign(quantity=table["quantity"].map(quantity_name))
@@ -146,6 +151,9 @@ def numbers(table: pd.DataFrame) -> None:
         if not shown["part"].any():
             shown = shown.drop(columns="part")
         widgets.table(shown, key="gap_numbers", height=420)
+        st.markdown("By more than one rule")
+        widgets.table(rules_table(counts), key="gap_rules", height=330)
+        st.caption(NOTE)
 
 
 def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str, Any]:

@@ -127,6 +127,12 @@ class Judge:
             "top_p": self.top_p,
         }
 
+    def asked(self, question: Question, response: str) -> str:
+        """A hash of all that a reply to this answer depends on, whatever host gives it."""
+        how = [self.model, self.samples, self.temperature, self.top_p]
+        text = json.dumps([*how, self._prompt(question, response)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def verdict(self, question: Question, response: str) -> Verdict:
         """Judge one answer.
 
@@ -155,8 +161,11 @@ class Judge:
         """
         if not response.strip():
             return []
+        return self._ask(self._prompt(question, response))
+
+    def _prompt(self, question: Question, response: str) -> str:
         template = self.reference_prompt if question.reference else self.open_prompt
-        return self._ask(_fill(template, question, response))
+        return _fill(template, question, response)
 
     def read(self, question: Question, replies: Sequence[str]) -> Verdict:
         """The verdict that replies are; see `verdict`.

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from .question import Question
 from .scorers import Verdict, score
 
-__all__ = ["answer_options", "option_verdict"]
+__all__ = ["answer_options", "option_verdict", "right_options"]
 
 
 def answer_options(question: Question) -> tuple[str, ...]:
@@ -44,3 +44,10 @@ def option_verdict(question: Question, logprobs: Sequence[float]) -> Verdict:
     best = max(range(len(options)), key=lambda n: logprobs[n])
     found = score(question, options[best])
     return Verdict(found.correct, options[best], "likeliest option")
+
+
+def right_options(question: Question) -> tuple[bool, ...]:
+    """Whether each of `answer_options` is right by `option_verdict`, were it the likeliest."""
+    count = len(answer_options(question))
+    chosen = ([float(n == k) for k in range(count)] for n in range(count))
+    return tuple(option_verdict(question, one).correct is True for one in chosen)

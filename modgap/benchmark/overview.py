@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError
-from .run_record import read_run
+from .run_judge import verdicts
+from .run_record import the_run
+from .scorers import Verdict
 from .shards import MARK, batches
 
 __all__ = ["overview"]
@@ -30,9 +31,7 @@ def overview(folder: str | Path) -> dict[str, Any]:
         There is no run.
     """
     folder = Path(folder)
-    run = read_run(folder)
-    if run is None:
-        raise StoreError(f"There is no run in {folder}: it would hold a run.json.")
+    run = the_run(folder)
     counts: dict[tuple[str, str], dict[str, int]] = {}
 
     def count(key: tuple[str, str], **more: int) -> None:
@@ -41,14 +40,18 @@ def overview(folder: str | Path) -> dict[str, Any]:
         for name, value in more.items():
             mine[name] += value
 
+    judged = verdicts(folder, run)
     answered: set[int] = set()
     for row in _once(folder, MARK, ("correct", "extracted", "finished"), answered):
+        key = row["model"], row["question"], row["input"]
+        own = Verdict(row["correct"], row["extracted"], "")
+        verdict = judged.get(key, own)
         count(
             (row["model"], row["input"]),
             answers=1,
-            right=row["correct"] is True,
-            judged=row["correct"] is not None,
-            unparsed=row["correct"] is False and row["extracted"] is None,
+            right=verdict.correct is True,
+            judged=verdict.correct is not None,
+            unparsed=verdict.unparsed,
             cut=row["finished"] is False,
         )
     reasons: dict[str, dict[str, Any]] = {}

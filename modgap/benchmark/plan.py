@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError, StoreError
+from .bases import foreign_bases, with_bases
 from .datasets import iter_questions
 from .roster import describe, fill_clips, write_questions
 from .run_record import RunSettings, differences, model_record, read_run, started, write_run
@@ -76,9 +77,14 @@ class Loader:
 
         if "ears" not in beside:
             beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None
-        if "base" not in beside:
-            beside["base"] = self._base(settings) if settings.needs_base else None
-        return Worker(self._model(where or name), settings, name=name, batch=self.batch, **beside)
+        text = settings.base_of(name) if settings.needs_base else ""
+        if beside.get("base of") != text:  # models of one family lie together: one is kept
+            beside.pop("base", None)
+            beside["base"], beside["base of"] = self._base(text) if text else None, text
+        return Worker(
+            self._model(where or name), settings, name=name, batch=self.batch,
+            ears=beside["ears"], base=beside.get("base"),
+        )  # fmt: skip
 
     @property
     def device(self) -> str:
@@ -90,10 +96,9 @@ class Loader:
 
         return load(where, **self.options)
 
-    def _base(self, settings: RunSettings) -> Base:
+    def _base(self, where: str) -> Base:
         from .beside import Base
 
-        where = settings.base
         if where == "demo:base":
             from ..demo.family import weights_root
 
@@ -119,7 +124,11 @@ def records_of(worker: Worker) -> dict[str, Any]:
     if worker.ears is not None:
         records["recognizer"] = {"name": p.recognizer, "identity": worker.ears.recognizer.identity}
     if worker.base is not None:
-        records["base"] = {"name": p.base, **model_record(worker.base.model)}
+        base = {"name": p.base_of(worker.name), **model_record(worker.base.model)}
+        if worker.name in dict(p.bases):
+            records["bases"] = {worker.name: base}
+        else:
+            records["base"] = base
     return records
 
 
@@ -205,6 +214,8 @@ class Plan:
         self._progress = progress
         self._began = time.monotonic()
         self._clips: set[str] = set()
+        for name in self.models:
+            settings.base_of(name)  # before anything is written: each has one, where one is needed
 
     # ---- before ---------------------------------------------------------------------------------
 
@@ -233,7 +244,8 @@ class Plan:
                 )
             if before["versions"] != self.run["versions"]:
                 log.warning("The run was begun with other versions: %s", before["versions"])
-            self.run = {**before, "models": {**self.run["models"], **before["models"]}}
+            bases = with_bases(self.run, before)
+            self.run = {**before, "models": {**self.run["models"], **before["models"]}, **bases}
         for batch in batches(self.folder, "clips", ("question",)):
             self._clips.update(batch["question"].to_pylist())
         swept = sweep(self.folder)
@@ -255,8 +267,11 @@ class Plan:
                 "another folder."
             )
         known = {**self.run["models"], **records["models"]}
-        run = {**self.run, **records, "models": known}
+        run = {**self.run, **records, "models": known, **with_bases(self.run, records)}
         if run != self.run:
+            for warning in foreign_bases(run):
+                if warning not in foreign_bases(self.run):
+                    log.warning("%s", warning)
             self.run = run
             write_run(self.folder, run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .scorers import VERSIONS
@@ -47,6 +47,12 @@ class Protocol:
     seed: int = 0
     scorers: Mapping[str, int] = field(default_factory=lambda: dict(VERSIONS))
     judge: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_record(cls, found: Mapping[str, Any]) -> Protocol:
+        """The protocol that `record` describes; what a later version added is left out."""
+        names = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in found.items() if k in names})
 
     def record(self) -> dict[str, Any]:
         """The protocol in JSON's terms, with its digest."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,13 @@ from typing import Any
 from ..files import write_atomic
 from ..models.base import Progress
 from .judge import Judge, JudgeError
+from .judging import Replies, judgements, needs_judge
 from .leaderboard import Summary, summarise
 from .question import Question
 from .results import questions_of
 from .scorers import VERSIONS, Verdict, score
 
-__all__ = ["Scored", "needs_judge", "score_file", "write_scored"]
-
-_AT_ONCE = 8  # requests to a judge
+__all__ = ["Scored", "score_file", "write_scored"]
 
 
 @dataclass(frozen=True)
@@ -44,19 +41,13 @@ class Scored:
         return summarise((s.question, s.row["response"], s.verdict) for s in rows)
 
 
-def needs_judge(question: Question) -> bool:
-    """Whether a judge decides, wholly or, as VoiceBench does SD-QA, in part."""
-    return question.scorer == "judge" or (
-        question.dataset == "voicebench" and question.subset == "sd-qa"
-    )
-
-
 def score_file(
     path: Path,
     questions: list[Question] | None = None,
     *,
     subset: str | None = None,
     judge: Judge | None = None,
+    replies: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Scored]:
     """Score every answer of a file of results.
@@ -68,7 +59,10 @@ def score_file(
         As in `modgap.benchmark.results.questions_of`.
     judge : Judge, optional
         Asked about the answers that need one. If it fails on one, that answer stays unjudged, with
-        the reason as its rule; if it fails on all, that is an error.
+        the reason as its rule; if it fails on all, or on many in a row, that is an error.
+    replies : Path, optional
+        A file that keeps what the judge says as it comes, and that what is there is taken from: an
+        end in the middle costs no reply. See `modgap.benchmark.judging.Replies`.
     progress : callable (fraction, note), optional
 
     Raises
@@ -76,37 +70,58 @@ def score_file(
     SettingsError
         The file cannot be used.
     JudgeError
-        The judge answered nothing at all.
+        The judge answered nothing at all, or no more.
     """
     pairs = list(questions_of(path, questions, subset))
     if judge is None:
         return [Scored(q, row, score(q, row["response"])) for q, row in pairs]
-    found = []
-    for number, scored in enumerate(_judged(pairs, judge)):
-        if progress is not None:
-            progress(number / len(pairs), f"answer {number + 1} of {len(pairs)}")
-        found.append(scored)
-    asked = [s for s in found if needs_judge(s.question)]
-    failed = [s for s in asked if s.verdict.rule.startswith("no judgement")]
-    if failed and len(failed) == len(asked):
-        raise JudgeError(failed[0].verdict.rule.removeprefix("no judgement: "))
-    return found
+    kept = Replies(replies, judge) if replies is not None else None
+    try:
+        return _judged(pairs, judge, kept, progress)
+    finally:
+        if kept is not None:
+            kept.close()
 
 
-def _judged(pairs: list[tuple[Question, dict[str, Any]]], judge: Judge) -> Iterator[Scored]:
-    def ask(pair: tuple[Question, dict[str, Any]]) -> Scored:
-        question, row = pair
+def _judged(
+    pairs: list[tuple[Question, dict[str, Any]]],
+    judge: Judge,
+    kept: Replies | None,
+    progress: Progress | None,
+) -> list[Scored]:
+    found: dict[int, Scored] = {}
+    asked: list[tuple[int, Question, str]] = []
+    for number, (question, row) in enumerate(pairs):
         if not needs_judge(question):
-            return Scored(question, row, score(question, row["response"]))
-        try:
-            replies = judge.replies(question, row["response"])
-            verdict = judge.read(question, replies)
-        except JudgeError as problem:
-            return Scored(question, row, Verdict(None, None, f"no judgement: {problem}"))
-        return Scored(question, {**row, "score": replies} if replies else row, verdict)
+            found[number] = Scored(question, row, score(question, row["response"]))
+            continue
+        known = kept.get(question, row["response"]) if kept is not None else None
+        if known is None:
+            asked.append((number, question, row["response"]))
+        else:
+            found[number] = _with_replies(question, row, known, judge.read(question, known))
+    problems = []
+    for made in judgements(judge, asked):
+        question, row = pairs[made.key]
+        if made.verdict is None:
+            problems.append(made.problem)
+            verdict = Verdict(None, None, f"no judgement: {made.problem}")
+            found[made.key] = Scored(question, row, verdict)
+        else:
+            if kept is not None and made.replies:
+                kept.add(question, row["response"], made.replies)
+            found[made.key] = _with_replies(question, row, made.replies, made.verdict)
+        if progress is not None:
+            progress(len(found) / len(pairs), f"answer {len(found)} of {len(pairs)}")
+    if problems and len(problems) == len(asked):
+        raise JudgeError(problems[0])
+    return [found[number] for number in range(len(pairs))]
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(ask, pairs)
+
+def _with_replies(
+    question: Question, row: dict[str, Any], replies: list[str], verdict: Verdict
+) -> Scored:
+    return Scored(question, {**row, "score": replies} if replies else row, verdict)
 
 
 def write_scored(path: Path, rows: list[Scored], judge: Judge | None = None) -> None:

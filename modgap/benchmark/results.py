@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import SettingsError
+from ..files import cut_torn_line
 from .protocol import Protocol
 from .question import Question
 from .voicebench import SUBSETS, question_of
@@ -47,8 +48,8 @@ class ResultName:
     @property
     def file(self) -> str:
         """The name; what a file name cannot hold becomes ``_``."""
-        model = re.sub(r"[^\w.@+-]+", "_", self.model)
-        return f"{model}-{self.subset}-{self.split}-{self.modality}.jsonl"
+        parts = (re.sub(r"[^\w.@+-]+", "_", p) for p in (self.model, self.subset, self.split))
+        return f"{'-'.join(parts)}-{self.modality}.jsonl"
 
     @classmethod
     def parse(cls, file: str) -> ResultName | None:
@@ -87,7 +88,7 @@ class ResultsFile:
         folder.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = self.path.open("ab")
         try:
-            self._cut_torn_line()
+            cut_torn_line(self.path)
             self.done = self._ids()
         except BaseException:
             self._file.close()
@@ -127,21 +128,6 @@ class ResultsFile:
 
     def __exit__(self, *problem: object) -> None:
         self.close()
-
-    def _cut_torn_line(self) -> None:
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
-            end = size
-            while end:  # back to the last line break, by blocks
-                start = max(0, end - 65536)
-                file.seek(start)
-                found = file.read(end - start).rfind(b"\n")
-                if found >= 0:
-                    end = start + found + 1
-                    break
-                end = start
-        if end < size:
-            os.truncate(self.path, end)
 
     def _ids(self) -> set[str]:
         found = set()
@@ -212,8 +198,9 @@ def questions_of(
                 f"{path.name} does not say which subset it is of (MODEL-SUBSET-SPLIT-MODALITY"
                 ".jsonl): name it, or the data set."
             )
-        for number, row in enumerate(read_results(path)):
-            yield question_of(known, name.split if name else "test", number, row), row
+        split = name.split if name else "test"
+        for line, row in enumerate(read_results(path)):
+            yield question_of(known, split, _number(row, f"{known}/{split}", line), row), row
         return
     by_id = {q.id: q for q in questions}
     by_words: dict[str, list[Question]] = {}
@@ -233,3 +220,11 @@ def questions_of(
                 f"{str(name_of or row.get('prompt', ''))[:60]!r}."
             )
         yield found, row
+
+
+def _number(row: Mapping[str, Any], where: str, line: int) -> int:
+    """Place of a row's question in its split: as modgap noted it, else that of the line."""
+    own = row.get("modgap")
+    noted = str(own.get("question")) if isinstance(own, Mapping) else ""
+    match = re.fullmatch(rf"{re.escape(where)}#(\d+)", noted)
+    return int(match[1]) if match else line

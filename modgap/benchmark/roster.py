@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import AudioError, StoreError
 from .shards import batches
 
 if TYPE_CHECKING:
+    from ..audio import Clip
     from .question import Question
 
-__all__ = ["describe", "fill_clips", "write_questions"]
+__all__ = ["describe", "fill_clips", "question_of_row", "read_roster", "write_questions"]
 
 
 def _row(question: Question) -> dict[str, Any]:
@@ -49,7 +52,9 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
     def tables() -> Iterator[list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
         for question in questions:
-            rows.append({**_row(question), "groups": list(question.groups.items())})
+            meta = json.dumps(dict(question.meta), ensure_ascii=False, default=str)
+            groups = list(question.groups.items())
+            rows.append({**_row(question), "groups": groups, "meta": meta})
             if len(rows) == 1024:
                 yield rows
                 rows = []
@@ -57,6 +62,44 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
             yield rows
 
     _stream(path, tables())
+
+
+def question_of_row(row: Mapping[str, Any]) -> Question:
+    """A question from its row of the table: all but its sound, of which only the data set knows."""
+    from .question import Question
+
+    texts = ("transcript", "reference", "instruction", "scorer", "dataset", "subset")
+    choices = row["choices"]
+    return Question(
+        id=row["question"],
+        load=partial(_no_sound, row["question"]),
+        choices=() if choices is None else tuple(choices),
+        meta=json.loads(row.get("meta") or "{}"),
+        groups=dict(row.get("groups") or {}),
+        **{name: row[name] or "" for name in texts},
+    )
+
+
+def read_roster(folder: Path) -> Iterator[tuple[Question, bool]]:
+    """Questions of a run, and whether the run keeps all of their fields (older ones do not)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "questions.parquet"
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for row in batch.to_pylist():
+                    yield question_of_row(row), row.get("meta") is not None
+    except (OSError, pa.ArrowException) as problem:
+        raise StoreError(
+            f"The questions of the run in {folder} cannot be read ({problem}): give its `modgap "
+            "eval` once more, which writes them again if they are missing."
+        ) from problem
+
+
+def _no_sound(name: str) -> Clip:
+    raise AudioError(f"{name} is from the tables of a run, which hold no sound.")
 
 
 def fill_clips(folder: Path) -> None:

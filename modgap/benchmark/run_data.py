@@ -32,6 +32,7 @@ Where = Mapping[str, Sequence[str]]
 #: Measures of the table `layers`.
 MEASURES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 MOST_VALUES = 200  # a group of more values is no facet
+NAMED = 20  # values that an error names
 MEMORY = "400MB"
 MARK = "answers"  # a part counts once its file in this folder is there
 ITEM = "item"
@@ -73,6 +74,8 @@ class Run:
     questions : int
     signature : str
         Of the files as they were (`signature_of`).
+    answer_rows : str
+        The view of the answers' table in which every key is once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +102,11 @@ class Run:
         self._columns: dict[str, str] = {"dataset": "dataset", "subset": "subset"}
         self._view("questions", QUESTIONS, [self.path / "questions.parquet"], ("question",))
         for name, schema in TABLES.items():
-            self._view(name, schema, self._parts[name], KEYS[name])
+            # With a judge, what the scorer said is not yet what the answers are worth.
+            view = "said" if name == "answers" and self._parts["judged"] else name
+            self._view(view, schema, self._parts[name], KEYS[name])
+        if self._parts["judged"]:
+            self._judge()
         self._index()
         self._wide()
 
@@ -143,7 +150,8 @@ class Run:
         return self.models.index(model)
 
     def input_number(self, kind: str) -> int:
-        """The number of an input: ``c{n}`` (correct), ``u{n}`` (unparsed) in ``wide``."""
+        """The number of an input: ``c{n}`` (correct), ``u{n}`` (unparsed), ``e{n}`` (expected
+        score under the benchmark's rule) in ``wide``."""
         if kind not in self.inputs:
             raise SettingsError(
                 f"The run {self.name} has no answers to {kind!r}; it has {', '.join(self.inputs)}."
@@ -163,10 +171,22 @@ class Run:
         terms, parameters = ["TRUE"], []
         for facet, values in (where or {}).items():
             chosen = list(dict.fromkeys(values))
+            self._check_values(facet, chosen)
             places = ", ".join("?" for _ in chosen)
             terms.append(f"q.{self.column(facet)}::VARCHAR IN ({places})" if chosen else "FALSE")
             parameters += chosen
         return " AND ".join(terms), parameters
+
+    def _check_values(self, facet: str, values: Sequence[str]) -> None:
+        self.column(facet)  # refuses a facet that there is not
+        known = self.facets[facet]
+        unknown = [v for v in values if v not in known]
+        if unknown:
+            more = f", and {len(known) - NAMED} more" if len(known) > NAMED else ""
+            raise SettingsError(
+                f"No question of the run {self.name} has {facet} {unknown[0]!r}; there is "
+                f"{', '.join(known[:NAMED])}{more}."
+            )
 
     def inputs_of(self, model: str) -> tuple[str, ...]:
         """Inputs to which a model has judged answers."""
@@ -205,6 +225,26 @@ class Run:
         """Layer numbers that were measured."""
         found = self.sql("SELECT DISTINCT layer FROM layers WHERE layer IS NOT NULL ORDER BY layer")
         return tuple(int(n) for n in found["layer"])
+
+    @cached_property
+    def right_options(self) -> dict[int, tuple[bool, ...]]:
+        """Number of a question in ``q`` -> which of its options are right; without those that have
+        none, or none that is right (a run of before the questions' ``meta`` was kept)."""
+        from .options import right_options
+        from .roster import question_of_row
+
+        # Voices of a question have the same options: these are looked at once.
+        found = self.sql(
+            "SELECT list(q.q) AS numbers, any_value(r.question) AS question, dataset, subset, "
+            "transcript, instruction, reference, scorer, choices, meta FROM questions AS r "
+            "JOIN q USING (question) WHERE len(choices) > 0 GROUP BY ALL"
+        )
+        right = {}
+        for row in found.to_dict("records"):
+            flags = right_options(question_of_row(row))
+            if any(flags):
+                right.update(dict.fromkeys(map(int, row["numbers"]), flags))
+        return right
 
     def with_means(self) -> str:
         """Make, once, the table ``means``: each measure's mean over layers, model and question."""
@@ -279,6 +319,19 @@ class Run:
             f"row_number() OVER (PARTITION BY {keys} ORDER BY filename, file_row_number) = 1"
         )
 
+    def _judge(self) -> None:
+        """The views of the answers, with the judge's verdicts where there are any."""
+        from .run_judge import judged_columns
+
+        judge = self.protocol.get("judge")
+        columns = judged_columns(judge.get("right_from") if isinstance(judge, dict) else None)
+        keys = " AND ".join(f"a.{k} = j.{k}" for k in KEYS["judged"])
+        for end in ("", "_once"):
+            self._do(
+                f"CREATE VIEW answers{end} AS SELECT a.* REPLACE ({columns}) FROM said{end} AS a "
+                f"LEFT JOIN judged_once AS j ON {keys}"
+            )
+
     def _index(self) -> None:
         """The table ``q``: a number, facets as enums, the item, seconds."""
         names = self._fetch("SELECT DISTINCT unnest(map_keys(groups)) AS name FROM questions")
@@ -320,9 +373,11 @@ class Run:
         self.inputs = (*(k for k in INPUTS if k in inputs), *sorted(inputs.difference(INPUTS)))
         rows = ", ".join(f"({n}, {_text(m)})" for n, m in enumerate(self.models)) or "(0, NULL)"
         self._do(f"CREATE TABLE models AS SELECT * FROM (VALUES {rows}) AS t(number, name)")
+        self.answer_rows = "answers"
         self._do(f"CREATE TABLE wide AS {self._pivot('answers')}")
         twice = " OR ".join(f"n{n} > 1" for n in range(len(self.inputs))) or "FALSE"
         if self._fetch(f"SELECT count(*) AS n FROM wide WHERE {twice}")["n"][0]:
+            self.answer_rows = "answers_once"
             self._do(f"CREATE OR REPLACE TABLE wide AS {self._pivot('answers_once')}")
 
     def _pivot(self, source: str) -> str:
@@ -333,6 +388,7 @@ class Run:
                 f"bool_or(a.correct) {only} AS c{n}",
                 f"coalesce(bool_or(a.correct IS NOT NULL AND a.extracted IS NULL) {only}, FALSE) "
                 f"AS u{n}",
+                f"max(coalesce(a.expected, a.correct::INTEGER)) {only}::FLOAT AS e{n}",
                 f"least(count(*) {only}, 2)::UTINYINT AS n{n}",
             ]
         heard = "FILTER (a.input = 'speech')"

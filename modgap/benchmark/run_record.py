@@ -17,6 +17,7 @@ from ..errors import SettingsError, StoreError
 from ..files import write_atomic
 from ..interventions import Intervention, Stack
 from ..settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
+from .bases import base_of
 from .protocol import Protocol
 from .scorers import VERSIONS
 from .tables import INPUTS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..models.base import SpeechLM
 
 __all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
-           "read_run", "started", "write_run"]  # fmt: skip
+           "read_run", "started", "the_run", "write_run"]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,10 @@ class RunSettings:
     recognizer : str
         Of the pipeline.
     base : str
-        The text model of the input ``base``.
+        The text model of the input ``base``, for the models that `bases` does not name.
+    bases : tuple of (str, str)
+        Models, and the text model of each of them: a relative gap is over the base that a model
+        was tuned from.
     pipeline_llm : "base" or "own"
         Which text model answers what the recogniser wrote: the base (A_p of the method), or the
         speech model's own text side. Empty, as by default: the base, where one is named.
@@ -75,6 +79,7 @@ class RunSettings:
     heard_tokens: int = 128
     recognizer: str = "pocketsphinx"
     base: str = ""
+    bases: tuple[tuple[str, str], ...] = ()
     pipeline_llm: str = ""
 
     def __post_init__(self) -> None:
@@ -93,12 +98,13 @@ class RunSettings:
         names = [name for name, _ in self.interventions]
         if len(set(names)) < len(names) or not all(names):
             raise SettingsError("Every intervention needs a name of its own.")
-        if "base" in self.inputs and not self.base:
+        named = bool(self.base or self.bases)
+        if "base" in self.inputs and not named:
             raise SettingsError("The input base needs a text model: name it with --base.")
-        llm = self.pipeline_llm or ("base" if self.base else "own")
+        llm = self.pipeline_llm or ("base" if named else "own")
         if llm not in ("base", "own"):
             raise SettingsError(f"The pipeline's text model is base or own, not {llm!r}.")
-        if "pipeline" in self.inputs and llm == "base" and not self.base:
+        if "pipeline" in self.inputs and llm == "base" and not named:
             raise SettingsError("The pipeline's text model is the base: name it with --base.")
         object.__setattr__(self, "pipeline_llm", llm)
 
@@ -107,6 +113,22 @@ class RunSettings:
         """Whether the base is asked anything."""
         piped = "pipeline" in self.inputs and self.pipeline_llm == "base"
         return "base" in self.inputs or piped
+
+    def base_of(self, model: str) -> str:
+        """The text model that stands beside a model.
+
+        Raises
+        ------
+        SettingsError
+            One is needed, and none is named for this model.
+        """
+        found = dict(self.bases).get(model, self.base)
+        if not found and self.needs_base:
+            raise SettingsError(
+                f"A base is needed for {model}, too: --base {model}=TEXT_MODEL, "
+                "or --base TEXT_MODEL for all that have none of their own."
+            )
+        return found
 
     @property
     def all_inputs(self) -> tuple[str, ...]:
@@ -140,7 +162,10 @@ class RunSettings:
             found["recognizer"] = {"name": self.recognizer}
             found["pipeline_llm"] = self.pipeline_llm
         if self.needs_base:
-            found["base"] = {"name": self.base}
+            if self.base:
+                found["base"] = {"name": self.base}
+            if self.bases:
+                found["bases"] = {model: {"name": text} for model, text in self.bases}
         return found
 
     @classmethod
@@ -160,6 +185,7 @@ class RunSettings:
             heard_tokens=s.get("heard_tokens", 128),
             recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
             base=run.get("base", {}).get("name", ""),
+            bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),
             pipeline_llm=pipeline_llm(run),
         )
 
@@ -203,6 +229,20 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     return found
 
 
+def the_run(folder: Path) -> dict[str, Any]:
+    """As `read_run`, of a folder that has to hold a run.
+
+    Raises
+    ------
+    StoreError
+        There is none.
+    """
+    found = read_run(folder)
+    if found is None:
+        raise StoreError(f"There is no run in {folder}: it would hold a run.json.")
+    return found
+
+
 def write_run(folder: Path, run: Mapping[str, Any]) -> None:
     """Write run.json, by one rename."""
     body = {"format": FORMAT, "version": VERSION, **run}
@@ -213,16 +253,20 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What keeps a run from being gone on with, one short text each.
 
     Models, a recogniser or a base that only one of the two knows more of are no difference; neither
-    is a model that is new.
+    is a model that is new, with a base of its own or not.
     """
     found = []
-    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer", "base"):
+    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer"):
         found += _differ(name, before.get(name), now.get(name))
+    if before.get("base") and now.get("base"):
+        found += _differ("base", before["base"], now["base"])
     found += _differ("the pipeline's text model", pipeline_llm(before), pipeline_llm(now))
     for name, record in now["models"].items():
         known = before["models"].get(name)
         if known and record:
             found += _differ(f"model {name}", known, record)
+        if known is not None and any(name in run.get("bases", {}) for run in (before, now)):
+            found += _differ(f"base of {name}", base_of(before, name), base_of(now, name))
     return found
 
 
@@ -236,7 +280,7 @@ def _differ(name: str, before: Any, now: Any) -> list[str]:
             if all(before.get(k) == now.get(k) for k in list(keys)[1:]):
                 return ["the questions themselves (their texts or references were changed)"]
             keys.pop("sha256")
-        elif name in ("recognizer", "base"):
+        elif name == "recognizer" or name.startswith("base"):
             keys = dict.fromkeys(k for k in keys if k in before and k in now)
         return [x for k in keys for x in _differ(f"{name} {k}", before.get(k), now.get(k))]
     if before == now:

@@ -9,19 +9,30 @@ A run is a folder::
     layers/part-*.parquet       one row a model, question and layer
     failures/part-*.parquet     one row a model, question and input that could not be run
     clips/part-*.parquet        one row a clip that was read
+    judged/part-*.parquet       one row an answer that a judge decided (`modgap runs judge`)
 
 Parts are written whole, by one rename, and never changed. A row is known by `KEYS` of its table;
 whoever reads a run takes the first of equal keys. The files of a part have one name in all folders,
 and count once the one in ``answers/`` is there. A failure whose key has an answer was mended by a
-later attempt and counts no more. When a run is finished, what ``clips`` says is in
-``questions.parquet``, too.
+later attempt and counts no more. A judge's verdict counts in the place of the answer's own. When a
+run is finished, what ``clips`` says is in ``questions.parquet``, too.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["ANSWERS", "CLIPS", "FAILURES", "INPUTS", "KEYS", "LAYERS", "QUESTIONS", "TABLES"]
+__all__ = [
+    "ANSWERS",
+    "CLIPS",
+    "FAILURES",
+    "INPUTS",
+    "JUDGED",
+    "KEYS",
+    "LAYERS",
+    "QUESTIONS",
+    "TABLES",
+]
 
 #: What a model can be given. "speech+NAME" is the speech under the intervention called NAME.
 INPUTS = ("text", "speech", "pipeline", "base")
@@ -39,6 +50,7 @@ QUESTIONS = pa.schema(
         "scorer": _TEXT,
         "choices": pa.list_(_TEXT),
         "groups": pa.map_(_TEXT, _TEXT),
+        "meta": _TEXT,  # what else the scorer needs, as JSON; null in runs of before it was kept
         "seconds": _REAL,  # of the clip; null until it was read
         "audio": _TEXT,  # sha256 of the decoded clip; null until it was read
     }
@@ -78,10 +90,30 @@ FAILURES = pa.schema(
     {"model": _TEXT, "question": _TEXT, "input": _TEXT, "kind": _TEXT, "reason": _TEXT}
 )
 CLIPS = pa.schema({"question": _TEXT, "seconds": _REAL, "audio": _TEXT})
-TABLES = {"answers": ANSWERS, "layers": LAYERS, "failures": FAILURES, "clips": CLIPS}
+JUDGED = pa.schema(
+    {
+        "model": _TEXT,
+        "question": _TEXT,
+        "input": _TEXT,
+        "correct": pa.bool_(),  # null: the answer was rated, see `expected`
+        "extracted": _TEXT,  # Yes or No, or the mean rating; null: an empty answer
+        "rule": _TEXT,  # names the judge
+        "expected": _REAL,  # share of Yes, or a fifth of the rating
+        "replies": pa.list_(_TEXT),
+        "asked": _TEXT,  # hash of what was sent: equal answers are sent once
+    }
+)
+TABLES = {
+    "answers": ANSWERS,
+    "layers": LAYERS,
+    "failures": FAILURES,
+    "clips": CLIPS,
+    "judged": JUDGED,
+}
 KEYS = {
     "answers": ("model", "question", "input"),
     "layers": ("model", "question", "layer"),
     "failures": ("model", "question", "input"),
     "clips": ("question",),
+    "judged": ("model", "question", "input"),
 }

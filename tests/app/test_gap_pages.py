@@ -78,6 +78,10 @@ def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
     assert len(lost) == 7  # of the first checkpoint: right as text, wrong aloud
     assert set(lost["why"]) == {"not heard", "not used"}
     assert "would count as not heard, too (other " in texts(at)
+    rules = next(e.value for e in at.dataframe if "accuracy %" in e.value)
+    (row,) = rules[(rules["checkpoint"] == "other") & (rules["input"] == "speech")].to_numpy()
+    assert list(row[2:]) == [75, 75, 8]
+    assert list(rules.columns[2:]) == ["accuracy %", "expected by VoiceBench's rule %", "of"]
     at.selectbox(key="clips_change").set_value("NEITHER").run()
     assert len(next(e.value for e in at.dataframe if "transcript" in e.value)) == 1
     at.selectbox(key="gap_by").set_value("topic").run()
