@@ -103,9 +103,9 @@ def controls(n_layers: int, editable: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls_2"):
         st.select_slider(
             "Layer (0: speech token embeddings)", _offered("layer", tuple(range(editable))),
-            key="iv_layer", width=330, format_func=lambda k: str(k).replace("+", " + "), **keep,
+            key="iv_layer", width=270, format_func=lambda k: str(k).replace("+", " + "), **keep,
         )  # fmt: skip
-        st.slider("Strength", 0.0, 1.0, step=0.05, key="iv_strength", width=230, **keep)
+        st.slider("Strength", 0.0, 1.0, step=0.05, key="iv_strength", width=200, **keep)
         st.selectbox(
             "Pairs from layer", [SAME, *range(n_layers + 1)], key="iv_source", width=170,
             format_func=lambda k: "the same layer" if k == SAME else str(k), **keep,
@@ -116,7 +116,7 @@ def controls(n_layers: int, editable: int) -> None:
         )  # fmt: skip
         st.segmented_control("Measure", MEASURES, key="iv_measure", required=True, **keep)
         if _needs_seed():
-            st.number_input("Seed", 0, 2**31 - 1, key="iv_seed", width=130, **keep)
+            st.number_input("Seed", 0, 2**31 - 1, key="iv_seed", width=110, **keep)
 
 
 def _needs_seed() -> bool:

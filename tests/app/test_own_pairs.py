@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modgap.ui import edits
+from modgap.ui import edits, link
 from tests.app.conftest import data_of, finish, go, happen, result
 
 Open = Callable[..., AppTest]
@@ -116,3 +116,13 @@ def test_a_link_to_a_result_with_such_a_part_is_no_crash(analysed: AppTest, open
     key = analysed.session_state["run"]
     at = open_app(example="ex0", start="0.5", end="0.51", run=key)
     assert at.session_state["run"] == key
+
+
+def test_what_has_no_room_in_a_link_is_told(analysed: AppTest, monkeypatch: Any) -> None:
+    at = empty_choice(go(analysed, "interventions"))
+    monkeypatch.setattr(link, "MAX_EDIT", 30)
+    for i in (4, 5, 6):
+        happen(at, "iv_align", "cell", {"layer": 0, "i": i, "j": 1})
+    assert len(result().interventions[0].pairs) == 3
+    assert "edit" not in at.query_params
+    assert any("no room in a link" in c.value for c in at.caption)
