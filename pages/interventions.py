@@ -3,123 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import edits, link, state, widgets
+from modgap.ui import edit_controls, edits, link, state, widgets
+from modgap.ui.edit_controls import Pairs
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
     from modgap.comparison import Comparison
-    from modgap.interventions import Intervention
 
 S = st.session_state
-RULES = {
-    "angle": "Angle projection",
-    "length": "Length normalization",
-    "both": "Both",
-    "patch": "Patch",
-    "mean": "Mean shift",
-    "random": "Random direction",
-}
-SAME = -1  # pairs come from the layer that is edited
-TOKENS = ("bottom-3", "all", "top-3", "random-3", "chosen")
-NAMES = {"bottom-3": "bottom 3", "top-3": "top 3", "random-3": "random 3"}
-DEFAULTS = {
-    "iv_rule": "angle", "iv_tokens": "bottom-3", "iv_layer": 0, "iv_strength": 1.0,
-    "iv_path": "argmax", "iv_measure": "cosine", "iv_source": SAME,
-}  # fmt: skip
-
-
-def restore(n_layers: int, editable: int) -> None:
-    """Controls as the address, the session or the source has them."""
-    opened = S.get("link", {}).get("edit") if "iv_rule" not in S else None
-    values = dict(DEFAULTS)
-    if opened is not None:
-        values |= {
-            "iv_rule": opened.rule, "iv_layer": opened.layers[0], "iv_strength": opened.strength,
-            "iv_path": opened.path, "iv_measure": opened.measure,
-            "iv_source": SAME if opened.path_layer is None else opened.path_layer,
-            "iv_tokens": "chosen" if opened.tokens == "given" else opened.tokens,
-        }  # fmt: skip
-        S["iv_pairs"] = {j: i for i, j in opened.pairs}
-    for name, value in values.items():
-        S.setdefault(name, value)
-    for name, value in S.pop("iv_open", {}).items():  # a variant that was clicked on a sweep
-        S[f"iv_{name}"] = value
-    S.setdefault("iv_pairs", {})
-    S["iv_layer"] = min(S["iv_layer"], editable - 1)
-    if S["iv_tokens"] not in TOKENS:
-        S["iv_tokens"] = DEFAULTS["iv_tokens"]
-    if S["iv_source"] > n_layers:
-        S["iv_source"] = SAME
-
-
-def controls(n_layers: int, editable: int) -> None:
-    """Rule, tokens, layer, strength; every change is a new answer."""
-    keep: Any = {"persist_state": "session"}
-    with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
-        st.segmented_control(
-            "Rule", list(RULES), key="iv_rule", format_func=RULES.__getitem__, required=True, **keep
-        )
-        st.segmented_control(
-            "Critical tokens", TOKENS, key="iv_tokens", required=True,
-            format_func=lambda name: NAMES.get(name, name), **keep,
-        )  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="bottom", key="controls_2"):
-        st.select_slider(
-            "Layer (0: speech token embeddings)", list(range(editable)), key="iv_layer",
-            width=330, **keep,
-        )  # fmt: skip
-        st.slider("Strength", 0.0, 1.0, step=0.05, key="iv_strength", width=230, **keep)
-        st.selectbox(
-            "Pairs from layer", [SAME, *range(n_layers + 1)], key="iv_source", width=170,
-            format_func=lambda k: "the same layer" if k == SAME else str(k), **keep,
-        )  # fmt: skip
-        st.segmented_control(
-            "Path", link.PATHS, key="iv_path", required=True,
-            format_func=lambda p: {"dtw": "DTW"}.get(p, p), **keep,
-        )  # fmt: skip
-        st.segmented_control("Measure", link.MEASURES, key="iv_measure", required=True, **keep)
-
-
-def intervention(pairs: dict[int, int] | None = None) -> Intervention:
-    """What the controls say."""
-    from modgap.interventions import Intervention
-
-    chosen = S["iv_tokens"] == "chosen"
-    given = S["iv_pairs"] if pairs is None else pairs
-    return Intervention(
-        rule=S["iv_rule"],
-        layers=(S["iv_layer"],),
-        tokens="given" if chosen else S["iv_tokens"],
-        pairs=tuple((i, j) for j, i in given.items()) if chosen else (),
-        path=S["iv_path"],
-        measure=S["iv_measure"],
-        path_layer=None if S["iv_source"] == SAME else S["iv_source"],
-        strength=S["iv_strength"],
-    )
-
-
-def toggle(analysis: Analysis, j: int, i: int | None, marked: dict[int, int]) -> None:
-    """Take a token in or out; what was marked until now stays as it is."""
-    pairs = dict(marked)
-    if j in pairs and (i is None or pairs[j] == i):
-        del pairs[j]
-    else:
-        pairs[j] = path_position(analysis, j) if i is None else i
-    S["iv_pairs"], S["iv_new_tokens"] = pairs, "chosen"
-
-
-def path_position(analysis: Analysis, j: int) -> int:
-    """The speech token that the chosen path gives a text token."""
-    layer = S["iv_layer"] if S["iv_source"] == SAME else S["iv_source"]
-    k = [int(n) for n in analysis.layer_ids].index(layer)
-    a, cosine = analysis.alignment, S["iv_measure"] == "cosine"
-    if S["iv_path"] == "dtw":
-        return int((a.dtw_pair_cos if cosine else a.dtw_pair_euc)[k][j])
-    return int((a.argmax_cos if cosine else a.argmin_euc)[k][j])
 
 
 def answers(found: Comparison | None, analysis: Analysis) -> None:
@@ -165,34 +60,41 @@ def highlighted(before: str, after: str) -> str:
     return " ".join(out)
 
 
-def word_row(analysis: Analysis, marked: dict[int, int]) -> None:
+def word_row(analysis: Analysis, marked: Pairs) -> None:
     """The transcript, every token a toggle."""
     from modgap.ui.tokens import token_choice
 
     st.caption("Critical tokens: click a word, or a cell of the map, to take it in or out")
-    clicked = token_choice(
-        analysis.pieces, set(marked), label="Text tokens that are changed", key="iv_words"
-    )
-    if clicked is not None:
-        toggle(analysis, clicked, None, marked)
-        st.rerun()
+    token_choice(
+        analysis.pieces, {j for _, j in marked}, label="Text tokens that are changed",
+        key="iv_words", on_toggle=lambda j: edit_controls.toggle(analysis, marked, j),
+    )  # fmt: skip
 
 
-def heatmap(analysis: Analysis, marked: dict[int, int]) -> None:
+def unchanged(found: Comparison, analysis: Analysis) -> None:
+    """Name the words that are chosen, but whose speech position goes to another one."""
+    from modgap.figures.text import visible
+
+    used = found.pairs.groupby("j")["used"].any()
+    idle = [visible(analysis.pieces[int(j)]) for j in used.index[~used]]
+    if idle:
+        names = widgets.plain(", ".join(f"“{word}”" for word in idle))
+        st.caption(f"Chosen, but without effect: {names}. A nearer word takes the same position.")
+
+
+def heatmap(analysis: Analysis, marked: Pairs) -> None:
     """The alignment of all layers with the changed pairs ringed."""
     from modgap.ui.align import align_view
 
-    event = align_view(
+    align_view(
         analysis,
         key="iv_align",
-        layer=S["iv_layer"],
+        layer=edit_controls.layers()[0],
         measure=S["iv_measure"],
         paths=("argmax",),
-        marks=[(i, j) for j, i in marked.items()],
+        marks=sorted(marked),
+        on_cell=lambda cell: edit_controls.toggle(analysis, marked, cell.j, cell.i),
     )
-    if event.cell is not None:
-        toggle(analysis, event.cell.j, event.cell.i, marked)
-        st.rerun()
 
 
 def effects(found: Comparison) -> None:
@@ -218,7 +120,7 @@ def effects(found: Comparison) -> None:
         key = "aps_cos" if S["iv_measure"] == "cosine" else "aps_euc"
         curves = before_after(found.layers, key)
         widgets.chart(
-            curves.figure(current=S["iv_layer"], dark=widgets.dark(), height=300),
+            curves.figure(current=edit_controls.layers()[0], dark=widgets.dark(), height=300),
             key="iv_curves", name=f"downstream-{key}",
             alt="Alignment Path Score over layers, before and after the intervention",
         )  # fmt: skip
@@ -254,33 +156,51 @@ def page() -> None:
         return
     analysis, request = opened
     n_layers = int(analysis.model["n_layers"])
-    if "iv_new_tokens" in S:
-        S["iv_tokens"] = S.pop("iv_new_tokens")
     editable = int(analysis.model.get("editable_layers", n_layers))
-    restore(n_layers, editable)
-    controls(n_layers, editable)
+    edit_controls.restore(analysis, n_layers, editable)
+    edit_controls.controls(n_layers, editable)
     if editable < n_layers:
         why = analysis.model["unsupported"]["edit_every_level"]
         st.caption(f"Layers from {editable} on are not offered: {widgets.plain(why)}")
-    it = intervention()
+    it = edit_controls.intervention()
     S["view"] = {"edit": it.to_text()}
+    if len(S["view"]["edit"]) > link.MAX_EDIT:
+        S["view"] = {}
+        st.caption("So many pairs have no room in a link: the settings below hold them.")
+    top, words, middle, bottom = (st.container() for _ in range(4))
+
+    def draw(marked: Pairs) -> None:
+        with words:
+            word_row(analysis, marked)
+        with bottom:
+            heatmap(analysis, marked)
+
+    own = edit_controls.chosen()
+    if own is not None:
+        draw(own)  # a click is seen at once, not with the answer to it
     wanted = edits.EditRequest(request, "compare", (it,))
     found = edits.ask(wanted, f"{request.title}: intervention")
-    problem = edits.failure(wanted)
-    if found is None and problem is not None:
-        widgets.error(problem)
-        st.button("Try again", on_click=edits.forget_failure, args=(wanted,), key="iv_again")
     if found is not None:
-        S["iv_marked"] = (
-            analysis.key, {int(p.j): int(p.i) for p in found.pairs.itertuples() if p.used}
-        )  # fmt: skip
-    run, marked = S.get("iv_marked", (None, {}))
-    marked = marked if run == analysis.key else {}
-    answers(found, analysis)
-    word_row(analysis, marked)
+        S["iv_marked"] = (analysis.key, pairs_of(found))
+    if own is None:
+        key, marked = S.get("iv_marked", ("", frozenset()))
+        draw(marked if key == analysis.key else frozenset())
+    with top:
+        problem = edits.failure(wanted)
+        if found is None and problem is not None:
+            widgets.error(problem)
+            st.button("Try again", on_click=edits.forget_failure, args=(wanted,), key="iv_again")
+        answers(found, analysis)
     if found is not None:
-        effects(found)
-    heatmap(analysis, marked)
+        with words:
+            unchanged(found, analysis)
+        with middle:
+            effects(found)
+
+
+def pairs_of(found: Comparison) -> Pairs:
+    """All pairs of an intervention, with those that another one has replaced."""
+    return frozenset((int(i), int(j)) for i, j in zip(found.pairs.i, found.pairs.j, strict=True))
 
 
 page()

@@ -129,6 +129,7 @@ def align_view(
     marks: Sequence[tuple[int, int]] = (),
     words: Sequence[WordRow] | None = None,
     on_layer_change: Callable[[], None] | None = None,
+    on_cell: Callable[[Cell], None] | None = None,
 ) -> AlignEvent:
     """Mount the component and return what it shows.
 
@@ -148,6 +149,8 @@ def align_view(
         switch for them; an empty one offers the switch while the times are not known yet.
     on_layer_change : callable, optional
         Called before the run that a layer change causes.
+    on_cell : callable, optional
+        Called with the cell before the run that a click or Enter causes.
 
     Returns
     -------
@@ -169,10 +172,16 @@ def align_view(
     start = held[1]
     data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks,
                 words=words)  # fmt: skip
+
+    def clicked() -> None:
+        cell = _cell(view, st.session_state[key].get("cell"))
+        if on_cell is not None and cell is not None:
+            on_cell(cell)
+
     result = _component(
         key=key,
         data=data,
-        on_cell_change=lambda: None,
+        on_cell_change=clicked,
         on_layer_change=on_layer_change or (lambda: None),
         on_measure_change=lambda: None,
         on_painted_change=lambda: None,

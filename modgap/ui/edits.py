@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modgap.analysis import Analysis
     from modgap.models.base import SpeechLM
     from modgap.prefill import Prefill
+    from modgap.settings import AnalysisSettings
 
 S = st.session_state
 PATIENCE = 0.6  # seconds that a script run waits for a fast model's answer
@@ -83,8 +84,9 @@ def opened(purpose: str, *, key: str) -> tuple[Analysis, Request] | None:
                 key=key,
             )
         return None
-    request = state.current_request()
-    if request is None or not state.is_current():
+    # In this order: a part of the clip that cannot be used has no request, but an exception.
+    request = state.current_request() if state.is_current() else None
+    if request is None:
         st.caption("The inputs have changed since this result: analyse again on the Clip page.")
         return None
     return analysis, request
@@ -109,40 +111,44 @@ def ask(
     worker with `wanted` and makes the result; without it, `wanted` is an `EditRequest`.
     """
     found = kept().results.get(wanted.signature)
-    slot = f"edit_job_{wanted.kind}"
     if found is not None:
-        _leave(slot)
+        _leave(wanted.kind)
         return found
     if wanted.signature in S.get("failed", {}):
         return None
-    session = state.session_id()
-    running = service().jobs.find(wanted.signature)
-    if running is None or S.get(slot) != running.id:
-        _leave(slot)
-        job = service().jobs.submit(
+    session, jobs = state.session_id(), service().jobs
+    running = jobs.find(wanted.signature)
+    if running is None or S.get("edit_jobs", {}).get(wanted.kind) != running.id:
+        _leave(wanted.kind)
+    # Streamlit may end a run wherever it touches the session's state, so both are at hand before
+    # there is a job that they must know of.
+    slots, waits = S.setdefault("edit_jobs", {}), S.setdefault("jobs", {})
+    try:
+        job = jobs.submit(
             wanted.signature,
             lambda progress: _work(wanted, make, progress),
             session,
             title=title,
             subject=getattr(getattr(wanted, "request", None), "label", ""),
         )
-        S[slot] = job.id
-    job_id = S[slot]
+    except ModgapError as problem:  # the queue is full
+        state.remember_failure(wanted.signature, str(problem))
+        return None
+    slots[wanted.kind], waits[job.id] = job.id, False
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        if (found := kept().results.get(wanted.signature)) is not None:
-            return found
-        view = service().jobs.get(job_id, session)
-        if view is None or not view.active:
+        view = jobs.get(job.id, session)
+        if view is None or not view.active or wanted.signature in kept().results:
             break
+        S.get("page")  # where a run is ended for a click: nobody waits for what it asks for anew
         time.sleep(0.005)
-    view = service().jobs.get(job_id, session)
-    if view is not None and view.active:
-        S.setdefault("jobs", {})[job_id] = False
-        return None
+    view, found = jobs.get(job.id, session), kept().results.get(wanted.signature)
     if view is not None and view.state == "failed":
-        S.setdefault("failed", {})[wanted.signature] = view.error
-    return kept().results.get(wanted.signature)
+        state.remember_failure(wanted.signature, view.error)
+    if found is not None or wanted.signature in S.get("failed", {}):
+        waits.pop(job.id, None)
+    # Otherwise the panel follows it, even if it has ended by now.
+    return found
 
 
 def failure(wanted: Wanted) -> str | None:
@@ -155,8 +161,8 @@ def forget_failure(wanted: Wanted) -> None:
     S.get("failed", {}).pop(wanted.signature, None)
 
 
-def _leave(slot: str) -> None:
-    job_id = S.pop(slot, None)
+def _leave(kind: str) -> None:
+    job_id = S.get("edit_jobs", {}).pop(kind, None)
     if job_id is not None:
         service().jobs.cancel(job_id, state.session_id())
         S.get("jobs", {}).pop(job_id, None)
@@ -180,6 +186,16 @@ def _work(wanted: Any, make: Callable[[Any, Progress], Any] | None, progress: Pr
     return str(wanted.signature)
 
 
+def settings_of(request: Request) -> AnalysisSettings:
+    """How the runs of a request are prompted and answered here."""
+    from modgap.settings import AnalysisSettings
+
+    markers: Any = request.markers
+    return AnalysisSettings(
+        instruction=request.instruction, markers=markers, max_new_tokens=LONGEST
+    )
+
+
 def _nothing() -> None:
     pass
 
@@ -191,20 +207,19 @@ def _made(wanted: EditRequest, progress: Progress) -> tuple[Any, Callable[[], No
     from modgap.edit_record import edit_key, from_record, to_record
     from modgap.lens import logit_lens
     from modgap.prefill import Prefill
-    from modgap.settings import AnalysisSettings
     from modgap.store import default_store
 
     request, options = wanted.request, json.loads(wanted.options)
-    markers: Any = request.markers
-    settings = AnalysisSettings(
-        instruction=request.instruction, markers=markers, max_new_tokens=LONGEST
-    )
+    settings = settings_of(request)
     progress(0.02, f"Loading the model {request.label}")
     model = service().pool.get(request.choice)
 
     def pair() -> Any:
         return model.prepare(
-            request.clip, request.transcript, instruction=request.instruction, markers=markers
+            request.clip,
+            request.transcript,
+            instruction=settings.instruction,
+            markers=settings.markers,
         )
 
     def part(start: float, end: float) -> Progress:

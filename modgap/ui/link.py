@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from modgap.errors import ModgapError
-from modgap.interventions import Intervention
+from modgap.interventions import RULES, Intervention
 
 DEVICES = ("auto", "cpu", "cuda", "spread")
 QUANTIZE = ("none", "8bit", "4bit")
@@ -22,9 +22,11 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 MARKERS = ("keep", "drop")
 MEASURES = ("cosine", "euclidean")
 PATHS = ("argmax", "dtw", "words")
+WHERE = ("segment", "pair")
+SWEPT = ("bottom-3", "all", "top-3", "random-3")  # sets of tokens that a sweep offers
 SHOWN = ("patching", "sweep", "lens")
 MAX_PICKS = 6
-MAX_EDIT = 2000
+MAX_EDIT = 4000  # about 500 pairs: an address below the 8 kB that servers take
 MAX_NAME = 200  # of a run, a checkpoint, a group: their names are compared with what there is
 MAX_FILTERS = 40
 CURRENT_CLIP = "current"  # among the clips to compare: the one in use
@@ -55,9 +57,10 @@ def parse(
     -------
     dict
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
-        ``quantize``, ``markers``, ``measure``, ``show``, ``pipeline`` (str); ``edit``
-        (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L); ``start``, ``end``
-        (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths`` (tuples without repetition).
+        ``quantize``, ``markers``, ``measure``, ``show``, ``where``, ``target``, ``pipeline``
+        (str); ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L);
+        ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths``, ``rules``,
+        ``tokens`` (tuples without repetition).
         Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
         ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
         (tuples).
@@ -90,11 +93,14 @@ def parse(
     if "edit" in single:
         # A link may hold anything: what is no intervention is dropped like every other nonsense.
         with contextlib.suppress(ModgapError):
-            link["edit"] = Intervention.from_text(single["edit"][:MAX_EDIT])
+            if len(single["edit"]) <= MAX_EDIT:  # a part of it would be another intervention
+                link["edit"] = Intervention.from_text(single["edit"])
+    if single.get("where") in WHERE:
+        link["where"] = single["where"]
     for name in ("start", "end"):
         if (seconds := _seconds(single.get(name, ""))) is not None:
             link[name] = seconds
-    for name in ("set", "subject", "by", "become", "similarity", "sort", "scale"):
+    for name in ("set", "subject", "by", "become", "similarity", "sort", "scale", "target"):
         if 0 < len(single.get(name, "")) <= MAX_NAME:
             link[name] = single[name]
     for name in ("checkpoints", "only"):
@@ -105,6 +111,8 @@ def parse(
         "clips": (*clips, CURRENT_CLIP),
         "models": models,
         "paths": PATHS,
+        "rules": RULES,
+        "tokens": SWEPT,
     }
     for name, values in several.items():
         if name in query:

@@ -42,5 +42,8 @@ class Shelf(Generic[K, V]):
             for key in [k for k, (value, _) in self._items.items() if unwanted(value)]:
                 self._total -= self._items.pop(key)[1]
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._items
+
     def __len__(self) -> int:
         return len(self._items)

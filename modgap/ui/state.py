@@ -8,8 +8,9 @@ Widgets keep their values under their own keys in ``st.session_state``: ``model`
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -25,6 +26,7 @@ from modgap.ui.service import Request, service
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
 
+T = TypeVar("T")
 HELD = ("device", "dtype", "quantize")  # how a model is held, by the names of the widgets
 MAX_TRANSCRIPT = 4000
 MAX_INSTRUCTION = 1000
@@ -229,7 +231,7 @@ def collect() -> None:
         if job is None:
             continue
         if job.state == "failed":
-            _remember(job.key, job.error)
+            remember_failure(job.key, job.error)
             if main:
                 S["error"] = job.error
                 _back_to_usable_model()
@@ -253,7 +255,7 @@ def cancel(*, main_only: bool = False) -> None:
             service().jobs.cancel(job_id, session_id())
             del S["jobs"][job_id]
             if job is not None:
-                _remember(job.key, "Cancelled.")
+                remember_failure(job.key, "Cancelled.")
     if not main_only:
         S["notice"] = "Cancelled."
 
@@ -266,11 +268,16 @@ def shown() -> Analysis | None:
 
 def is_current() -> bool:
     """Whether the result on display is that of the inputs as they stand."""
-    try:
-        request = current_request()
-    except ModgapError:
-        return False
+    request = _usable(current_request)
     return request is not None and request.signature == st.session_state.get("signature")
+
+
+def _usable(made: Callable[[], T | None]) -> T | None:
+    """What `made` gives, or None where the chosen part of the clip cannot be used."""
+    try:
+        return made()
+    except ModgapError:
+        return None
 
 
 def _show(key: str, signature: str, *, cached: bool, seconds: float | None = None) -> None:
@@ -280,8 +287,8 @@ def _show(key: str, signature: str, *, cached: bool, seconds: float | None = Non
     S["usable"] = {name: S.get(name) for name in ("model", *HELD)}
 
 
-def _remember(signature: str, reason: str) -> None:
-    """Why a curve is missing, so that a page does not ask for it again by itself."""
+def remember_failure(signature: str, reason: str) -> None:
+    """Why something is missing, so that a page does not ask for it again by itself."""
     failed: dict[str, str] = st.session_state.setdefault("failed", {})
     failed[signature] = reason
     while len(failed) > MAX_FAILED:
@@ -302,18 +309,18 @@ def open_run(key: str) -> bool:
     analysis = service().result(key)
     if analysis is None:
         return False
-    try:
-        clip = current_clip()
-        if clip is None or clip.sha256 != analysis.clip["sha256"]:
-            name = str(analysis.clip["name"])
+    clip = _usable(current_clip)
+    if clip is None or clip.sha256 != analysis.clip["sha256"]:
+        name = str(analysis.clip["name"])
+        try:
             heard = load_clip(analysis.audio, rate=analysis.audio_rate, name=name)
             use_clip(ClipRef("run", key, name, heard.wav_bytes(analysis.audio_rate)))
-    except ModgapError as problem:
-        S["error"] = str(problem)
+        except ModgapError as problem:
+            S["error"] = str(problem)
     S["transcript"], S["instruction"] = analysis.transcript, analysis.settings.instruction
     S["markers"] = analysis.settings.markers
     if analysis.model["name"] in model_options() and "model" not in S.get("link", {}):
         S["model"] = analysis.model["name"]
-    request = current_request()
+    request = _usable(current_request)
     _show(key, request.signature if request else "", cached=True)
     return True

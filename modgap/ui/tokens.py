@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
@@ -81,14 +81,27 @@ def token_row(pieces: Sequence[str], *, label: str, key: str) -> None:
 
 
 def token_choice(
-    pieces: Sequence[str], chosen: Collection[int], *, label: str, key: str
-) -> int | None:
-    """The same as buttons, those of `chosen` pressed; the token that was clicked in this run."""
+    pieces: Sequence[str],
+    chosen: Collection[int],
+    *,
+    label: str,
+    key: str,
+    on_toggle: Callable[[int], None],
+) -> None:
+    """The same as buttons, those of `chosen` pressed.
+
+    `on_toggle` is called with the token before the run that its click causes: no click is lost to
+    a run that another click cuts off.
+    """
     shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
-    result = _choice(
+
+    def toggled() -> None:
+        index = st.session_state[key].get("toggled")
+        if type(index) is int and 0 <= index < len(shown):
+            on_toggle(index)
+
+    _choice(
         key=key,
         data={"tokens": shown, "label": label, "chosen": sorted(chosen)},
-        on_toggled_change=lambda: None,
+        on_toggled_change=toggled,
     )
-    index = result.get("toggled")
-    return index if type(index) is int and 0 <= index < len(shown) else None

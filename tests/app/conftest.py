@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
 import modgap.ui.options
 from benchmarks import browser
+from modgap.ui import edits
 from tests.app.visitor import Visitor
 from tests.tiny import make_clip, make_tiny_checkpoint
 
@@ -127,6 +129,50 @@ def paint(at: AppTest, **state: object) -> AppTest:
     at._run(states)
     assert not at.exception, at.exception
     return at
+
+
+def happen(at: AppTest, component: str, event: str, value: object) -> AppTest:
+    """What the browser says when a component under this key sets a trigger."""
+    found = at.get("bidi_component")
+    (id,) = [c.proto.id for c in found if c.proto.id.endswith(f"-{component}")]
+    states = at._tree.get_widget_states()
+    told = json.dumps([{"event": event, "value": value}])
+    states.widgets.add(id=_make_trigger_id(id, "events"), json_trigger_value=told)
+    at._run(states)
+    assert not at.exception, at.exception
+    return at
+
+
+def data_of(at: AppTest, component: str) -> dict[str, Any]:
+    """What a component under this key was told."""
+    (proto,) = [c.proto for c in at.get("bidi_component") if c.proto.id.endswith(f"-{component}")]
+    return json.loads(proto.json or proto.mixed.json)
+
+
+@pytest.fixture
+def analysed(open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """A session with a result; scripts wait for the worker as long as it takes."""
+    monkeypatch.setattr(edits, "PATIENCE", 60.0)
+    edits.kept.clear()
+    at = open_app()
+    next(b for b in at.button if b.label == "Analyse").click().run()
+    finish(at)
+    assert not at.error
+    return at
+
+
+def result() -> Any:
+    """The last comparison that was made."""
+    return list(edits.kept().results._items.values())[-1][0]
+
+
+def click(at: AppTest, chart: str, *cell: int) -> None:
+    """Say what the browser says when a point of a chart is clicked."""
+    point = {"customdata": list(cell)}
+    at.session_state[chart] = {
+        "selection": {"points": [point], "point_indices": [0], "box": [], "lasso": []}
+    }
+    at.run()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,13 @@
-"""The explorer with slow sweeps, and a log of what each job leaves behind in the model."""
+"""The explorer with slow sweeps, and a log of what each job leaves behind in the model.
+
+Single answers are slow, too, by the seconds that ``SLOW_ANSWERS`` says.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from typing import Any
 
@@ -22,8 +26,8 @@ plain_run, plain_work = Prefill.run, edits._work
 
 
 def run(self: Prefill, variants: Any, **options: Any) -> Any:
-    if len(variants) > 1:  # sweeps and patching
-        time.sleep(1.0)
+    one = float(os.environ.get("SLOW_ANSWERS", "0"))
+    time.sleep(1.0 if len(variants) > 1 else one)  # more than one: sweeps and patching
     return plain_run(self, variants, **options)
 
 

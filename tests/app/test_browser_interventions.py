@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import READY, ROOT, serving
+from modgap.interventions import Intervention
 
 pytestmark = pytest.mark.browser
 
@@ -114,7 +116,7 @@ def test_where_the_gap_is_decided(visit: Callable) -> None:
     page.locator(READY).wait_for()
     v.settle()
     v.wait_for_address("layers%3D6")
-    expect(page.locator(".choice button[aria-pressed=true]")).to_have_count(1)
+    assert pressed(page) == [n == 2 for n in range(8)]
     v.go("Where is the gap decided?")
     page.get_by_role("radio", name="Logit lens").click()
     v.settle()
@@ -201,6 +203,39 @@ def test_a_cancelled_sweep_leaves_nothing_behind(visit: Callable, tmp_path: Path
     states = {line.split(": ", 1)[1] for line in lines}
     assert len(states) == 1, lines  # every plain pass gives the same bits
     assert states.pop().startswith("hooks 0,")
+
+
+def test_words_clicked_before_the_answer_are_all_kept(visit: Callable, tmp_path: Path) -> None:
+    script = str(ROOT / "tests" / "app" / "slow_edits_app.py")
+    slow = {"MODGAP_CACHE": str(tmp_path / "cache"), "SLOW_ANSWERS": "5"}
+    with serving(script, slow, tmp_path / "log.txt") as url:
+        v = visit(url)
+        page = v.open("/interventions", example="capital-France-open")
+        page.locator(READY).wait_for()
+        v.settle()
+        words = page.locator(".choice button")
+        begun = pressed(page)
+        wanted = list(begun)
+        for n in (0, 2, 3, 2):  # without a pause: the server still waits for the one before
+            words.nth(n).click()
+            wanted[n] = not wanted[n]
+        for n, on in enumerate(wanted):
+            expect(words.nth(n)).to_have_attribute("aria-pressed", str(on).lower())
+        expect(page.locator(".st-key-iv_after")).to_contain_text("…")
+        assert pressed(page) == wanted  # before there is an answer
+        v.shot("interventions-pending")
+        v.settle()
+        assert pressed(page) == wanted
+        pairs = Intervention.from_text(parse_qs(urlsplit(page.url).query)["edit"][0]).pairs
+        assert {j for _, j in pairs} == {n for n, on in enumerate(wanted) if on}
+        assert "…" not in after(page)
+        v.check()
+
+
+def pressed(page: Any) -> list[bool]:
+    """Which words are chosen."""
+    buttons = page.locator(".choice button").all()
+    return [b.get_attribute("aria-pressed") == "true" for b in buttons]
 
 
 def test_narrow_windows(visit: Callable) -> None:

@@ -42,7 +42,7 @@ def test_every_page_shows_a_tiny_checkpoint(
         go(at, page)
         assert not at.error, (page, [e.value for e in at.error])
         assert at.get("plotly_chart") or at.get("bidi_component")
-    at.segmented_control(key="wd_view").set_value("lens").run()
+    at.segmented_control(key="wd_show").set_value("lens").run()
     assert not at.error
     lens = list(edits.kept().results._items.values())[-1][0]
     assert lens.speech.tokens.shape[1] == len(analysis.speech_times)

@@ -10,27 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from modgap.interventions import Intervention
 from modgap.ui import edits
+from modgap.ui.jobs import BusyError
 from modgap.ui.service import service
-from tests.app.conftest import finish, go
+from tests.app.conftest import data_of, finish, go, happen, result
+from tests.app.test_pages import address
 
 Open = Callable[..., AppTest]
-
-
-@pytest.fixture
-def analysed(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """A session with a result; scripts wait for the worker as long as it takes."""
-    monkeypatch.setattr(edits, "PATIENCE", 60.0)
-    edits.kept.clear()
-    at = open_app()
-    next(b for b in at.button if b.label == "Analyse").click().run()
-    finish(at)
-    assert not at.error
-    return at
-
-
-def result() -> Any:
-    """The last comparison that was made."""
-    return list(edits.kept().results._items.values())[-1][0]
 
 
 def shown(at: AppTest) -> list[str]:
@@ -71,26 +56,107 @@ def test_a_moved_control_is_a_new_answer(analysed: AppTest) -> None:
 
 def test_a_word_is_taken_out_and_the_link_brings_it_back(analysed: AppTest, open_app: Open) -> None:
     at = go(analysed, "interventions")
-    marked = dict(at.session_state["iv_marked"][1])
-    assert len(marked) <= 3
-    gone = min(marked)
-    at.session_state["iv_pairs"] = {j: i for j, i in marked.items() if j != gone}
-    at.session_state["iv_new_tokens"] = "chosen"
-    at.run()
+    marked = set(zip(result().pairs.i, result().pairs.j, strict=True))
+    assert len(marked) == 3
+    gone = min(marked, key=lambda pair: pair[1])
+    happen(at, "iv_words", "toggled", gone[1])
     made = result().interventions[0]
     assert made.tokens == "given"
-    assert set(made.pairs) == {(i, j) for j, i in marked.items() if j != gone}
+    assert set(made.pairs) == marked - {gone}
     query = at.query_params["edit"]
     text = query if isinstance(query, str) else query[0]
     assert Intervention.from_text(text) == made
     again = open_app(example="ex0", edit=text)
     finish(again)
     go(again, "interventions")
-    assert again.session_state["iv_marked"][1] == dict(made_pairs(made))
+    assert data_of(again, "iv_words")["chosen"] == sorted(j for _, j in made.pairs)
 
 
-def made_pairs(it: Intervention) -> list[tuple[int, int]]:
-    return [(j, i) for i, j in it.pairs]
+@pytest.mark.parametrize(
+    "text",
+    [
+        "random,layers=0+2,tokens=bottom-5,seed=7",
+        "angle,tokens=random-3,seed=5",
+        "both,tokens=top-1,path=dtw,measure=euclidean,path_layer=3,strength=0.33",
+        "patch,layers=1,tokens=given,pairs=3:1+4:1+2:0",
+    ],
+)
+def test_a_link_is_what_is_computed(open_app: Open, monkeypatch: Any, text: str) -> None:
+    monkeypatch.setattr(edits, "PATIENCE", 60.0)
+    edits.kept.clear()
+    at = finish(open_app(example="ex0", edit=text))
+    go(at, "interventions")
+    assert not at.error
+    wanted = Intervention.from_text(text)
+    assert result().interventions == (wanted,)
+    assert address(at)["edit"] == [wanted.to_text()]
+    go(at, "decided")
+    go(at, "interventions")
+    assert address(at)["edit"] == [wanted.to_text()]
+
+
+def test_what_a_link_brought_is_shown_and_stays_on_offer(open_app: Open, monkeypatch: Any) -> None:
+    monkeypatch.setattr(edits, "PATIENCE", 60.0)
+    at = finish(open_app(example="ex0", edit="random,layers=0+2,tokens=bottom-5,seed=7"))
+    go(at, "interventions")
+    assert "0 + 2" in at.select_slider(key="iv_layer").options
+    assert "bottom 5" in at.segmented_control(key="iv_tokens").options
+    assert at.number_input(key="iv_seed").value == 7
+    at.select_slider(key="iv_layer").set_value(1).run()
+    at.segmented_control(key="iv_tokens").set_value("all").run()
+    assert result().interventions[0].layers == (1,)
+    at.select_slider(key="iv_layer").set_value("0+2").run()
+    at.segmented_control(key="iv_tokens").set_value("bottom-5").run()
+    assert result().interventions[0].layers == (0, 2)
+    assert result().interventions[0].tokens == "bottom-5"
+    assert result().interventions[0].seed == 7
+    at.segmented_control(key="iv_rule").set_value("angle").run()
+    assert not at.number_input  # it decides nothing
+    assert result().interventions[0].seed == 0
+
+
+def test_only_paths_that_an_intervention_has_are_offered(analysed: AppTest) -> None:
+    at = go(analysed, "interventions")
+    for path in ("dtw", "argmax"):
+        at.segmented_control(key="iv_path").set_value(path).run()
+        assert not at.exception
+    assert at.segmented_control(key="iv_path").options == ["argmax", "DTW"]
+
+
+def test_a_full_queue_is_told_and_tried_again(
+    analysed: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any, **more: Any) -> None:
+        raise BusyError("The server is busy.")
+
+    at = analysed
+    for page, again in (("interventions", "iv_again"), ("decided", "wd_again")):
+        with monkeypatch.context() as busy:
+            busy.setattr(service().jobs, "submit", full)
+            go(at, page)
+            assert any("busy" in e.value for e in at.error)
+        at.button(key=again).click().run()
+        assert not at.error
+        assert at.get("plotly_chart")
+
+
+def test_a_job_that_ends_without_a_result_is_asked_for_again(
+    analysed: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another session, the only other one, has cancelled it meanwhile."""
+    submit, ids = service().jobs.submit, []
+
+    def cancelled(*given: Any, **more: Any) -> Any:
+        job = submit(*given, **more)
+        ids.append(job.id)
+        if len(ids) == 1:
+            service().jobs.cancel(job.id, given[2])
+        return job
+
+    monkeypatch.setattr(service().jobs, "submit", cancelled)
+    at = finish(go(analysed, "interventions"))
+    assert len(ids) > 1
+    assert at.get("plotly_chart")
 
 
 def test_nonsense_in_the_address_is_dropped(open_app: Open, monkeypatch: Any) -> None:
@@ -109,73 +175,6 @@ def test_a_layer_beyond_the_model_is_brought_back(open_app: Open, monkeypatch: A
     go(at, "interventions")
     assert not at.error
     assert result().interventions[0].layers == (3,)
-
-
-def test_where_the_gap_is_decided(analysed: AppTest) -> None:
-    at = go(analysed, "decided")
-    assert not at.error
-    analysis = service().result(at.session_state["run"])
-    made = result()
-    assert made.change.shape == (4, len(analysis.pieces))
-    assert made.target == analysis.answers["text"].text.strip()
-    at.segmented_control(key="wd_view").set_value("sweep").run()
-    assert set(result().table["rule"]) == {"angle", "length"}
-    assert len(at.get("plotly_chart")) == 1
-    at.segmented_control(key="wd_view").set_value("lens").run()
-    assert len(at.get("plotly_chart")) == 2
-    assert at.dataframe[-1].value["piece"].tolist() == list(analysis.pieces)
-    click(at, "lens_speech", 2, 5)
-    read, text = result().speech, result().text
-    assert at.dataframe[0].value["token"].tolist() == read.tokens[2, 5].tolist()
-    j = next(j for j, rows in enumerate(result().segments) if 5 in rows)
-    assert at.dataframe[1].value["token"].tolist() == text.tokens[2, j].tolist()
-    assert not at.exception
-    at.segmented_control(key="wd_view").set_value("patching").run()
-    at.text_input(key="wd_target").set_value("five").run()
-    assert result().target == "five"
-
-
-def test_from_a_patched_word_to_the_other_pages(analysed: AppTest) -> None:
-    at = go(analysed, "decided")
-    at.selectbox(key="wd_layer").set_value(2).run()
-    at.selectbox(key="wd_token").set_value(1).run()
-    at.button(key="wd_edit").click().run()
-    assert not at.exception
-    made = result().interventions[0]
-    assert (made.rule, made.layers, made.tokens) == ("patch", (2,), "given")
-    assert [j for _, j in made.pairs] == [1]
-
-
-def click(at: AppTest, chart: str, *cell: int) -> None:
-    """Say what the browser says when a point of a chart is clicked."""
-    point = {"customdata": list(cell)}
-    at.session_state[chart] = {
-        "selection": {"points": [point], "point_indices": [0], "box": [], "lasso": []}
-    }
-    at.run()
-
-
-def test_a_click_on_the_map_chooses_layer_and_word_everywhere(analysed: AppTest) -> None:
-    at = go(analysed, "decided")
-    click(at, "patching", 1, 3)
-    assert not at.exception
-    assert (at.selectbox(key="wd_layer").value, at.selectbox(key="wd_token").value) == (3, 1)
-    assert at.session_state["alignment"]["layer"] == 3
-    assert at.session_state["cell"][2] == 1
-    at.selectbox(key="wd_layer").set_value(0).run()
-    assert at.selectbox(key="wd_layer").value == 0  # an old click is not a new one
-
-
-def test_a_click_on_the_sweep_opens_its_intervention(analysed: AppTest) -> None:
-    at = go(analysed, "decided")
-    at.segmented_control(key="wd_view").set_value("sweep").run()
-    table = result().table
-    row = sorted(set(zip(table["rule"], table["tokens"], table["strength"], strict=True)))[4]
-    click(at, "sweep", 4, 2)
-    assert not at.exception
-    made = result().interventions[0]
-    assert (made.rule, made.tokens, made.strength) == row
-    assert made.layers == (2,)
 
 
 def test_two_sessions_get_their_own_answers(open_app: Open, monkeypatch: Any) -> None:

@@ -123,6 +123,23 @@ def test_what_is_written_is_read_back(values: dict) -> None:
     assert found == values
 
 
+def test_an_intervention_that_is_too_long_is_refused_not_cut() -> None:
+    for count, known in ((400, True), (4000, False)):
+        text = "angle,tokens=given,pairs=" + "+".join(f"{n}:1" for n in range(count))
+        found = parse(edit=[text]).get("edit")
+        assert (found is not None) == known
+        assert found is None or len(found.pairs) == count
+
+
+def test_what_a_map_is_of() -> None:
+    query = {"where": ["pair"], "target": ["six"], "rules": ["mean", "no"], "tokens": ["all"]}
+    found = {"where": "pair", "target": "six", "rules": ("mean",), "tokens": ("all",)}
+    assert parse(**query) == found
+    assert parse(where=["x"], target=["s" * 999], rules=["y"], tokens=["bottom-9"]) == {
+        "rules": (), "tokens": (),
+    }  # fmt: skip
+
+
 def test_defaults_and_empty_values_are_not_written() -> None:
     query = link.build(
         {"dtype": "auto", "layer": None, "clips": (), "markers": "drop"}, {"dtype": "auto"}

@@ -1,0 +1,125 @@
+"""The logit lens on the page Where is the gap decided?: what each layer would say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from modgap.ui import decided, widgets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modgap.analysis import Analysis
+    from modgap.lens import Lens
+    from modgap.ui.service import Request
+
+S = st.session_state
+
+
+def lens(request: Request, analysis: Analysis) -> None:
+    """What positions read as."""
+    from modgap.figures.edits import LensGrid
+
+    made: Lens | None = decided.ask(request, "lens", {})
+    if made is None:
+        return
+    speech = LensGrid(
+        made.speech.tokens[..., 0], made.speech.probabilities[..., 0],
+        tuple(f"{t:.2f}" for t in made.times[:, 0]), "speech time (s)",
+        right_cells(made),
+    )  # fmt: skip
+    text = LensGrid(
+        made.text.tokens[..., 0], made.text.probabilities[..., 0], made.pieces, "text tokens"
+    )
+    st.subheader("Speech positions", anchor=False)
+    heard = widgets.clickable(
+        speech.figure(dark=widgets.dark()), key="lens_speech", name="lens-speech",
+        alt="The likeliest token at every speech position in every layer",
+    )  # fmt: skip
+    details = st.container()
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader("The transcript itself", anchor=False)
+        read = widgets.clickable(
+            text.figure(dark=widgets.dark()), key="lens_text", name="lens-text",
+            alt="The likeliest token at every text position in every layer",
+        )  # fmt: skip
+    with right:
+        st.subheader("First layer in which the word is on top", anchor=False)
+        widgets.table(first_layers(made), key="lens_first", height=340)
+        st.caption("A word's stretch of speech: the monotone path of layer "
+                   f"{made.path_layer}.")  # fmt: skip
+    if heard is not None:
+        S["wd_lens_cell"] = (analysis.key, heard[0], heard[1], word_at(made, heard[1]))
+    elif read is not None:
+        S["wd_lens_cell"] = (analysis.key, read[0], made.segments[read[1]][0], read[1])
+    key, *cell = S.get("wd_lens_cell", (None,))
+    with details:
+        alternatives(made, analysis, *(cell if key == analysis.key else (0, 0, word_at(made, 0))))
+    file = widgets.Download
+    widgets.downloads(
+        [
+            file.figure("Speech", "modgap-lens-speech", lambda: speech.figure()),
+            file.figure("Text", "modgap-lens-text", lambda: text.figure()),
+            file.table("Speech, all alternatives", "modgap-lens", made.table),
+            decided.settings_file(request, analysis, "lens", {}),
+        ],
+        key="wd_lens",
+    )
+
+
+def word_at(made: Lens, i: int) -> int:
+    """The text token whose stretch of speech holds position `i`."""
+    return next((j for j, rows in enumerate(made.segments) if i in rows), 0)
+
+
+def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> None:
+    """What one position could be read as, beside the word's own place in the transcript."""
+    from modgap.figures.text import visible
+
+    start, end = made.times[i]
+    st.caption(
+        f"Layer {level}: the speech from {start:.2f} to {end:.2f} s, and the text token {j}, "
+        f"“{widgets.plain(visible(made.pieces[j]))}”, whose stretch it is in. A click on a cell "
+        "chooses another."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        widgets.table(made.speech.alternatives(level, i), key="lens_alternatives")
+    with right:
+        widgets.table(made.text.alternatives(level, j), key="lens_alternatives_text")
+    if level < int(analysis.model["n_layers"]) and st.button(
+        "Show on the Alignment page", key="wd_lens_align"
+    ):
+        decided.show_on_alignment(analysis, level, j)
+        st.switch_page("../../pages/alignment.py")
+
+
+def right_cells(made: Lens) -> np.ndarray:
+    """Cells of the speech grid in which a word stands that belongs there."""
+    cells = np.zeros(made.speech.tokens.shape[:2], dtype=bool)
+    for j, rows in enumerate(made.segments):
+        word = made.pieces[j].strip().casefold()
+        for i in rows:
+            cells[:, i] |= [t.strip().casefold() == word for t in made.speech.tokens[:, i, 0]]
+    return cells
+
+
+def first_layers(made: Lens) -> pd.DataFrame:
+    """The layer per word, in the speech and in the text run."""
+    import pandas as pd
+
+    def shown(values: np.ndarray) -> list[str]:
+        return [widgets.NO_VALUE if v < 0 else str(int(v)) for v in values]
+
+    return pd.DataFrame(
+        {
+            "text": range(len(made.pieces)),
+            "piece": list(made.pieces),
+            "from speech": shown(made.first_layer),
+            "from text": shown(made.first_layer_text),
+        }
+    )
