@@ -102,7 +102,7 @@ def plan(
 
 
 def _named_runs(runs: Sequence[Path]) -> dict[str, str]:
-    from .benchmark.run_data import is_run
+    from .benchmark.run_database import is_run
     from .runs import VARIABLE
 
     for folder in runs:

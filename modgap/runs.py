@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modgap.benchmark.run_data import is_run
+from modgap.benchmark.run_database import is_run
 from modgap.errors import StoreError
 
 if TYPE_CHECKING:

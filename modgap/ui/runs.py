@@ -55,7 +55,8 @@ def opened(folder: Path) -> Run:
     ModgapError
         It cannot be read.
     """
-    from modgap.benchmark.run_data import open_run, signature_of
+    from modgap.benchmark.run_data import open_run
+    from modgap.benchmark.run_database import signature_of
 
     key = f"{folder}|{signature_of(folder)}"
     run = kept().runs.get(key)
@@ -125,7 +126,7 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
 
 
 def _open_path() -> None:
-    from modgap.benchmark.run_data import is_run
+    from modgap.benchmark.run_database import is_run
 
     text = str(S.get("run_path") or "").strip()
     folder = Path(text).expanduser()

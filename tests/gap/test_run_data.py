@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modgap.benchmark.run_data import open_run, signature_of
+from modgap.benchmark.run_data import open_run
+from modgap.benchmark.run_database import signature_of
 from modgap.benchmark.tables import QUESTIONS, TABLES
 from modgap.errors import StoreError
 from modgap.gap import accuracies, gap_table
