@@ -12,6 +12,7 @@ from torch import nn
 
 from modgap.errors import ModelError, SettingsError
 from modgap.models.adapters import adapter_state, load_adapter, switch_adapter
+from modgap.models.bare import bare
 from modgap.models.decoding import decode
 from modgap.models.parts import load_parts
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
@@ -136,9 +137,7 @@ class SpeechLM(PromptMaker):
         import transformers
 
         kind = getattr(transformers, cls.model_class)
-        config = kind.config_class.from_pretrained(where, **options)
-        with torch.device("meta"):
-            return kind(config)
+        return bare(kind, kind.config_class.from_pretrained(where, **options))
 
     # ---- what most families share -------------------------------------------------------------
 

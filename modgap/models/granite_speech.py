@@ -110,7 +110,7 @@ class GraniteMel:
             self.n_fft,
             self.hop_length,
             self.win_length,
-            torch.hann_window(self.win_length),
+            torch.hann_window(self.win_length, dtype=torch.float32),
             pad_mode="reflect",
             return_complex=True,
         )

@@ -23,6 +23,7 @@ import torch
 
 from modgap.errors import ModelError
 from modgap.models.adapters import load_adapter
+from modgap.models.bare import bare
 from modgap.models.base import SpeechLM
 from modgap.models.parts import Parts, load_parts
 from modgap.models.prompt import AudioInput
@@ -123,10 +124,11 @@ class CompositeLM(SpeechLM):
         with safe_open(file, framework="pt") as held:
             shapes = {name: held.get_slice(name).get_shape() for name in held.keys()}  # noqa: SIM118
         llm = text_skeleton(where, {**options, "subfolder": "llm"})
+        encoder = bare(WhisperEncoder, config)
         with torch.device("meta"):
             weights = {name: torch.empty(shape) for name, shape in shapes.items()}
             adapter = net.StackAdapter(weights, net.CompositeConfig.read(settings))
-            return net.Composite(WhisperEncoder(config), adapter, llm)
+            return net.Composite(encoder, adapter, llm)
 
     @property
     def placeholder(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from modgap.audio import Clip
 from modgap.errors import ModelError
+from modgap.models.bare import bare
 from modgap.models.base import SpeechLM
 from modgap.models.parts import Parts, load_parts
 from modgap.models.prompt import AudioInput, Prompt
@@ -83,12 +84,10 @@ class TextLM(SpeechLM):
 
 def text_skeleton(where: str, options: dict[str, Any]) -> Any:
     """A causal text model without weights, whichever class its config names."""
-    import torch
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(where, **options)
-    with torch.device("meta"):
-        return transformers.AutoModelForCausalLM.from_config(config)
+    return bare(transformers.AutoModelForCausalLM.from_config, config)
 
 
 ADAPTER = TextLM
