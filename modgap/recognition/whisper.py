@@ -16,6 +16,7 @@ import torch
 
 from modgap.errors import ModelError, SettingsError
 from modgap.models.explain import explained
+from modgap.models.places import read_config
 from modgap.progress import Steps
 from modgap.recognition.base import RATE, Recognizer, words_of
 from modgap.recognition.words import WordTimes, timed
@@ -47,23 +48,24 @@ def load_whisper(name: str, *, device: str = "auto", dtype: str = "auto") -> Whi
         dtype = "float16" if device.startswith("cuda") else "float32"
     if dtype not in _DTYPES:
         raise ModelError(f'Unknown dtype {dtype!r}: use "auto" or one of {", ".join(_DTYPES)}.')
+    config, options = read_config(name, where, local, None)
+    if config.get("model_type") != "whisper":
+        raise ModelError(
+            f"{name} is of model type {config.get('model_type')!r}; recognisers are pocketsphinx "
+            "and Whisper checkpoints."
+        )
     with explained(name, local):
-        config = transformers.AutoConfig.from_pretrained(where)
-        if config.model_type != "whisper":
-            raise ModelError(
-                f"{name} is of model type {config.model_type!r}; recognisers are pocketsphinx and "
-                "Whisper checkpoints."
-            )
-        processor = transformers.WhisperProcessor.from_pretrained(where)
+        processor = transformers.WhisperProcessor.from_pretrained(where, **options)
         hf: Any = transformers.WhisperForConditionalGeneration.from_pretrained(
             where,
             dtype=_DTYPES[dtype],
             attn_implementation="eager",  # the others give no attention to look at
             use_safetensors=True,
+            **options,
         )
         hf.to(device).eval().requires_grad_(False)
-    commit = getattr(hf.config, "_commit_hash", None)
-    identity = hashlib.sha256(f"{_content(local) if local else commit} {dtype}".encode())
+    content = _content(local) if local else options["revision"]
+    identity = hashlib.sha256(f"{content} {dtype}".encode())
     return Whisper(hf, processor, name=name, identity=identity.hexdigest())
 
 
