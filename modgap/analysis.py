@@ -239,7 +239,7 @@ def _compute(
         from_cache=False,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
-        notes=(*pair.speech.notes, *pair.text.notes),
+        notes=tuple(dict.fromkeys((*pair.speech.notes, *pair.text.notes))),
     )
 
 

@@ -17,7 +17,7 @@ from modgap.models.decoding import decode
 from modgap.models.parts import load_parts
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
-from modgap.models.template import ChatTokenizer
+from modgap.models.template import TODAY, ChatTokenizer
 from modgap.progress import Progress
 
 __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechLM"]
@@ -299,6 +299,7 @@ class SpeechLM(PromptMaker):
             "seconds_per_position": self.seconds_per_position,
             "max_length": self.max_length,
             "lora": self.lora,
+            "prompt_date": TODAY.isoformat() if self.chat.dated else None,
             "editable_layers": len(self.editable_levels),
             "unsupported": {name: why for name, why in self.support().items() if why},
         }

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modgap.models.template import TODAY, is_dated
+
 #: Weights of folders up to this size are hashed in full, larger ones by what is known of them.
 FULL_HASH_BYTES = 256 * 2**20
 
@@ -55,6 +57,8 @@ def identity(
     feed(_canonical(config))
     feed(processor.tokenizer.backend_tokenizer.to_str().encode())
     feed(str(processor.chat_template).encode())
+    if is_dated(processor.chat_template):
+        feed(TODAY.isoformat().encode())
     if processor.feature_extractor is not None:
         extractor = processor.feature_extractor.to_dict()
         extractor.pop("mel_filters", None)

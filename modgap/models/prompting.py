@@ -11,7 +11,7 @@ import torch
 
 from modgap.errors import AudioError, SettingsError
 from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair
-from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, ChatTokenizer, Frame
+from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
 
 if TYPE_CHECKING:
     from modgap.audio import Clip
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _BORDER_NOTE = (
     "The model's tokenizer would merge letters of the transcript with what stands beside it; here "
     "the transcript is tokenised alone, so that its positions hold its words and nothing else."
+)
+_DATE_NOTE = (
+    f"The model's chat template asks for the day's date; it always gets {TODAY:%Y-%m-%d}, so that "
+    "results do not depend on the day."
 )
 
 
@@ -159,7 +163,7 @@ class PromptMaker(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of any of this checkpoint's numbers should know."""
-        return ()
+        return (_DATE_NOTE,) if self.chat.dated else ()
 
     def _placed(self, audio: AudioInput, start: int, length: int) -> dict[str, torch.Tensor]:
         """The features, where the model itself does not look for the placeholders' ids."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 import jinja2
@@ -19,6 +20,9 @@ from modgap.errors import ModelError
 # Private-use characters: no template writes them, and no template trims or escapes them.
 CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"
 AUDIO = "\ue000a\ue001"
+#: What a template that writes the day's date gets to write: with the real one, the same call would
+#: give another prompt each day. Part of the identity of checkpoints with such a template.
+TODAY = date(2026, 1, 1)
 _SLOTS = re.compile("|".join((CONTENT, INSTRUCTION, SYSTEM)))
 
 
@@ -45,6 +49,26 @@ def chatml(audio: str, system: str | None = None) -> str:
     )
 
 
+def is_dated(chat_template: str | None) -> bool:
+    """Whether a template asks for the day's date."""
+    return "strftime_now" in (chat_template or "")
+
+
+def _standing_clock() -> str:
+    """Write a macro that takes the place of transformers' ``strftime_now``.
+
+    A function of that name cannot be handed in: transformers gives templates plain data only.
+    """
+    says = {f"%{kind}": TODAY.strftime(f"%{kind}") for kind in "aAbBcdeFHIjmMpSxXyY"}
+    says |= {"%-d": str(TODAY.day), "%-m": str(TODAY.month)}
+    parts = "".join(f".replace('{kind}', '{text}')" for kind, text in says.items())
+    # The line break goes with the block before it, so that the template still begins a line.
+    return "{% macro strftime_now(format) %}{{ format" + parts + " }}{% endmacro %}\n"
+
+
+_STANDING_CLOCK = _standing_clock()
+
+
 class Frame(NamedTuple):
     """What stands around the content, as text with stand-ins for the user's words."""
 
@@ -67,7 +91,9 @@ class ChatTokenizer:
                 "add the chat_template.jinja of its instruction-tuned version."
             )
         self.tokenizer = tokenizer
-        self.chat_template = chat_template
+        #: Whether prompts may hold the date.
+        self.dated = is_dated(chat_template)
+        self.chat_template = _STANDING_CLOCK + chat_template if self.dated else chat_template
         self.special = {
             t.content: i for i, t in tokenizer.added_tokens_decoder.items() if t.special
         }

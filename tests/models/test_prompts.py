@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modgap.analysis import analyze
 from modgap.audio import Clip
 from modgap.errors import AudioError, ModelError, SettingsError
-from modgap.models import SpeechLM, load_model
+from modgap.models import SpeechLM, identity, load_model
 from modgap.models.template import CONTENT, INSTRUCTION, SYSTEM, ChatTokenizer
 from tests.tiny import make_clip, make_tiny_checkpoint, make_tokenizer
 
@@ -248,3 +251,50 @@ def test_leaving_out_the_attention_mask_changes_nothing(tiny_model: SpeechLM, cl
             bare = tiny_model.trunk(**prompt.inputs)
             masked = tiny_model.trunk(**prompt.inputs, attention_mask=mask)
         assert torch.equal(bare.last_hidden_state, masked.last_hidden_state)
+
+
+# ---- templates that write the date ---------------------------------------------------------------
+
+DATES = {
+    # As Granite 3.3 asks for it, and as Llama 3.1 and 3.2 do.
+    "granite": """{{ "Today's Date: " + strftime_now('%B %d, %Y') + ".\\n" }}""",
+    "llama": "{% if not date_string is defined %}{% if strftime_now is defined %}"
+    '{% set date_string = strftime_now("%d %b %Y") %}{% else %}'
+    '{% set date_string = "26 Jul 2024" %}{% endif %}{% endif %}{{ "Today Date: " }}'
+    '{{ date_string + "\\n\\n" }}',
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("granite", "Today's Date: January 01, 2026.\n"), ("llama", "Today Date: 01 Jan 2026\n\n")],
+)
+def test_a_prompt_is_the_same_on_every_day(tmp_path: Path, kind: str, says: str) -> None:
+    folder = make_tiny_checkpoint(tmp_path / "model")
+    plain = load_model(folder)
+    template = folder / "chat_template.jinja"
+    template.write_text(DATES[kind] + template.read_text())
+    model = load_model(folder)
+    prompt = model.text_prompt("two")
+    without = plain.tokenizer.decode(ids_of(plain.text_prompt("two")))
+    assert model.tokenizer.decode(ids_of(prompt)) == says + without
+    assert model.info()["prompt_date"] == "2026-01-01"
+    found = analyze(model, make_clip(0.5), "two", answers=False)
+    assert [note for note in found.notes if "2026-01-01" in note] == list(found.notes)
+    assert len(found.notes) == 1
+    assert plain.info()["prompt_date"] is None
+    assert plain.text_prompt("two").notes == ()
+
+
+def test_the_date_is_part_of_what_such_a_checkpoint_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_tiny_checkpoint(tmp_path / "model")
+    plain = load_model(folder).identity
+    template = folder / "chat_template.jinja"
+    template.write_text(DATES["granite"] + template.read_text())
+    dated = load_model(folder).identity
+    monkeypatch.setattr(identity, "TODAY", date(2027, 1, 1))
+    assert load_model(folder).identity != dated
+    template.write_text(template.read_text().removeprefix(DATES["granite"]))
+    assert load_model(folder).identity == plain
