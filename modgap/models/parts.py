@@ -45,7 +45,9 @@ def load_parts(
     """
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
+    # Where mistral-common is installed, Mistral's checkpoints would get its own tokenizer, which is
+    # no fast one: it does not tell which characters a token stands for.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(where, mistral_format=False, **options)
     return Parts(
         tokenizer,
         extractor.from_pretrained(where, **options) if extractor is not None else None,

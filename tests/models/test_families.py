@@ -127,6 +127,24 @@ class TestVoxtral(FamilySuite):
         assert ids_of(pair.speech) == [*around[0], *[5] * 125, *around[1]]
 
 
+    def test_its_tokenizer_is_never_mistral_commons(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which transformers prefers wherever it is installed; it has no offsets."""
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        (copy / "tekken.json").write_text("{}")
+        asked: list[Any] = []
+        real = transformers.AutoTokenizer.from_pretrained
+
+        def spy(where: str, **options: Any) -> Any:
+            asked.append(options.get("mistral_format"))
+            return real(where, **options)
+
+        monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", spy)
+        assert load_model(copy).tokenizer.is_fast
+        assert asked == [False]
+
+
 class TestAudioFlamingo3(FamilySuite):
     family = "audioflamingo3"
     positions = {**WHISPER, 11: 275}
