@@ -9,6 +9,11 @@ import psutil
 import torch
 
 _CGROUP = Path("/sys/fs/cgroup")
+# Folder, limit, what is used of it, and how the counts of a whole group begin: cgroup v2, then v1.
+_LIMITS = (
+    ("", "memory.max", "memory.current", ""),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,33 @@ class Machine:
 
 def _free_ram(cgroup: Path) -> int:
     free = int(psutil.virtual_memory().available)
+    for folder, limit, used, prefix in _LIMITS:
+        left = _left(cgroup / folder, limit, used, prefix)
+        if left is not None:
+            return min(free, left)
+    return free
+
+
+def _left(folder: Path, limit: str, used: str, prefix: str) -> int | None:
+    """What a container's limit leaves, or None where there is none."""
     try:
-        limit = (cgroup / "memory.max").read_text().strip()
-        used = int((cgroup / "memory.current").read_text())
+        most = (folder / limit).read_text().strip()
+        now = int((folder / used).read_text())
     except (OSError, ValueError):
-        return free
-    return min(free, max(0, int(limit) - used)) if limit.isdigit() else free
+        return None
+    if not most.isdigit():
+        return None
+    return max(0, int(most) - max(0, now - _reclaimable(folder / "memory.stat", prefix)))
+
+
+def _reclaimable(stat: Path, prefix: str) -> int:
+    """Bytes of files that are kept only while nobody needs the memory, but counted as used.
+
+    After a checkpoint was read (or downloaded) these are about as many as its weights.
+    """
+    names = {f"{prefix}inactive_file", f"{prefix}active_file"}
+    try:
+        lines = [line.split() for line in stat.read_text().splitlines()]
+        return sum(int(count) for name, count in lines if name in names)
+    except (OSError, ValueError):
+        return 0

@@ -126,7 +126,6 @@ class TestVoxtral(FamilySuite):
         assert ids_of(pair.text) == [*around[0], 7 + 261, 7 + 260, *around[1]]
         assert ids_of(pair.speech) == [*around[0], *[5] * 125, *around[1]]
 
-
     def test_its_tokenizer_is_never_mistral_commons(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -201,6 +201,37 @@ def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
     assert _free_ram(tmp_path) == 0
 
 
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "prefix"),
+    [
+        (".", "memory.max", "memory.current", ""),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+    ],
+)
+def test_what_a_container_has_read_of_files_is_free(
+    tmp_path: Path, folder: str, limit: str, used: str, prefix: str
+) -> None:
+    at = tmp_path / folder
+    at.mkdir(exist_ok=True)
+    (at / limit).write_text("20000\n")
+    (at / used).write_text("18000\n")
+    assert _free_ram(tmp_path) == 2000
+    own = "inactive_file 1\nactive_file 1\n" if prefix else ""
+    (at / "memory.stat").write_text(
+        f"anon 2000\nfile 16000\n{own}{prefix}inactive_file 15000\n{prefix}active_file 500\n"
+    )
+    assert _free_ram(tmp_path) == 17500
+    (at / "memory.stat").write_text("damaged")
+    assert _free_ram(tmp_path) == 2000
+
+
+def test_a_v1_container_without_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    (tmp_path / "memory" / "memory.usage_in_bytes").write_text("1000\n")
+    assert 10**6 < _free_ram(tmp_path) < 10**15
+
+
 def test_weights_beyond_the_memory_are_refused_before_they_are_read(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
