@@ -111,6 +111,8 @@ def evaluate(
     """Ask models all questions of a data set, typed and spoken; killed, it goes on."""
     from .benchmark.run_record import RunSettings
 
+    models = model or ["demo"]
+    how.check(models)
     if engine not in ("local", "ray"):
         raise SettingsError(f"The engine is local or ray, not {engine!r}.")
     if engine == "local" and (address is not None or workers is not None):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_options import Device, Dtype, Model
+from .errors import SettingsError
 
 if TYPE_CHECKING:
     from .models.base import SpeechLM
@@ -34,8 +35,12 @@ _HELD: dict[str, Any] = {
     "adapter": Annotated[
         Path | None, typer.Option(help="Folder of a PEFT adapter to put on the model.")
     ],
-    "revision": Annotated[str | None, typer.Option(help="Of a model from the hub.")],
+    "revision": Annotated[
+        str | None, typer.Option(help="Of a model from the hub; the same as org/name@revision.")
+    ],
 }
+#: Options that say what a model is; the others say how it is held.
+ONE_MODELS = ("adapter", "revision")
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,41 @@ class ModelOptions:
         values = {name: getattr(self, name) for name in _HELD}
         return {name: value for name, value in values.items() if value is not None}
 
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What another model of the same command takes: how it is held, not what it is."""
+        return {k: v for k, v in self.options.items() if k not in ONE_MODELS}
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse options that say which model is meant, where several are.
+
+        Raises
+        ------
+        SettingsError
+        """
+        if len(set(names)) < 2:
+            return
+        if self.revision is not None:
+            raise SettingsError(
+                "--revision goes with one model: name each with its own, as in org/name@revision."
+            )
+        if self.adapter is not None:
+            raise SettingsError(
+                "--adapter goes with one model: name the adapter's folder itself as a model; its "
+                "base is found by its config."
+            )
+
     def load(self, name: str | None = None) -> SpeechLM:
-        """The model, or another one held in the same way."""
+        """The model, or the one that a command names itself; see `check` where it has several."""
         from . import cli
 
         return cli.load(name or self.model, **self.options)
+
+    def load_beside(self, name: str) -> SpeechLM:
+        """Another model than the one that ``--revision`` and ``--adapter`` are of."""
+        from . import cli
+
+        return cli.load(name, **self.shared)
 
 
 def with_model(*, named: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -77,6 +77,7 @@ def compare_models(
     if out is not None and out.exists() and not out.is_dir():
         raise SettingsError(f"{out} is a file: choose a folder to write the results to.")
     names = model or DEFAULT
+    how.check(names)
     if clip is not None:
         words = read_transcript(transcript or "")
         result, tables = _one_clip(clip, words, names, instruction, max_new_tokens, cache, how)

@@ -59,6 +59,8 @@ def pipeline(
         markers=markers,  # type: ignore[arg-type]  # checked by the settings
         max_new_tokens=max_new_tokens,
     )
+    if llm is not None:
+        how.check([how.model, llm])
     words = read_transcript(transcript)
     from .audio import load_clip
 
@@ -71,7 +73,7 @@ def pipeline(
 
     with progress_bar(f"loading {recognizer}") as report:
         ears = load_recognizer(recognizer, device=how.device)
-        lm = how.load(llm)
+        lm = how.load() if llm is None else how.load_beside(llm)
         store = default_store() if cache else None
         made = run(ears, lm, sound, words, settings, store=store, progress=report)
     if as_json:

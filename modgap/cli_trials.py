@@ -50,10 +50,12 @@ def table1(
     from .settings import AnalysisSettings
     from .trials import CONTROLS, RULES_OF_THE_SOURCE, judgeable, summary
 
+    names = model or ["demo:full", "demo:lora"]
+    how.check(names)
     items = judgeable(read_questions(data, limit))
     settings = AnalysisSettings(max_new_tokens=max_new_tokens)
     summaries = {}
-    for name in model or ["demo:full", "demo:lora"]:
+    for name in names:
         ask = partial(_outcomes, name, items, settings, path_layer, adaptive)
         table = use_model(name, how.load, ask)  # gone before the next is loaded
         if table.empty:

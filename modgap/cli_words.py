@@ -75,6 +75,7 @@ def words(
     if (clip is None) == (data is None):
         raise SettingsError("Give a clip with its --transcript, or --data with many of them.")
     names = model or ["demo"]
+    how.check(names)
     if data is not None:
         _many(data, names, aligner, limit, seed, out, as_json, how)
         return

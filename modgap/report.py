@@ -12,7 +12,7 @@ import pandas as pd
 
 from modgap import gap, gap_options, gap_points, gap_questions, gap_reasons
 from modgap.benchmark.bases import foreign_bases
-from modgap.benchmark.run_data import MEASURES
+from modgap.benchmark.run_data import MEASURES, is_snapshot
 from modgap.errors import ModgapError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def report_html(run: Run, *, title: str | None = None, models: Sequence[str] | N
         raise ModgapError(f"The run {run.name} has no answers to report on.")
     for model in models or ():
         run.model_number(model)
-    finals = [m for m in run.models if "@" not in m] or list(run.models)
+    finals = [m for m in run.models if not is_snapshot(m)] or list(run.models)
     chosen = list(models) if models else finals[:MOST_BARS]
     heading = html.escape(title or run.name)
     parts = [_head(run, heading), _gap(run, chosen), _groups(run, chosen), _reasons(run, chosen)]

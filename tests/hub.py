@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
+from huggingface_hub import HfApi, constants
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 # What the hub answers, by the name of the model: status, and the header that says why.
@@ -89,6 +92,29 @@ class LocalHub:
         request.end_headers()
         if body:
             request.wfile.write(data)
+
+
+class HubCache:
+    """The cache of the hub's client in a folder, while the hub itself is out of reach."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+
+        def no_network(self: HfApi, name: str, **_: Any) -> None:
+            raise OSError("no network here")
+
+        monkeypatch.setattr(HfApi, "model_info", no_network)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+
+    def add(self, name: str, make: Callable[[Path], Any], revision: str = "main") -> str:
+        """Have `make` write a checkpoint's files; returns the commit."""
+        at = self.folder / f"models--{name.replace('/', '--')}"
+        commit = hashlib.sha1(f"{name} {revision}".encode()).hexdigest()
+        make(at / "snapshots" / commit)
+        ref = at / "refs" / revision
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(commit)
+        return commit
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import jiwer
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import HfApi, constants
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +24,7 @@ from modgap.recognition import Recognizer, WordTimes, load_recognizer
 from modgap.settings import AnalysisSettings
 from modgap.store import Store
 from modgap.word_errors import word_errors
+from tests.hub import HubCache
 from tests.tiny import make_clip
 from tests.tiny_whisper import make_tiny_whisper
 
@@ -158,20 +159,14 @@ def test_identity_of_a_whisper(tmp_path: Path, whisper_folder: Path, whisper: Re
 
 def test_two_whispers_of_the_hub_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The cache must not give the words that one of them heard as another's.
-    def no_network(self: HfApi, name: str, **_: Any) -> None:
-        raise OSError("no network here")
-
-    monkeypatch.setattr(HfApi, "model_info", no_network)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    for seed, name in enumerate(("small", "large")):
-        made, commit = tmp_path / f"models--org--whisper-{name}", str(seed) * 40
-        make_tiny_whisper(made / "snapshots" / commit, seed)
-        (made / "refs").mkdir()
-        (made / "refs" / "main").write_text(commit)
+    hub = HubCache(tmp_path, monkeypatch)
+    commit = hub.add("org/whisper-small", partial(make_tiny_whisper, seed=0))
+    hub.add("org/whisper-large", partial(make_tiny_whisper, seed=1))
     small, large = (load_recognizer(f"org/whisper-{n}", device="cpu") for n in ("small", "large"))
     assert small.identity != large.identity
-    assert small.identity == hashlib.sha256(f"{'0' * 40} float32".encode()).hexdigest()
-    assert load_recognizer("org/whisper-small", device="cpu").identity == small.identity
+    assert small.identity == hashlib.sha256(f"{commit} float32".encode()).hexdigest()
+    for name in ("org/whisper-small", "org/whisper-small@main"):
+        assert load_recognizer(name, device="cpu").identity == small.identity
     clip, store = make_clip(1.0), Store(tmp_path / "store")
     times = [modgap.word_times(clip, "what is two", ears, store=store) for ears in (small, large)]
     assert [found.source for found in times] == ["org/whisper-small", "org/whisper-large"]

@@ -39,7 +39,8 @@ class Loader:
     Attributes
     ----------
     options : mapping
-        For `load_model`, for every model and the base: dtype, device, quantize, ...
+        For `load_model`: dtype, device, quantize, ...; ``adapter`` and ``revision`` are of the
+        models alone, the rest is of the base, too.
     batch : int
         Prompts that are answered together.
     unit : int
@@ -103,7 +104,11 @@ class Loader:
             from ..demo.family import weights_root
 
             where = str(weights_root() / "base")
-        return Base(self._model(where), self._store())
+        from ..cli import load
+        from ..cli_model import ONE_MODELS
+
+        shared = {k: v for k, v in self.options.items() if k not in ONE_MODELS}
+        return Base(load(where, **shared), self._store())
 
     def _ears(self, settings: RunSettings) -> Ears:
         from ..recognition import load_recognizer

@@ -23,6 +23,16 @@ MEASURES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 NAMED = 20  # values that an error names
 
 
+def is_snapshot(model: str) -> bool:
+    """Whether a name is that of a checkpoint on the way to another, such as ``demo:full@1``.
+
+    Behind the "@" of a hub id stands a revision, which is a model of its own.
+    """
+    before, mark, _ = model.partition("@")
+    hub_id = before.count("/") == 1 and not before.startswith(("/", ".", "~"))
+    return bool(mark) and not hub_id
+
+
 def open_run(folder: str | Path) -> Run:
     """Open a run for reading.
 

@@ -110,8 +110,8 @@ def load_model(
     name : str or Path
         ``"demo"`` and its variants (``"demo:lora"``, ``"demo:full@3"``), a folder that holds a
         transformers checkpoint or a PEFT adapter, or a hub id such as
-        ``"Qwen/Qwen2-Audio-7B-Instruct"``. Only a hub id ever makes a download; an adapter whose
-        base is one names it.
+        ``"Qwen/Qwen2-Audio-7B-Instruct"``, maybe with a revision (``"org/name@v1"``). Only a hub id
+        ever makes a download; an adapter whose base is one names it.
     dtype : str or torch.dtype
         "auto" is bfloat16 on a CUDA device and float32 elsewhere, whatever the files hold.
     device : str or torch.device
@@ -123,7 +123,7 @@ def load_model(
     adapter : str or Path, optional
         The folder of a PEFT adapter to put on the model `name`.
     revision : str, optional
-        Of a hub checkpoint: branch, tag or commit.
+        Of a hub checkpoint: branch, tag or commit; the same as ``"org/name@revision"``.
     trust_remote_code : bool
         Whether code that a checkpoint brings may run on this machine.
     cache_dir : str or Path, optional

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from modgap.errors import ModelError
+from modgap.models.places import named_revision
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # Where it was trained and how it is held do not change what it computes.
@@ -168,7 +169,7 @@ def split(
     Parameters
     ----------
     name : str
-        A model, or the folder of an adapter.
+        A model, which may carry a revision (``org/name@v1``), or the folder of an adapter.
     adapter : str or Path, optional
         The folder of an adapter for the model `name`.
     revision : str, optional
@@ -177,8 +178,13 @@ def split(
     Raises
     ------
     ModelError
-        The adapter cannot be read, or two are named.
+        The adapter cannot be read, or two adapters or revisions are named.
     """
+    id, named = named_revision(name)
+    if named is not None:
+        if revision not in (None, named):
+            raise ModelError(f"{name} names its revision: leave out the other one ({revision}).")
+        name, revision = id, named
     folder = Path(name).expanduser()
     if adapter is None:
         if not is_adapter(folder):

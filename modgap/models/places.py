@@ -16,6 +16,17 @@ from modgap.models.explain import explained
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
+def named_revision(name: str) -> tuple[str, str | None]:
+    """What a name leads to, and the revision that it carries: ``org/name@revision``.
+
+    A folder may have an "@" in its name, and the embedded snapshots ("demo:full@1") have one.
+    """
+    id, mark, revision = name.partition("@")
+    if mark and revision and _HUB_ID.fullmatch(id) and not Path(name).expanduser().is_dir():
+        return id, revision
+    return name, None
+
+
 def locate(
     name: str, revision: str | None, cache_dir: str | Path | None
 ) -> tuple[str, Path | None]:

@@ -58,7 +58,8 @@ def load_recognizer(
     ----------
     name : str or Path
         ``"pocketsphinx"`` (English; its model comes with the package, nothing is fetched), or a
-        Whisper checkpoint: a folder, or a hub id such as ``"openai/whisper-large-v3"``.
+        Whisper checkpoint: a folder, or a hub id such as ``"openai/whisper-large-v3"``,
+        maybe with a revision (``"org/name@v1"``).
     device, dtype : str
         Of a Whisper, as in `load_model`.
 

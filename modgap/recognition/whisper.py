@@ -16,7 +16,7 @@ import torch
 
 from modgap.errors import ModelError, SettingsError
 from modgap.models.explain import explained
-from modgap.models.places import read_config
+from modgap.models.places import named_revision, read_config
 from modgap.progress import Steps
 from modgap.recognition.base import RATE, Recognizer, words_of
 from modgap.recognition.words import WordTimes, timed
@@ -36,19 +36,20 @@ def load_whisper(name: str, *, device: str = "auto", dtype: str = "auto") -> Whi
 
     folder = Path(name).expanduser()
     local = folder if folder.is_dir() else None
-    if local is None and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+    id, revision = named_revision(name)
+    if local is None and (id.count("/") != 1 or id.startswith((".", "/", "~"))):
         raise ModelError(
             f'There is no folder {name}, and it is no recogniser: use "pocketsphinx", the folder '
             'of a Whisper checkpoint, or a hub id such as "openai/whisper-small".'
         )
-    where = name if local is None else str(local)
+    where = id if local is None else str(local)
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
     if dtype == "auto":
         dtype = "float16" if device.startswith("cuda") else "float32"
     if dtype not in _DTYPES:
         raise ModelError(f'Unknown dtype {dtype!r}: use "auto" or one of {", ".join(_DTYPES)}.')
-    config, options = read_config(name, where, local, None)
+    config, options = read_config(name, where, local, revision)
     if config.get("model_type") != "whisper":
         raise ModelError(
             f"{name} is of model type {config.get('model_type')!r}; recognisers are pocketsphinx "

@@ -189,8 +189,10 @@ def link_of(run: Run, where: dict[str, list[str]]) -> dict[str, Any]:
 
 def finals(run: Run, models: Sequence[str] | None = None) -> list[str]:
     """Checkpoints that are not on the way to another."""
+    from modgap.benchmark.run_data import is_snapshot
+
     names = list(models or run.models)
-    return [m for m in names if "@" not in m] or names
+    return [m for m in names if not is_snapshot(m)] or names
 
 
 def open_clip(run: Run, question: str, model: str) -> bool:
