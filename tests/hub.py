@@ -31,11 +31,14 @@ class LocalHub:
     url : str
     asked : list of str
         Every request, "METHOD path".
+    status : int
+        What it answers to everything, if not 0.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked: list[str] = []
+        self.status = 0
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,7 +64,9 @@ class LocalHub:
         self.asked.append(f"{request.command} {path}")
         parts = path.removeprefix("/api/models").strip("/").split("/")
         name = parts[1] if len(parts) > 1 else ""
-        if name in REFUSALS:
+        if self.status:
+            self.send(request, self.status, "", b"", body)
+        elif name in REFUSALS:
             self.send(request, *REFUSALS[name], b"", body)
         elif path.startswith("/api/models/"):
             if "tree" in parts:

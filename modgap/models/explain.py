@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +30,7 @@ def explained(name: str, folder: Path | None) -> Iterator[None]:
 def _explain(name: str, folder: Path | None, err: Exception) -> str:
     from huggingface_hub.errors import (
         GatedRepoError,
+        HfHubHTTPError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -72,6 +74,9 @@ def _explain(name: str, folder: Path | None, err: Exception) -> str:
             return f"{name} has no such revision: name one of its branches, tags or commits."
         if caused(RepositoryNotFoundError):
             return f"The hub knows no model {name} (or it is private): check the id."
+        refusal = next((c for c in causes if isinstance(c, HfHubHTTPError)), None)
+        if refusal is not None:
+            return _refused(name, refusal)
         if caused(LocalEntryNotFoundError, OfflineModeIsEnabled):
             return (
                 f"{name} is not on this machine and the hub cannot be reached: check the network, "
@@ -86,6 +91,20 @@ def _explain(name: str, folder: Path | None, err: Exception) -> str:
     if "feature extractor" in str(err):
         return f"{name} has no readable feature extractor: is its preprocessor_config.json there?"
     return f"{name} cannot be loaded: {text[:200]}"
+
+
+def _refused(name: str, err: Any) -> str:
+    """The hub, or what stands before it, gave an error that says nothing of the model."""
+    status = getattr(err.response, "status_code", 0)
+    advice = (
+        "try again later"
+        if status == 429 or status >= 500
+        else "check your access to the hub (`hf auth login`, the proxy)"
+    )
+    return (
+        f"{name} is not on this machine as a whole, and the hub answered {status}: {advice}, or "
+        "name a folder that holds the checkpoint."
+    )
 
 
 def first_line(err: BaseException) -> str:

@@ -81,7 +81,7 @@ def read_config(
     import transformers
 
     with explained(name, folder):
-        commit = None if folder else _hub_commit(where, revision)
+        commit, refusal = (None, None) if folder else _hub_commit(where, revision)
         asked = revision or "main"
         known = None if folder or commit else _remembered(where, asked, cache_dir)
         options = {
@@ -91,7 +91,12 @@ def read_config(
             "local_files_only": commit is None,
             "trust_remote_code": trust_remote_code,
         }
-        found, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
+        try:
+            found, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
+        except OSError as err:
+            if refusal is not None:
+                raise refusal from err
+            raise
         if not isinstance(found, dict):
             raise ValueError("config.json is no JSON object")
         if commit is not None:
@@ -99,21 +104,33 @@ def read_config(
     return found, options
 
 
-def _hub_commit(name: str, revision: str | None) -> str | None:
-    """Ask the hub once which commit is meant; None if it cannot be reached.
+def _hub_commit(name: str, revision: str | None) -> tuple[str | None, Exception | None]:
+    """Ask the hub once which commit is meant; None without an answer, and what came instead.
+
+    An answer is also that there is no such model or revision, or that this user has no access: that
+    is raised. An error of the server, too many requests or a proxy that refuses say nothing of the
+    model.
 
     from_pretrained would ask for file after file, each with half a minute of retries, and could mix
     the files of two commits.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
-        return HfApi().model_info(name, revision=revision, timeout=10).sha
-    except (HfHubHTTPError, ValueError):
+        return HfApi().model_info(name, revision=revision, timeout=10).sha, None
+    except (RepositoryNotFoundError, RevisionNotFoundError):  # a gated one is of the first kind
+        raise
+    except HfHubHTTPError as err:
+        return None, err
+    except ValueError:
         raise
     except Exception:  # the transport's own errors; which library it is changes with versions
-        return None
+        return None, None
 
 
 def _ref(name: str, revision: str, cache_dir: str | Path | None) -> Path:

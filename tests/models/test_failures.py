@@ -75,11 +75,15 @@ def test_what_the_hub_refuses(hub: LocalHub, ask: Callable[..., Any]) -> None:
     for f in found:
         assert "\n" not in f["says"]
         assert len(f["says"]) < 400
-    gated, gated2, missing, missing2, revision, revision2, broken, _ = (f["says"] for f in found)
+    gated, gated2, missing, missing2, revision, revision2, broken, broken2 = (
+        f["says"] for f in found
+    )
     assert "gated: accept its terms" in gated == gated2
     assert "no model org/missing" in missing == missing2
     assert "no such revision" in revision == revision2
-    assert broken.startswith("org/broken cannot be loaded")
+    assert broken == broken2
+    assert "not on this machine" in broken
+    assert "the hub answered 500: try again later" in broken
     assert not any("whole" in path for path in hub.asked)
 
 
@@ -112,6 +116,18 @@ def test_no_network(hub: LocalHub, ask: Callable[..., Any]) -> None:
     offline, estimate = ask(nowhere, ["load", "org/whole", {}], ["estimate", "org/whole", {}])
     assert offline == online, "what was fetched before is enough"
     assert estimate["template"] == "file"
+
+
+@pytest.mark.parametrize("status", [503, 429, 407])
+def test_a_hub_that_answers_with_an_error(
+    hub: LocalHub, ask: Callable[..., Any], status: int
+) -> None:
+    (online,) = ask(hub.url, ["load", "org/whole", {}])
+    hub.status = status
+    again, nothing = ask(hub.url, ["load", "org/whole", {}], ["load", "org/other", {}])
+    assert again == online, "what was fetched before is enough"
+    assert f"the hub answered {status}:" in nothing["says"]
+    assert ("try again later" in nothing["says"]) == (status != 407)
 
 
 # ---- memory -------------------------------------------------------------------------------------
