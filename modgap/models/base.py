@@ -13,6 +13,7 @@ from torch import nn
 from modgap.errors import ModelError, SettingsError
 from modgap.models.adapters import adapter_state, load_adapter, switch_adapter
 from modgap.models.bare import bare
+from modgap.models.decoder import decoder_of, final_norm
 from modgap.models.decoding import decode
 from modgap.models.parts import load_parts
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
@@ -87,9 +88,9 @@ class SpeechLM(PromptMaker):
         self.lock = threading.RLock()
         self.tokenizer = processor.tokenizer
         self.chat = ChatTokenizer(self.tokenizer, processor.chat_template)
-        self.decoder: Any = _unwrap(hf.get_decoder())
+        self.decoder: Any = decoder_of(hf)
         self.layers: Any = self.decoder.layers
-        self.final_norm: Any = self.decoder.norm
+        self.final_norm: Any = final_norm(self.decoder)
         self.head: nn.Module = hf.get_output_embeddings()
         self.embeddings: nn.Module = hf.get_input_embeddings()
         self.n_layers = len(self.layers)
@@ -303,15 +304,6 @@ class SpeechLM(PromptMaker):
             "editable_layers": len(self.editable_levels),
             "unsupported": {name: why for name, why in self.support().items() if why},
         }
-
-
-def _unwrap(module: Any) -> Any:
-    """Follow `model` down to the stack that has the layers (PEFT and some families wrap it)."""
-    for _ in range(4):
-        if hasattr(module, "layers"):
-            return module
-        module = getattr(module, "model", None)
-    raise ModelError("This model's decoder layers were not found; its family needs an adapter.")
 
 
 def _eos_ids(hf: Any, tokenizer: Any) -> frozenset[int]:

@@ -21,6 +21,7 @@ from modgap.errors import AudioError, ModelError
 from modgap.models import load_model
 from modgap.models.composite_net import CompositeConfig, encode
 from modgap.models.convert import convert
+from modgap.models.memory import estimate_memory
 from tests.families.build import edit_json
 from tests.families.makers import stack_adapter, text_model, whisper_encoder
 from tests.tiny import make_clip
@@ -292,6 +293,10 @@ def test_settings_are_read_back() -> None:
         ("Granite", {"logits_scaling": 6.0, "embedding_multiplier": 2.0}),
         ("Gemma2", {"head_dim": 8, "final_logit_softcapping": 3.0, "sliding_window": 8}),
         ("Cohere", {"logit_scale": 0.25}),
+        ("GPTNeoX", {}),
+        ("Phi", {}),
+        ("OPT", {"ffn_dim": 64, "word_embed_proj_dim": 32}),
+        ("OPT", {"ffn_dim": 64, "word_embed_proj_dim": 32, "do_layer_norm_before": False}),
     ],
 )
 def test_text_models_load_through_the_same_door(
@@ -299,7 +304,7 @@ def test_text_models_load_through_the_same_door(
 ) -> None:
     model = load_model(text_model(tmp_path, kind, **more))
     assert model.model_type == "text"
-    assert model.info()["text_type"] == kind.lower()
+    assert model.info()["text_type"] == {"GPTNeoX": "gpt_neox"}.get(kind, kind.lower())
     assert model.info()["seconds_per_position"] is None
     prompt = model.text_prompt(WORDS, instruction="Say it.")
     ids = prompt.inputs["input_ids"]
@@ -323,3 +328,25 @@ def test_text_models_load_through_the_same_door(
     with pytest.raises(ModelError, match="takes no clip"):
         model.prepare(make_clip(), WORDS)
     assert np.isfinite(made.logprobs).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "says"),
+    [
+        ("OPT", {"ffn_dim": 64, "word_embed_proj_dim": 16}, "narrows its states"),
+        ("XGLM", {}, "final norm of this model's decoder .XGLMModel. was not found"),
+        ("Mamba", {}, "final norm of this model's decoder .MambaModel. was not found"),
+        (
+            "Jamba",
+            {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2},
+            "Mamba layers",
+        ),
+        ("Falcon", {}, "decoder layers were not found"),
+    ],
+)
+def test_other_text_models_are_refused_with_a_sentence(
+    tmp_path: Path, kind: str, more: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ModelError, match=says):
+        load_model(text_model(tmp_path, kind, **more))
+    estimate_memory(tmp_path)

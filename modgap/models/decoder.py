@@ -1,0 +1,58 @@
+"""Where a transformers model keeps its stack of layers, and what stands behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from modgap.errors import ModelError
+
+_NORMS = ("norm", "final_layer_norm", "final_layernorm")
+
+
+def decoder_of(hf: Any) -> Any:
+    """The part that has the layers.
+
+    Raises
+    ------
+    ModelError
+        It is not found, or of a kind that would fail, or mislead, later on.
+    """
+    decoder = _unwrap(hf.get_decoder())
+    _check_layers(decoder)
+    return decoder
+
+
+def _unwrap(module: Any) -> Any:
+    """Follow `model` down to the stack that has the layers (PEFT and some families wrap it)."""
+    for _ in range(4):
+        if hasattr(module, "layers"):
+            return module
+        module = getattr(module, "model", None)
+    raise ModelError("This model's decoder layers were not found; its family needs an adapter.")
+
+
+def _check_layers(decoder: Any) -> None:
+    """Refuse what would fail, or mislead, later on."""
+    if any(name.endswith("mamba") for name, _ in decoder.layers.named_modules()):
+        raise ModelError(
+            "This model has Mamba layers, whose memory is no cache of positions: Mamba and its "
+            "hybrids are not supported."
+        )
+    if getattr(decoder, "project_out", None) is not None:
+        raise ModelError(
+            "This model's decoder narrows its states before the head, which is not supported."
+        )
+
+
+def final_norm(decoder: Any) -> Any:
+    """What stands behind the last layer, under the names that text models have for it."""
+    name = next((name for name in _NORMS if hasattr(decoder, name)), None)
+    if name is None:
+        raise ModelError(
+            f"The final norm of this model's decoder ({type(decoder).__name__}) was not found; its "
+            "family needs an adapter."
+        )
+    # Some of OPT have none: their states are what they are.
+    return getattr(decoder, name) or nn.Identity()
