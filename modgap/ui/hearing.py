@@ -13,17 +13,18 @@ from modgap.audio import Clip, load_clip
 from modgap.errors import ModgapError
 from modgap.progress import Progress
 from modgap.ui import edits, state, widgets
+from modgap.ui.ears import EMBEDDED
 from modgap.ui.options import recognizer_options
 from modgap.ui.service import Request, service
 
 if TYPE_CHECKING:
     from modgap.analysis import Analysis
     from modgap.cascade import Cascade
-    from modgap.recognition import Recognizer, WordTimes
+    from modgap.recognition import WordTimes
 
 S = st.session_state
 OFF = ""
-_ALIGNER = "pocketsphinx"
+_ALIGNER = EMBEDDED
 ABOUT = (
     "A speech recogniser writes the clip down; the text side of the same model answers what it "
     "wrote, in the prompt of the answer to the text. So the two differ by what was misheard."
@@ -60,20 +61,6 @@ class WordsRequest:
 
 def _hash(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-@st.cache_resource(show_spinner=False)
-def _ears() -> dict[str, Recognizer]:
-    """Recognisers in memory; touched by the worker alone."""
-    return {}
-
-
-def _recognizer(name: str) -> Recognizer:
-    if name not in _ears():
-        from modgap.recognition import load_recognizer
-
-        _ears()[name] = load_recognizer(name)
-    return _ears()[name]
 
 
 # ---- the pipeline's answer ----------------------------------------------------------------------
@@ -156,13 +143,14 @@ def _answer(wanted: PipelineRequest, progress: Progress) -> Any:
 
     request = wanted.request
     option = recognizer_options()[wanted.recognizer]
-    progress(0.01, f"Loading {option.id}")
+    progress(0.01, f"Loading the model {request.label}")
+    # The model first: for its room a recogniser would go that is about to be used.
+    model = service().pool.get(request.choice)
+    progress(0.05, f"Loading {option.id}")
     try:
-        ears = _recognizer(option.name)
+        ears = service().recognizers.get(option.name, request.choice.options["device"])
     except ModgapError as problem:
         raise type(problem)(str(problem).replace(option.name, option.id)) from problem
-    progress(0.05, f"Loading the model {request.label}")
-    model = service().pool.get(request.choice)
     markers: Any = request.markers
     return pipeline(
         ears,
@@ -205,7 +193,7 @@ def _align(wanted: WordsRequest, progress: Progress) -> Any:
     return word_times(
         wanted.clip,
         wanted.transcript,
-        _recognizer(_ALIGNER),
+        service().recognizers.get(_ALIGNER, "cpu"),
         store=default_store(),
         progress=lambda fraction, note: progress(0.1 + 0.9 * fraction, note),
     )

@@ -76,6 +76,7 @@ class ModelPool:
         self._bytes: dict[ModelChoice, int] = {}
         self._loading: ModelChoice | None = None
         self._forget: list[Callable[[SpeechLM], None]] = []
+        self._others: list[tuple[Callable[[], int], Callable[[], None]]] = []
         self._use, self._lock = threading.RLock(), threading.Lock()
 
     def get(self, choice: ModelChoice) -> SpeechLM:
@@ -94,17 +95,17 @@ class ModelPool:
                 return self._models[choice]
             self._loading = choice
             try:
-                if sum(self._bytes.values()) > self._max_bytes // 2:
+                if self.held() > self._max_bytes // 2:
                     self._check(choice)
                 # Make room first: two large models at once may be more than the machine holds.
                 self._trim(self._max_bytes // 2)
                 model = self._load()(choice.name, **choice.options)
             except BaseException:
-                _free()  # what was read of it so far
+                free()  # what was read of it so far
                 raise
             finally:
                 self._loading = None
-            size = _weight_bytes(model)
+            size = weight_bytes(model)
             with self._lock:
                 self._models[choice], self._bytes[choice] = model, size
                 self._info[choice] = model.info()
@@ -128,11 +129,15 @@ class ModelPool:
     def held(self) -> int:
         """Bytes of the weights in memory; a model that is loaded next may have them."""
         with self._lock:
-            return sum(self._bytes.values())
+            return sum(self._bytes.values()) + sum(held() for held, _ in self._others)
 
     def on_drop(self, forget: Callable[[SpeechLM], None]) -> None:
         """Have `forget` called with every model that goes: what holds on to it keeps its memory."""
         self._forget.append(forget)
+
+    def share(self, held: Callable[[], int], drop: Callable[[], None]) -> None:
+        """Count `held` bytes of something else among the weights; `drop` gives them back."""
+        self._others.append((held, drop))
 
     def _check(self, choice: ModelChoice) -> None:
         if self._estimate is not None:
@@ -160,6 +165,9 @@ class ModelPool:
 
     def _trim(self, limit: int, keep: ModelChoice | None = None) -> None:
         dropped = False
+        if self.held() > limit:  # a recogniser is quicker to have again than a model
+            for _, drop in self._others:
+                drop()
         for choice in list(self._models):
             if sum(self._bytes.values()) <= limit:
                 break
@@ -172,10 +180,10 @@ class ModelPool:
                 del model
                 dropped = True
         if dropped:
-            _free()
+            free()
 
 
-def _free() -> None:
+def free() -> None:
     """Give memory back at once: hooks make cycles, and CUDA keeps what it has had."""
     gc.collect()
     torch = sys.modules.get("torch")
@@ -183,5 +191,6 @@ def _free() -> None:
         torch.cuda.empty_cache()
 
 
-def _weight_bytes(model: SpeechLM) -> int:
+def weight_bytes(model: Any) -> int:
+    """Of a speech model or a recogniser that wraps a model of transformers."""
     return sum(p.numel() * p.element_size() for p in model.hf.parameters())

@@ -19,6 +19,7 @@ import streamlit as st
 from modgap.audio import Clip, load_clip
 from modgap.errors import ModelError, ModgapError
 from modgap.progress import Progress
+from modgap.ui.ears import RecognizerPool
 from modgap.ui.heavy import import_heavy
 from modgap.ui.jobs import Jobs, JobView
 from modgap.ui.models import ModelChoice, ModelPool
@@ -78,6 +79,8 @@ class Service:
 
     def __init__(self, pool: ModelPool | None = None, **job_options: Any) -> None:
         self.pool = pool or ModelPool()
+        self.recognizers = RecognizerPool()
+        self.pool.share(self.recognizers.held, self.recognizers.drop)
         self.jobs = Jobs(alive=_session_is_open, **job_options)
         self._results: Shelf[str, Analysis] = Shelf(RESULT_BYTES, _analysis_bytes)
         self._keys: Shelf[str, str] = Shelf(4096)  # signature -> key
