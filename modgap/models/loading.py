@@ -33,6 +33,17 @@ _DTYPES = {
     "float16": torch.float16,
 }
 
+#: What to do with checkpoints that can be had in another form, by how their model types begin.
+_CONVERT = "get the checkpoint's folder and run `modgap convert` on it"
+_ELSEWHERE = {
+    "phi4mm": (
+        "it needs remote code. Load the release in transformers' own format: "
+        "microsoft/Phi-4-multimodal-instruct@refs/pr/70"
+    ),
+    "ultravox": _CONVERT,
+    "omni_speech": _CONVERT,
+}
+
 
 @dataclass(frozen=True)
 class ModelEntry:
@@ -209,6 +220,9 @@ def family_of(name: str, config: dict[str, Any]) -> type[SpeechLM]:
         return _adapter(str(model_type))
     if _is_text_model(config):
         return _adapter("text_only")
+    hint = next((text for kind, text in _ELSEWHERE.items() if str(model_type).startswith(kind)), "")
+    if hint:
+        raise ModelError(f"{name} is of model type {model_type!r}, which is not loaded: {hint}.")
     raise ModelError(
         f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
         f"{', '.join(known_types())}."

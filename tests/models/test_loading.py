@@ -146,6 +146,19 @@ def test_unknown_family(folder: Path, model_type: Any) -> None:
     assert repr(model_type) in message
 
 
+@pytest.mark.parametrize(
+    ("model_type", "says"),
+    [
+        ("phi4mm", "microsoft/Phi-4-multimodal-instruct@refs/pr/70"),
+        ("ultravox", "`modgap convert`"),
+        ("omni_speech_llama", "`modgap convert`"),
+    ],
+)
+def test_types_that_can_be_had_otherwise(folder: Path, model_type: str, says: str) -> None:
+    change(folder / "config.json", model_type=model_type)
+    assert says in refused(folder)
+
+
 def test_known_types_are_the_modules() -> None:
     assert set(known_types()) == set(MAKERS)
 
