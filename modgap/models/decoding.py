@@ -109,7 +109,9 @@ def decode_rows(
         if not left or step + 1 == max_new_tokens:
             break
         if len(left) < len(going):
-            chosen = torch.tensor(left, device=model.device)
+            # On the CPU: with a device map the layers' keys lie on several devices, and an index
+            # may be on the CPU or beside what it picks from.
+            chosen = torch.tensor(left)
             cache.batch_select_indices(chosen)
             going = [going[n] for n in left]
             mask = None if mask is None else mask[chosen]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from transformers import GenerationConfig
 from modgap.audio import Clip
 from modgap.errors import Cancelled, SettingsError
 from modgap.models import SpeechLM, load_model
-from modgap.models.decoding import _choose, pieces
+from modgap.models.decoding import _choose, decode_rows, pieces
 from tests.tiny import make_clip, make_tiny_checkpoint, make_tokenizer
 
 
@@ -153,3 +155,37 @@ def test_pieces_join_to_the_text(text: str, noise: list[int]) -> None:
 def test_a_character_appears_with_its_last_token() -> None:
     ids = TOKENIZER("é日", add_special_tokens=False)["input_ids"]
     assert pieces(TOKENIZER, ids) == ("", "é", "", "", "日")
+
+
+class SpreadCache:
+    """Keys of two layers on two devices; the second stands for another GPU."""
+
+    def __init__(self, rows: int) -> None:
+        self.keys = [torch.zeros(rows, 3), torch.zeros(rows, 3, device="meta")]
+        self.sizes: list[list[int]] = []
+
+    def batch_select_indices(self, chosen: torch.Tensor) -> None:
+        # What torch says of two GPUs, and not of its meta device.
+        if any(chosen.device.type not in ("cpu", keys.device.type) for keys in self.keys):
+            raise RuntimeError("indices should be either on cpu or on the same device")
+        self.keys = [keys[chosen, ...] for keys in self.keys]
+        self.sizes.append([len(keys) for keys in self.keys])
+
+
+def test_rows_that_end_leave_a_cache_on_several_devices(tiny_model: SpeechLM) -> None:
+    end, other, size = 2, 5, 8
+
+    def likely(tokens: list[int]) -> torch.Tensor:
+        return torch.nn.functional.one_hot(torch.tensor(tokens), size).float()
+
+    def trunk(input_ids: torch.Tensor, **_: Any) -> Any:
+        return SimpleNamespace(last_hidden_state=likely([other] * len(input_ids))[:, None])
+
+    model: Any = SimpleNamespace(
+        device=torch.device("meta"), eos_ids={end}, trunk=trunk, logits=lambda states: states,
+        tokenizer=tiny_model.tokenizer,
+    )  # fmt: skip
+    cache = SpreadCache(3)
+    made = decode_rows(model, cache, likely([other, end, other]), 4, max_new_tokens=3)
+    assert [len(row.token_ids) for row in made] == [3, 1, 3]
+    assert cache.sizes == [[2, 2]]
