@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,32 @@ class PeftAdapter:
             return str(beside)
         return self.base
 
+    def config_for(self, hf: Any) -> Any:
+        """The adapter's settings, with the names that this transformers model has for its layers.
+
+        transformers 4 called ``model.language_model.layers`` of a speech model
+        ``language_model.model.layers``. peft translates the names of the weights, but a regular
+        expression for the layers to tune would find none of them.
+        """
+        from peft import PeftConfig
+
+        config = PeftConfig.from_pretrained(str(self.folder))
+        config.inference_mode = True
+        wanted = getattr(config, "target_modules", None)
+        if not isinstance(wanted, str) or wanted == "all-linear":
+            return config
+        names = [name for name, _ in hf.named_modules()]
+        if any(re.fullmatch(wanted, name) for name in names):
+            return config
+        left = getattr(config, "exclude_modules", None)
+        found = [name for name in names if re.fullmatch(wanted, _old_name(name))]
+        if found and isinstance(left, str):
+            found = [name for name in found if not re.fullmatch(left, _old_name(name))]
+            config.exclude_modules = None
+        if found:
+            config.target_modules = set(found)
+        return config
+
     def put_on(self, hf: Any) -> Any:
         """Wrap the layers of a transformers model; returns the model, of the same class.
 
@@ -119,7 +146,7 @@ class PeftAdapter:
         ModelError
             Its weights do not fit the model.
         """
-        from peft import PeftConfig, PeftModel
+        from peft import PeftModel
 
         if getattr(hf, "_hf_peft_config_loaded", False):
             raise ModelError(
@@ -130,9 +157,7 @@ class PeftAdapter:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is checked below
             try:
-                config = PeftConfig.from_pretrained(str(self.folder))
-                config.inference_mode = True
-                wrapped = PeftModel(hf, config)
+                wrapped = PeftModel(hf, self.config_for(hf))
                 found = wrapped.load_adapter(str(self.folder), "default")
             except SafetensorError as err:
                 raise ModelError(
@@ -144,8 +169,9 @@ class PeftAdapter:
             except (ValueError, RuntimeError, KeyError, TypeError) as err:
                 line = (str(err).strip().splitlines() or [type(err).__name__])[0]
                 raise ModelError(
-                    f"The adapter {self.folder.name} does not fit its base {self.base or hf} "
-                    f"({line[:150]}): was it trained on this model?"
+                    f"The adapter {self.folder.name} does not fit its base {self.base or 'model'} "
+                    f"({line[:150]}): was it trained on this model, with the layer names of this "
+                    "version of transformers?"
                 ) from err
         astray = [*found.missing_keys, *found.unexpected_keys]
         if astray:
@@ -154,6 +180,15 @@ class PeftAdapter:
                 f"weights have no place or are missing, for example {sorted(astray)[0]}."
             )
         return wrapped.get_base_model()
+
+
+def _old_name(name: str) -> str:
+    """What transformers 4 called a module of a speech model."""
+    short = name.removeprefix("model.")
+    if short == "lm_head":
+        return "language_model.lm_head"
+    part, dot, rest = short.partition(".")
+    return f"language_model.model.{rest}" if part == "language_model" and dot else short
 
 
 def is_adapter(folder: Path) -> bool:

@@ -75,5 +75,5 @@ def load_plain(
         if tuned is not None:
             from peft import PeftModel
 
-            hf = PeftModel.from_pretrained(hf, tuned.folder)
+            hf = PeftModel.from_pretrained(hf, tuned.folder, config=tuned.config_for(hf))
     return hf.eval()

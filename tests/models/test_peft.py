@@ -16,6 +16,7 @@ from transformers import Qwen2AudioForConditionalGeneration
 from modgap.errors import ModelError
 from modgap.models import SpeechLM, load_model
 from modgap.models.memory import estimate_memory
+from modgap.models.plain import load_plain
 from modgap.prefill import Prefill
 from tests.tiny import make_clip
 
@@ -131,6 +132,44 @@ def test_the_estimate_counts_the_adapter(adapter: Path, tiny_folder: Path) -> No
     assert found.weights == base.weights
     assert found.adapter == (adapter / "adapter_model.safetensors").stat().st_size
     assert found.total == base.total + found.adapter
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        r"^language_model\.model.*\.(q_proj|v_proj|down_proj)$",  # as ms-swift writes it
+        r"^(language_model(?=\.).*\.(q_proj|v_proj|down_proj))$",
+    ],
+)
+def test_an_adapter_made_under_transformers_4(adapter: Path, copy: Path, targets: str) -> None:
+    path = copy / "adapter_model.safetensors"
+    new, old = "base_model.model.model.language_model.", "base_model.model.language_model.model."
+    weights = {k.replace(new, old): v for k, v in load_file(path).items()}
+    assert all(k.startswith(old) for k in weights)
+    save_file(weights, path, metadata={"format": "pt"})
+    change(copy / "adapter_config.json", target_modules=targets)
+    expected, found = load_model(adapter), load_model(copy)
+    pair = prompts(expected)
+    for prompt in (pair.speech, pair.text):
+        assert torch.equal(logits(found, prompt), logits(expected, prompt))
+    plain = load_plain(found, str(copy), dtype="float32", device="cpu")
+    with torch.no_grad():
+        theirs = plain(**pair.speech.inputs).logits
+    torch.testing.assert_close(logits(found, pair.speech), theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_what_such_an_adapter_leaves_out_stays_out(copy: Path) -> None:
+    path = copy / "adapter_model.safetensors"
+    kept = {k: v for k, v in load_file(path).items() if ".layers.0." not in k}
+    save_file(kept, path, metadata={"format": "pt"})
+    change(
+        copy / "adapter_config.json",
+        target_modules=r"^language_model\.model.*\.(q_proj|v_proj|down_proj)$",
+        exclude_modules=r"language_model\.model\.layers\.0\..*",
+    )
+    names = [name for name, _ in load_model(copy).hf.named_parameters() if "lora_A" in name]
+    assert names
+    assert not any(".layers.0." in name for name in names)
 
 
 # ---- refusals -----------------------------------------------------------------------------------
