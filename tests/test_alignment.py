@@ -158,7 +158,8 @@ def test_nearly_equal_states_keep_their_digits(gap, dtype):
     np.testing.assert_allclose(D[0], cdist(x, y), rtol=5e-5)
     unit_x = x / np.linalg.norm(x, axis=1, keepdims=True)
     unit_y = y / np.linalg.norm(y, axis=1, keepdims=True)
-    np.testing.assert_allclose(S[0], 1 - cdist(unit_x, unit_y) ** 2 / 2, atol=5e-7)
+    # A float32 sum of 256 terms: which way it rounds hangs on the processor's kernels.
+    np.testing.assert_allclose(S[0], 1 - cdist(unit_x, unit_y) ** 2 / 2, atol=2e-6)
     assert S.max() <= 1
 
 

@@ -183,7 +183,7 @@ def test_rows_that_end_leave_a_cache_on_several_devices(tiny_model: SpeechLM) ->
 
     model: Any = SimpleNamespace(
         device=torch.device("meta"), eos_ids={end}, trunk=trunk, logits=lambda states: states,
-        tokenizer=tiny_model.tokenizer,
+        tokenizer=tiny_model.tokenizer, lock=tiny_model.lock,
     )  # fmt: skip
     cache = SpreadCache(3)
     made = decode_rows(model, cache, likely([other, end, other]), 4, max_new_tokens=3)
