@@ -36,7 +36,7 @@ unit: .venv/dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser and not slow" $(PARALLEL) --dist loadgroup
 
 browser: .venv/dev
-	$(TEST_ENV) $(BIN)/python -m pytest -m browser $(PARALLEL) --dist loadfile
+	$(TEST_ENV) $(BIN)/python -m pytest -m "browser and not slow" $(PARALLEL) --dist loadfile
 
 slow: .venv/dev  ## runs ended by kill -9 again and again, a Ray cluster of two nodes
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow $(PARALLEL) --dist loadgroup

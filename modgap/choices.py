@@ -1,8 +1,7 @@
-"""Multiple choice: the options that a question names, and how likely the model finds each."""
+"""Multiple choice: how likely the model finds each of the options that a question names."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,24 +10,10 @@ from torch import Tensor
 
 from .models.locking import holding_lock
 from .models.resume import KeysValues, repeated
+from .named_options import named_options
 
 if TYPE_CHECKING:
     from .models.base import SpeechLM
-
-_OPTION = re.compile(r"(?<![\w'])\(?([A-Z])[.,:)]\s*(.+?)(?=\s*[.;,]?\s*(?:\(?[A-Z][.,:)]\s|$))")
-
-
-def named_options(question: str) -> dict[str, str]:
-    """Letter and words of each option that a question names, empty if it names none.
-
-    >>> named_options("What is up? A, down. B, left. C, true north.")
-    {'A': 'down', 'B': 'left', 'C': 'true north'}
-    >>> named_options("Is A, the first letter, a vowel?")
-    {}
-    """
-    found = {m[1]: m[2].strip(" .,;") for m in _OPTION.finditer(question)}
-    expected = [chr(ord("A") + n) for n in range(len(found))]
-    return found if len(found) > 1 and list(found) == expected and all(found.values()) else {}
 
 
 def choice_probabilities(

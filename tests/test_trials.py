@@ -13,11 +13,12 @@ import pytest
 from modgap.adaptive import Choice, choose, evaluate, grid, split
 from modgap.benchmark.datasets import read_questions
 from modgap.benchmark.question import Question
-from modgap.choices import named_options, option_probabilities
+from modgap.choices import option_probabilities
 from modgap.cli_trials import choice_sentence, shown, summary_rows
 from modgap.errors import ModgapError, SettingsError
 from modgap.figures.gains import GainCurve
 from modgap.interventions import Intervention
+from modgap.named_options import named_options
 from modgap.prefill import Prefill
 from modgap.settings import AnalysisSettings
 from modgap.trials import CONTROLS, RULES_OF_THE_SOURCE, gains, judgeable, outcomes, summary

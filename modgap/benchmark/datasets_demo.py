@@ -87,7 +87,7 @@ def _digits() -> Iterator[Question]:
 
 
 def _question(spec: ClipSpec, asked: CorpusQuestion, sound: ClipSpec) -> Question:
-    from ..choices import named_options
+    from ..named_options import named_options
 
     options = named_options(spec.transcript)
     # The letter's questions are answered as "Rome, A".

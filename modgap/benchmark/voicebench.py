@@ -144,7 +144,7 @@ def _groups(
 
 def _options(prompt: str) -> tuple[str, ...]:
     """Words of the options, which stand on lines of their own, else inside the sentence."""
-    from ..choices import named_options
+    from ..named_options import named_options
 
     lines = dict(_LINE.findall(prompt))
     expected = [chr(ord("A") + n) for n in range(len(lines))]

@@ -15,6 +15,7 @@ from modgap.errors import ModgapError
 from modgap.interventions import Stack
 from modgap.progress import Progress
 from modgap.ui import state, widgets
+from modgap.ui.heavy import import_heavy
 from modgap.ui.service import Request, service
 from modgap.ui.shelf import Shelf
 
@@ -171,6 +172,7 @@ def _leave(kind: str) -> None:
 def _work(wanted: Any, make: Callable[[Any, Progress], Any] | None, progress: Progress) -> str:
     """In the worker: what is asked for, kept for all sessions."""
     request: Request | None = getattr(wanted, "request", None)
+    import_heavy()  # before anything below resolves the same names beside another thread
     try:
         if make is None:
             result, save = _made(wanted, progress)

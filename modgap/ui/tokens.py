@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
@@ -50,6 +50,13 @@ _CHOICE_CSS = """
 """
 _CHOICE_JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
+  // Of clicks that come while the server is busy it sees the last alone: each tells all before it.
+  const visit = () => crypto.getRandomValues(new Uint32Array(1))[0]
+  const told = parentElement.modgapClicks ??= { visit: visit(), clicks: [] }
+  const tell = (index) => {
+    told.clicks = [...told.clicks.slice(-99), [(told.clicks.at(-1)?.[0] ?? 0) + 1, index]]
+    setTriggerValue('toggled', { visit: told.visit, clicks: told.clicks })
+  }
   const row = parentElement.querySelector('.choice')
   row.setAttribute('aria-label', data.label)
   data.tokens.forEach(([shown, title], index) => {
@@ -57,7 +64,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     button.textContent = shown
     button.title = `${index}: ${title}`
     button.setAttribute('aria-pressed', String(data.chosen.includes(index)))
-    button.onclick = () => setTriggerValue('toggled', index)
+    button.onclick = () => tell(index)
   })
   while (row.children.length > data.tokens.length) row.lastChild.remove()
 }
@@ -90,18 +97,31 @@ def token_choice(
 ) -> None:
     """The same as buttons, those of `chosen` pressed.
 
-    `on_toggle` is called with the token before the run that its click causes: no click is lost to
-    a run that another click cuts off.
+    `on_toggle` is called with the token before the run that its click causes, once for each click:
+    none is lost to a run that another click cuts off, nor to a click before the server has looked.
     """
     shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
 
     def toggled() -> None:
-        index = st.session_state[key].get("toggled")
-        if type(index) is int and 0 <= index < len(shown):
-            on_toggle(index)
+        visit, clicks = _clicks(st.session_state[key].get("toggled"))
+        before, last = st.session_state.get(f"{key}_seen", (None, 0))
+        last = last if visit == before else 0
+        for number, index in clicks:
+            if number > last and 0 <= index < len(shown):
+                on_toggle(index)
+        newest = max((number for number, _ in clicks), default=0)
+        st.session_state[f"{key}_seen"] = (visit, max(last, newest))
 
     _choice(
         key=key,
         data={"tokens": shown, "label": label, "chosen": sorted(chosen)},
         on_toggled_change=toggled,
     )
+
+
+def _clicks(told: object) -> tuple[object, list[tuple[int, int]]]:
+    """What the component says: a number of its own, and (number, token) of its clicks so far."""
+    if not isinstance(told, Mapping) or not isinstance(told.get("clicks"), list):
+        return None, []
+    found = [c for c in told["clicks"] if isinstance(c, list) and len(c) == 2]
+    return told.get("visit"), [(n, i) for n, i in found if type(n) is int and type(i) is int]

@@ -143,6 +143,15 @@ def happen(at: AppTest, component: str, event: str, value: object) -> AppTest:
     return at
 
 
+def click_words(at: AppTest, *tokens: int) -> AppTest:
+    """Clicks on words of the Interventions page, so quick that the server sees the last alone."""
+    state = at.session_state
+    number = state["clicked"] if "clicked" in state else 0  # noqa: SIM401, it has no `get`
+    clicks = [[number + n, token] for n, token in enumerate(tokens, 1)]
+    at.session_state["clicked"] = number + len(tokens)
+    return happen(at, "iv_words", "toggled", {"visit": 1, "clicks": clicks})
+
+
 def data_of(at: AppTest, component: str) -> dict[str, Any]:
     """What a component under this key was told."""
     (proto,) = [c.proto for c in at.get("bidi_component") if c.proto.id.endswith(f"-{component}")]

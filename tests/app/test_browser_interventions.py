@@ -252,6 +252,7 @@ def test_narrow_windows(visit: Callable) -> None:
     v.check()
 
 
+@pytest.mark.slow
 def test_how_long_a_toggle_takes(visit: Callable) -> None:
     """Reported, not judged: from a key that moves the strength to the answer that it asked for."""
     v = visit()

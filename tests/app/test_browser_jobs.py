@@ -52,6 +52,7 @@ def test_progress_follows_to_other_pages_and_can_be_cancelled(visit: Callable) -
     v.check()
 
 
+@pytest.mark.slow
 def test_a_closed_tab_stops_its_job_and_an_open_one_keeps_it(visit: Callable, log: Path) -> None:
     stays, leaves = visit(), visit()
     begin(stays), begin(leaves)  # equal jobs: one run, two that wait for it

@@ -12,7 +12,7 @@ from modgap.interventions import Intervention
 from modgap.ui import edits
 from modgap.ui.jobs import BusyError
 from modgap.ui.service import service
-from tests.app.conftest import data_of, finish, go, happen, result
+from tests.app.conftest import click_words, data_of, finish, go, result
 from tests.app.test_pages import address
 
 Open = Callable[..., AppTest]
@@ -59,7 +59,7 @@ def test_a_word_is_taken_out_and_the_link_brings_it_back(analysed: AppTest, open
     marked = set(zip(result().pairs.i, result().pairs.j, strict=True))
     assert len(marked) == 3
     gone = min(marked, key=lambda pair: pair[1])
-    happen(at, "iv_words", "toggled", gone[1])
+    click_words(at, gone[1])
     made = result().interventions[0]
     assert made.tokens == "given"
     assert set(made.pairs) == marked - {gone}

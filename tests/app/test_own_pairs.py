@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from modgap.ui import edits, link
-from tests.app.conftest import data_of, finish, go, happen, result
+from tests.app.conftest import click_words, data_of, finish, go, happen, result
 
 Open = Callable[..., AppTest]
 
@@ -41,7 +41,7 @@ def test_words_are_kept_while_their_answer_is_pending(
     monkeypatch.setattr(edits, "PATIENCE", 0.2)
     wanted = set(begun)
     for j in (0, 2):
-        happen(at, "iv_words", "toggled", j)
+        click_words(at, j)
         wanted ^= {j}
         assert pressed(at) == sorted(wanted)  # at once, without an answer
         assert "…" in [t.value for t in at.text]
@@ -51,6 +51,15 @@ def test_words_are_kept_while_their_answer_is_pending(
     assert pressed(at) == sorted(wanted)
 
 
+def test_clicks_that_come_together_all_count(analysed: AppTest) -> None:
+    at = go(analysed, "interventions")
+    begun = set(pressed(at))
+    click_words(at, 0, 2, 1, 2)  # of the four the server sees the last alone
+    assert pressed(at) == sorted(begun ^ {0, 1})
+    click_words(at, 2)
+    assert pressed(at) == sorted(begun ^ {0, 1, 2})
+
+
 def test_a_chosen_word_without_effect_stays_chosen(analysed: AppTest) -> None:
     at = empty_choice(go(analysed, "interventions"))
     for j in (0, 1):
@@ -58,7 +67,7 @@ def test_a_chosen_word_without_effect_stays_chosen(analysed: AppTest) -> None:
     assert result().pairs["used"].tolist().count(False) == 1
     assert pressed(at) == [0, 1]
     assert any("without effect" in c.value for c in at.caption)
-    happen(at, "iv_words", "toggled", 3)
+    click_words(at, 3)
     assert pressed(at) == [0, 1, 3]
     assert {(5, 0), (5, 1)} < set(result().interventions[0].pairs)
 
@@ -69,13 +78,13 @@ def test_a_word_may_have_several_positions(analysed: AppTest) -> None:
         happen(at, "iv_align", "cell", {"layer": 0, "i": i, "j": 1})
     happen(at, "iv_align", "cell", {"layer": 0, "i": 5, "j": 1})
     assert result().interventions[0].pairs == ((4, 1), (6, 1))
-    happen(at, "iv_words", "toggled", 1)  # the word with all of them
+    click_words(at, 1)  # the word with all of them
     assert result().interventions[0].pairs == ()
 
 
 def test_pairs_stay_with_their_clip(analysed: AppTest) -> None:
     at = empty_choice(go(analysed, "interventions"))
-    happen(at, "iv_words", "toggled", 1)
+    click_words(at, 1)
     assert result().interventions[0].tokens == "given"
     go(at, "clip")
     load(at, "ex1")

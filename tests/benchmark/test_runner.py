@@ -144,6 +144,7 @@ class Killed(BaseException):
     """Nothing in modgap may catch this, as nothing catches kill -9."""
 
 
+@pytest.mark.slow
 def test_an_end_between_any_two_files_loses_nothing_and_doubles_nothing(
     tmp_path: Path, whole: Path, data: Path, tiny_folder: Path, loader: Loader, monkeypatch: Any
 ) -> None:

@@ -135,6 +135,7 @@ def test_lora_snapshot_equals_base_plus_delta(tmp_path):
     assert Qwen2AudioForConditionalGeneration.from_pretrained(folder).dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_two_processes_resolve_at_once(tmp_path):
     code = (
         "import sys; from pathlib import Path; from modgap.demo import family;"

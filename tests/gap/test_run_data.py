@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -153,3 +155,15 @@ def test_lengths_of_a_run_that_is_not_finished(tmp_path: Path) -> None:
     )
     assert found["seconds"][0] == 1.5
     assert found["seconds"].isna()[1]
+
+
+def test_a_question_is_found_without_the_libraries_of_models() -> None:
+    """Pages look for it while another thread may import them, and may find a name missing then."""
+    code = (
+        "import sys; from modgap.benchmark.run_data import open_run;"
+        "from modgap.runs import find_question, known_runs; run = open_run(known_runs()['demo']);"
+        "name = run.sql('SELECT question FROM questions LIMIT 1')['question'][0];"
+        "assert find_question(run, name).load().seconds > 0;"
+        "assert 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -118,7 +118,9 @@ def test_no_network(hub: LocalHub, ask: Callable[..., Any]) -> None:
     assert estimate["template"] == "file"
 
 
-@pytest.mark.parametrize("status", [503, 429, 407])
+@pytest.mark.parametrize(
+    "status", [503, *(pytest.param(code, marks=pytest.mark.slow) for code in (429, 407))]
+)
 def test_a_hub_that_answers_with_an_error(
     hub: LocalHub, ask: Callable[..., Any], status: int
 ) -> None:
