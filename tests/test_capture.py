@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -184,11 +185,8 @@ def test_two_threads_get_their_own_states(tiny_model: SpeechLM) -> None:
             if not (states.shape == alone[which].shape and torch.equal(states, alone[which])):
                 wrong.append(which)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(work, range(2)))  # raises what a thread has raised
     assert not wrong
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,21 +105,15 @@ def test_two_threads_get_their_own_answers(
         return compare(tiny_model, clip, WORDS, STACKS[which], max_new_tokens=6)
 
     alone = [ask(which) for which in range(2)]
-    wrong: list[Any] = []
+    wrong: list[str] = []
 
     def work(which: int) -> None:
-        try:
-            for _ in range(6):
-                found = ask(which)
-                pd.testing.assert_frame_equal(found.layers, alone[which].layers)
-                names = ("before", "after", "text", "kl_before", "kl_after")
-                wrong.extend(n for n in names if getattr(found, n) != getattr(alone[which], n))
-        except Exception as problem:
-            wrong.append(problem)
+        for _ in range(6):
+            found = ask(which)
+            pd.testing.assert_frame_equal(found.layers, alone[which].layers)
+            names = ("before", "after", "text", "kl_before", "kl_after")
+            wrong.extend(n for n in names if getattr(found, n) != getattr(alone[which], n))
 
-    threads = [threading.Thread(target=work, args=(which,)) for which in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(work, range(2)))  # raises what a thread has raised
     assert not wrong
