@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from modgap.ui.security import SecurityHeaders
+from modgap.ui.server.security import SecurityHeaders
 
 # The entry script lies away from pages/: beside it, Streamlit would take that folder for its older
 # way of listing pages and open deep links under a "Page not found" dialog.

@@ -36,11 +36,12 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 from torch.profiler import ProfilerActivity, profile
 
-from modgap.audio import Clip, load_clip
-from modgap.capture import stream_pair
-from modgap.errors import ModelError
-from modgap.models import PromptPair, SpeechLM, load_model
-from modgap.pair_metrics import PairMetrics
+from modgap.audio.clip import Clip, load_clip
+from modgap.core.errors import ModelError
+from modgap.measures.pair_metrics import PairMetrics
+from modgap.models.base import PromptPair, SpeechLM
+from modgap.models.capture import stream_pair
+from modgap.models.loading.load import load_model
 
 _TEXT = "what is the capital of the country where people said that two and three make five"
 

@@ -46,7 +46,7 @@ def make(source: Path, folder: Path, clips: int, models: int) -> None:
     """
     import duckdb
 
-    from modgap.benchmark.run_data import open_run
+    from modgap.gap.run_data import open_run
 
     small = open_run(source)
     names = small.models[:models]
@@ -97,12 +97,12 @@ def measure(folder: Path) -> dict[str, Any]:
     import pyarrow  # noqa: F401
     import statsmodels.api  # noqa: F401
 
-    from modgap.benchmark.run_data import open_run
-    from modgap.benchmark.run_table import Change, clip_rows, count_clips
-    from modgap.gap import accuracies, gap_table
-    from modgap.gap_points import gaps, layer_means
-    from modgap.gap_questions import auc, logistic, question_rows
-    from modgap.gap_reasons import reasons
+    from modgap.gap.accuracy import accuracies, gap_table
+    from modgap.gap.points import gaps, layer_means
+    from modgap.gap.questions import auc, logistic, question_rows
+    from modgap.gap.reasons import reasons
+    from modgap.gap.run_data import open_run
+    from modgap.gap.run_table import Change, clip_rows, count_clips
 
     base = memory()
     began = time.perf_counter()
@@ -240,7 +240,7 @@ def main() -> None:
         return
     source = args.source
     if source is None:
-        from modgap.runs import shipped_runs
+        from modgap.gap.run_folders import shipped_runs
 
         shipped = shipped_runs()
         if not shipped:

@@ -27,12 +27,12 @@ from typing import Any
 import torch
 
 from benchmarks.analysis import peak_bytes
+from benchmarks.batching import run_batch, states_batch
 from benchmarks.full_configs import QWEN2_5_OMNI_7B_THINKER, QWEN2_AUDIO_7B
-from modgap.capture import stream_pair
-from modgap.models import PromptPair, SpeechLM
-from modgap.models.batching import run_batch, states_batch
+from modgap.measures.pair_metrics import PairMetrics
+from modgap.models.base import PromptPair, SpeechLM
+from modgap.models.capture import stream_pair
 from modgap.models.parts import Parts
-from modgap.pair_metrics import PairMetrics
 from tests.families.build import make_tokenizer
 from tests.tiny import CHAT_TEMPLATE, make_clip
 
@@ -127,7 +127,7 @@ def build(model_type: str, device: torch.device, *, tiny: bool) -> SpeechLM:
     """A model of a family with random weights, in bfloat16 (small ones in float32)."""
     import transformers
 
-    family = importlib.import_module(f"modgap.models.{model_type}").ADAPTER
+    family = importlib.import_module(f"modgap.models.families.{model_type}").ADAPTER
     settings = copy.deepcopy(MODELS[model_type])
     tokenizer = make_tokenizer(_SPECIAL, "<|im_end|>", "<|endoftext|>")
     if tiny:

@@ -12,12 +12,12 @@ import sys
 import numpy as np
 
 import modgap
-from modgap.answers import verdict
-from modgap.benchmark.datasets import read_questions
-from modgap.errors import ModgapError
-from modgap.hits_data import known_clips, sounds
-from modgap.recognition import Recognizer
-from modgap.word_errors import word_errors
+from modgap.core.errors import ModgapError
+from modgap.evaluation.data.datasets import read_questions
+from modgap.evaluation.data.word_clips import known_clips, sounds
+from modgap.scoring.answers import verdict
+from modgap.scoring.word_errors import word_errors
+from modgap.speech.recognizers import Recognizer
 
 QUESTIONS = 200
 

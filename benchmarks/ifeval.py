@@ -22,7 +22,7 @@ from typing import Any
 
 import langdetect
 
-from modgap.benchmark.scorers.ifeval import INSTRUCTIONS, check
+from modgap.scoring.scorers.ifeval import INSTRUCTIONS, check
 
 TEXTS = 1500
 PIECES = [

@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
-from modgap.audio import load_clip
-from modgap.comparison import compare_variants
-from modgap.interventions import Intervention
-from modgap.models import load_model
+from modgap.analysis.comparison import compare_variants
+from modgap.audio.clip import load_clip
+from modgap.core.settings import AnalysisSettings
+from modgap.interventions.intervention import Intervention
+from modgap.interventions.prefill import Prefill
 from modgap.models.decoding import decode_rows
+from modgap.models.loading.load import load_model
 from modgap.models.resume import repeated
-from modgap.prefill import Prefill
-from modgap.settings import AnalysisSettings
 from modgap.ui.examples import example
 
 RULES = ("angle", "length", "patch", "mean")
@@ -47,7 +47,7 @@ def nnsight_answer(model: Any, prompt: Any, kept: Prefill, it: Intervention, tok
     """The same toggle with nnsight on the same checkpoint: embeddings edited, greedy answer."""
     from nnsight import NNsight
 
-    from modgap.edits import apply_edit
+    from modgap.interventions.edits import apply_edit
 
     (edit,) = kept.plan((it,))
     net = NNsight(model.hf)

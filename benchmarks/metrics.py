@@ -25,8 +25,8 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
-from modgap.alignment import Alignment
-from modgap.pair_metrics import PairMetrics
+from modgap.measures.alignment import Alignment
+from modgap.measures.pair_metrics import PairMetrics
 
 
 @dataclass(frozen=True)

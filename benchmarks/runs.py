@@ -21,11 +21,11 @@ from typing import Any
 
 import torch
 
-from modgap.benchmark.datasets import read_questions
-from modgap.benchmark.plan import Loader
-from modgap.benchmark.run_record import RunSettings
-from modgap.benchmark.shards import PartWriter, Rows, done
-from modgap.pair_metrics import PairMetrics
+from modgap.evaluation.data.datasets import read_questions
+from modgap.evaluation.runs.plan import Loader
+from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.shards import PartWriter, Rows, done
+from modgap.measures.pair_metrics import PairMetrics
 
 LAYERS = 33  # of a 7B model, 0 to 32
 UNIT = Loader().unit

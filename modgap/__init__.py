@@ -10,32 +10,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._lazy import attach
+from modgap.core.lazy import attach
 
 if TYPE_CHECKING:
-    from .across import ModelComparison, curve_table
-    from .analysis import Analysis, analyze, cached_analysis
-    from .answers import answer
-    from .audio import Clip, load_clip
-    from .cascade import Cascade, pipeline
-    from .check import CheckReport, check_model
-    from .comparison import Comparison, compare, compare_variants
-    from .errors import AudioError, Cancelled, ModelError, ModgapError, SettingsError, StoreError
-    from .forced import WordTimes, word_times
-    from .hits import WordHits, hits_summary, word_hits
-    from .interventions import Intervention
-    from .lens import logit_lens
-    from .model_runs import clip_curves, compare_models
-    from .models import list_models, load_model
-    from .models.memory import estimate_memory
-    from .prefill import Prefill
-    from .recognition import load_recognizer
-    from .settings import AnalysisSettings
-    from .spread import consistency, consistency_table
-    from .store import Store, default_store
-    from .sweeps import patching, sweep, with_target
+    from modgap.analysis.analyze import Analysis, analyze, cached_analysis
+    from modgap.analysis.check import CheckReport, check_model
+    from modgap.analysis.comparison import Comparison, compare, compare_variants
+    from modgap.analysis.consistency import consistency, consistency_table
+    from modgap.analysis.lens import logit_lens
+    from modgap.analysis.model_comparison import ModelComparison, curve_table
+    from modgap.analysis.pipeline import Cascade, pipeline
+    from modgap.analysis.several_models import clip_curves, compare_models
+    from modgap.analysis.sweeps import patching, sweep, with_target
+    from modgap.analysis.word_hits import WordHits, hits_summary, word_hits
+    from modgap.audio.clip import Clip, load_clip
+    from modgap.core.errors import (
+        AudioError,
+        Cancelled,
+        ModelError,
+        ModgapError,
+        SettingsError,
+        StoreError,
+    )
+    from modgap.core.settings import AnalysisSettings
+    from modgap.interventions.intervention import Intervention
+    from modgap.interventions.prefill import Prefill
+    from modgap.models.loading.load import list_models, load_model
+    from modgap.models.loading.memory import estimate_memory
+    from modgap.scoring.answers import answer
+    from modgap.speech.recognizers import load_recognizer
+    from modgap.speech.word_times import WordTimes, word_times
+    from modgap.store.cache import Store, default_store
 
-__version__ = "0.1.0"
+from modgap.core.version import __version__
 
 __all__ = [
     "Analysis",
@@ -88,14 +95,14 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "across": ("ModelComparison", "curve_table"),
-        "analysis": ("Analysis", "analyze", "cached_analysis"),
-        "answers": ("answer",),
-        "audio": ("Clip", "load_clip"),
-        "cascade": ("Cascade", "pipeline"),
-        "check": ("CheckReport", "check_model"),
-        "comparison": ("Comparison", "compare", "compare_variants"),
-        "errors": (
+        "analysis.model_comparison": ("ModelComparison", "curve_table"),
+        "analysis.analyze": ("Analysis", "analyze", "cached_analysis"),
+        "scoring.answers": ("answer",),
+        "audio.clip": ("Clip", "load_clip"),
+        "analysis.pipeline": ("Cascade", "pipeline"),
+        "analysis.check": ("CheckReport", "check_model"),
+        "analysis.comparison": ("Comparison", "compare", "compare_variants"),
+        "core.errors": (
             "AudioError",
             "Cancelled",
             "ModelError",
@@ -103,18 +110,18 @@ __getattr__, __dir__ = attach(
             "SettingsError",
             "StoreError",
         ),
-        "forced": ("WordTimes", "word_times"),
-        "interventions": ("Intervention",),
-        "lens": ("logit_lens",),
-        "model_runs": ("clip_curves", "compare_models"),
-        "models": ("list_models", "load_model"),
-        "models.memory": ("estimate_memory",),
-        "prefill": ("Prefill",),
-        "recognition": ("load_recognizer",),
-        "settings": ("AnalysisSettings",),
-        "spread": ("consistency", "consistency_table"),
-        "store": ("Store", "default_store"),
-        "sweeps": ("patching", "sweep", "with_target"),
-        "hits": ("WordHits", "hits_summary", "word_hits"),
+        "speech.word_times": ("WordTimes", "word_times"),
+        "interventions.intervention": ("Intervention",),
+        "analysis.lens": ("logit_lens",),
+        "analysis.several_models": ("clip_curves", "compare_models"),
+        "models.loading.load": ("list_models", "load_model"),
+        "models.loading.memory": ("estimate_memory",),
+        "interventions.prefill": ("Prefill",),
+        "speech.recognizers": ("load_recognizer",),
+        "core.settings": ("AnalysisSettings",),
+        "analysis.consistency": ("consistency", "consistency_table"),
+        "store.cache": ("Store", "default_store"),
+        "analysis.sweeps": ("patching", "sweep", "with_target"),
+        "analysis.word_hits": ("WordHits", "hits_summary", "word_hits"),
     },
 )

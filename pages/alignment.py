@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import hearing, later, state, widgets
+from modgap.ui import deferred, recognition, widgets
+from modgap.ui.session import state
 
 if TYPE_CHECKING:
-    from modgap.analysis import Analysis
+    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.word_hits import WordHits
     from modgap.figures.heatmap import AlignmentMap
     from modgap.figures.scores import Panels
     from modgap.figures.words import WordCurves
-    from modgap.hits import WordHits
-    from modgap.recognition import WordTimes
-    from modgap.ui.align import AlignEvent
+    from modgap.speech.words import WordTimes
+    from modgap.ui.alignment.component import AlignEvent
 
 S = st.session_state
 HEIGHT = 400  # of the chart and of the table, in pixels
@@ -33,7 +34,7 @@ COLUMNS = {
 
 def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     """The matrix of all layers; opens where the session or the address left it."""
-    from modgap.ui.align import OPEN, align_view, paths_now
+    from modgap.ui.alignment.component import OPEN, align_view, paths_now
 
     opened = S.get("link", {})
     last = S.get("alignment") or opened
@@ -41,9 +42,9 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     paths = last.get("paths", OPEN)
     words, rows = None, []
     if "words" in paths_now("align", paths):
-        words = hearing.word_times(analysis)
+        words = recognition.word_times(analysis)
     if words is not None:
-        from modgap.hits import word_rows
+        from modgap.analysis.word_hits import word_rows
 
         rows = word_rows(words, analysis.spans)
     event = align_view(
@@ -145,7 +146,7 @@ def below(
     analysis: Analysis, event: AlignEvent, words: WordTimes | None, hits: WordHits | None
 ) -> None:
     """Scores over layers, the layer's tokens, downloads; the first two once the map is painted."""
-    drawn = later.may_draw(event.painted)
+    drawn = deferred.may_draw(event.painted)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.subheader("Over layers", anchor=False)
@@ -159,7 +160,7 @@ def below(
                 alt="Alignment Path Score and monotonicity over layers",
             )
         else:
-            later.place(HEIGHT)
+            deferred.place(HEIGHT)
     with right:
         st.subheader(f"Text tokens in layer {event.layer}", anchor=False)
         if drawn:
@@ -167,7 +168,7 @@ def below(
             names = COLUMNS[event.measure]
             widgets.table(rows[list(names)].rename(columns=names), key="token_table", height=HEIGHT)
         else:
-            later.place(widgets.table_height(len(analysis.pieces), HEIGHT))
+            deferred.place(widgets.table_height(len(analysis.pieces), HEIGHT))
         st.caption(
             f"{len(analysis.pieces)} text tokens and {len(analysis.speech_times)} speech tokens"
         )
@@ -180,7 +181,7 @@ def landing(hits: WordHits, event: AlignEvent, drawn: bool) -> None:
     """How often the paths land in the word, over layers."""
     st.subheader("Does the path land in the word?", anchor=False)
     if not drawn:
-        later.place(HEIGHT)
+        deferred.place(HEIGHT)
         return
     widgets.chart(
         word_curves(hits, event).figure(current=event.layer, dark=widgets.dark(), height=HEIGHT),
@@ -281,7 +282,7 @@ def page() -> None:
     event, words = component(analysis)
     hits = None
     if words is not None:
-        from modgap.hits import word_hits
+        from modgap.analysis.word_hits import word_hits
 
         hits = word_hits(analysis, words)
     chosen_cell(analysis, event)

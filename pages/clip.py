@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modgap.audio import MAX_BYTES, MAX_SECONDS, Clip
-from modgap.errors import AudioError, ModgapError
-from modgap.ui import clip_result, state, widgets
+from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
+from modgap.core.errors import AudioError, ModgapError
+from modgap.ui import clip_result, widgets
 from modgap.ui.examples import Example, examples
-from modgap.ui.service import service
+from modgap.ui.server.service import service
+from modgap.ui.session import state
 
 S = st.session_state
 SUFFIXES = ["wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"]

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.errors import ModgapError
-from modgap.ui import compare, state, widgets
+from modgap.core.errors import ModgapError
+from modgap.ui import compare, widgets
 from modgap.ui.examples import examples
-from modgap.ui.options import model_options
+from modgap.ui.server.offered import model_options
+from modgap.ui.session import state
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from modgap.across import ModelComparison
+    from modgap.analysis.model_comparison import ModelComparison
     from modgap.figures.depth import DepthCurves, SideBySide
 
 S = st.session_state

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from modgap.ui import run_controls, runs, widgets
+from modgap.ui import run_baselines, runs, widgets
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from modgap.benchmark.run_data import Run
+    from modgap.gap.run_data import Run
 
 S = st.session_state
 MEAN = -1
@@ -72,9 +72,9 @@ def controls(run: Run, row: DeltaGenerator) -> dict[str, Any]:
 
 def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
     """The scatter, the layers' curve, and the numbers of the lines."""
-    from modgap import gap_points
     from modgap.figures.correlation import PUBLISHED, GapScatter, LayerR2
     from modgap.figures.measures import measure as about
+    from modgap.gap import points as gap_points
 
     name, layer, split = chosen["measure"], chosen["layer"], chosen["split"]
     means = runs.ask(run, "means", gap_points.layer_means, name, chosen["where"], split)
@@ -146,7 +146,7 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
 
 def point(row: pd.Series, name: str) -> None:
     """The checkpoint that was clicked."""
-    from modgap.ui.options import model_options
+    from modgap.ui.server.offered import model_options
 
     model = str(row["model"])
     with st.container(border=True, key="co_checkpoint"):
@@ -211,7 +211,7 @@ def influence(lines: list[Any]) -> None:
 
 def questions(run: Run, chosen: dict[str, Any]) -> None:
     """Whether a clip's own similarity tells that its answer fails."""
-    from modgap import gap_questions
+    from modgap.gap import questions as gap_questions
 
     st.subheader("Question by question: does a clip's own similarity tell its failure?",
                  anchor=False)  # fmt: skip
@@ -315,7 +315,7 @@ def page() -> None:
         return
     checkpoints(run, chosen)
     questions(run, chosen)
-    run_controls.show(run, euclidean=chosen["measure"] in ("euclidean", "aps_euc"))
+    run_baselines.show(run, euclidean=chosen["measure"] in ("euclidean", "aps_euc"))
 
 
 page()

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.interventions import Intervention
-from modgap.ui import decided, edit_controls, edits, widgets
+from modgap.interventions.intervention import Intervention
+from modgap.ui import intervention_inputs, intervention_jobs, localize, widgets
 from modgap.ui.lens_view import lens
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modgap.analysis import Analysis
+    from modgap.analysis.analyze import Analysis
     from modgap.figures.edits import ChangeMap
-    from modgap.ui.service import Request
+    from modgap.ui.server.service import Request
 
 S = st.session_state
 
@@ -44,11 +44,13 @@ def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple
             format_func=lambda n: f"{n}: {widgets.plain(visible(analysis.pieces[n]))}",
         )  # fmt: skip
         if st.button("Show on the Alignment page", key="wd_align"):
-            decided.show_on_alignment(analysis, layer, j)
+            localize.show_on_alignment(analysis, layer, j)
             st.switch_page("../../pages/alignment.py")
         if st.button("Patch it on the Interventions page", key="wd_edit"):
-            decided.show_on_alignment(analysis, layer, j)
-            edit_controls.show_next(analysis, edit_controls.patch_of(analysis, layer, j, where))
+            localize.show_on_alignment(analysis, layer, j)
+            intervention_inputs.show_next(
+                analysis, intervention_inputs.patch_of(analysis, layer, j, where)
+            )
             st.switch_page("../../pages/interventions.py")
     return j, layer
 
@@ -56,7 +58,7 @@ def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple
 def choose(analysis: Analysis, layer: int, j: int) -> None:
     """Take a clicked cell up: here, and on the other pages."""
     S["wd_next_cell"] = {"wd_layer": layer, "wd_token": j}
-    decided.show_on_alignment(analysis, layer, j)
+    localize.show_on_alignment(analysis, layer, j)
     st.rerun()
 
 
@@ -79,10 +81,10 @@ def patching(request: Request, analysis: Analysis) -> None:
     from modgap.figures.edits import ChangeMap
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_controls"):
-        where, target = decided.where(), decided.target()
-    decided.publish()
+        where, target = localize.where(), localize.target()
+    localize.publish()
     options = {"where": where, "target": target}
-    made = decided.ask(request, "patching", options)
+    made = localize.ask(request, "patching", options)
     if made is None:
         return
     said(made)
@@ -97,7 +99,7 @@ def patching(request: Request, analysis: Analysis) -> None:
         st.caption("A click on a cell chooses its layer and word, here and on the other pages.")
     if clicked is not None and (clicked[0], clicked[1]) != current:
         choose(analysis, clicked[1], clicked[0])
-    settings = decided.settings_file(
+    settings = localize.settings_file(
         request, analysis, "patching", {**options, "target": made.target}
     )
     files("patching", map_, made.table(), settings)
@@ -108,13 +110,13 @@ def sweep(request: Request, analysis: Analysis) -> None:
     from modgap.figures.edits import ChangeMap
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_controls"):
-        (rules, tokens), target = decided.grid(), decided.target()
-    decided.publish()
+        (rules, tokens), target = localize.grid(), localize.target()
+    localize.publish()
     if not rules or not tokens:
         st.caption("Choose at least one rule and one set of tokens.")
         return
     options = {"rules": rules, "tokens": tokens, "target": target}
-    made = decided.ask(request, "sweep", options)
+    made = localize.ask(request, "sweep", options)
     if made is None:
         return
     said(made)
@@ -128,9 +130,11 @@ def sweep(request: Request, analysis: Analysis) -> None:
         row, layer = clicked
         rule, which, strength = map_.variants[row]
         it = Intervention(rule=rule, layers=(layer,), tokens=which, strength=strength)
-        edit_controls.show_next(analysis, it)
+        intervention_inputs.show_next(analysis, it)
         st.switch_page("../../pages/interventions.py")
-    settings = decided.settings_file(request, analysis, "sweep", {**options, "target": made.target})
+    settings = localize.settings_file(
+        request, analysis, "sweep", {**options, "target": made.target}
+    )
     files("sweep", map_, made.table, settings)
 
 
@@ -147,21 +151,21 @@ def page() -> None:
         "Patch: $h_s[l]_i \\leftarrow h_t[l]_j$ for the positions i of word j. Lens: "
         "softmax(W · norm($h[l]$)).",
     )
-    subject = edits.opened("look into", key="empty_decided")
+    subject = intervention_jobs.opened("look into", key="empty_decided")
     if subject is None:
         return
     analysis, request = subject
-    decided.restore()
+    localize.restore()
     view = st.segmented_control(
-        "View", list(decided.VIEWS), key="wd_show", format_func=decided.VIEWS.__getitem__,
-        required=True, label_visibility="collapsed", **decided.KEEP,
+        "View", list(localize.VIEWS), key="wd_show", format_func=localize.VIEWS.__getitem__,
+        required=True, label_visibility="collapsed", **localize.KEEP,
     )  # fmt: skip
     if view == "patching":
         patching(request, analysis)
     elif view == "sweep":
         sweep(request, analysis)
     else:
-        decided.publish()
+        localize.publish()
         lens(request, analysis)
 
 

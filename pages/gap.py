@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.ui import runs, state, widgets
+from modgap.ui import runs, widgets
+from modgap.ui.session import state
 
 if TYPE_CHECKING:
     import pandas as pd
     from streamlit.delta_generator import DeltaGenerator
 
-    from modgap.benchmark.run_data import Run
+    from modgap.gap.run_data import Run
 
 S = st.session_state
 NO_GROUP = "none"
@@ -54,14 +55,14 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
 
 def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, list[str]]) -> None:
     """Bars, decomposition, reasons, counts."""
-    from modgap import gap, gap_reasons
-    from modgap.benchmark.bases import foreign_bases
+    from modgap.evaluation.runs.bases import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
+    from modgap.gap import accuracy, reasons
 
     if by and len(models) > 1:
         st.caption(f"By {widgets.plain(by)}: of the first checkpoint chosen. Choose one at a time.")
         models = models[:1]
-    table: pd.DataFrame = runs.ask(run, "gap", gap.gap_table, models, where, by)
+    table: pd.DataFrame = runs.ask(run, "gap", accuracy.gap_table, models, where, by)
     if table.empty:
         st.caption("No question that all inputs have answers to is left: change the filters.")
         return
@@ -85,7 +86,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             )  # fmt: skip
         else:
             st.caption("The gap needs answers to both text and speech.")
-    counts = runs.ask(run, "counts", gap.accuracies, where)
+    counts = runs.ask(run, "counts", accuracy.accuracies, where)
     counts = counts[counts["model"].isin(models)]
     numbers(table, counts)
     tolerance, why = 0.0, None
@@ -96,10 +97,10 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             "A clip counts as heard up to a word error rate of", 0.0, 1.0, 0.0, 0.05,
             key="gap_tolerance", width=330, persist_state="session",
         )  # fmt: skip
-        why = runs.ask(run, "reasons", gap_reasons.reasons, models, where, tolerance=tolerance)
+        why = runs.ask(run, "reasons", reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
             alarms = runs.ask(
-                run, "alarms", gap_reasons.false_alarms, models, where, tolerance=tolerance
+                run, "alarms", reasons.false_alarms, models, where, tolerance=tolerance
             )
             shares = ReasonShares(why, alarms)
             widgets.chart(
@@ -119,7 +120,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             st.caption("No question was lost by speech.")
     with right:
         st.subheader("What was asked", anchor=False)
-        widgets.table(counts[list(gap.COUNTS)], key="gap_counts", height=330)
+        widgets.table(counts[list(accuracy.COUNTS)], key="gap_counts", height=330)
         st.caption(
             "Unparsed: no answer was found in the response; it counts as wrong. Failed: the "
             "question could not be run."
@@ -140,8 +141,8 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
 
 def numbers(table: pd.DataFrame, counts: pd.DataFrame) -> None:
     """The table behind the bars, and the scores by other rules, in percent."""
-    from modgap.gap import quantity_name
-    from modgap.gap_options import NOTE, rules_table
+    from modgap.gap.accuracy import quantity_name
+    from modgap.gap.options import NOTE, rules_table
 
     with st.expander("Table of the numbers"):
         shown = table.assign(quantity=table["quantity"].map(quantity_name))
@@ -158,7 +159,7 @@ def numbers(table: pd.DataFrame, counts: pd.DataFrame) -> None:
 
 def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str, Any]:
     """The table of clips; returns what the address says of it."""
-    from modgap.benchmark import run_table
+    from modgap.gap import run_table
 
     st.subheader("Clips", anchor=False)
     opened = S.get("link", {})
@@ -284,7 +285,7 @@ def details(row: pd.Series, model: str, opened: bool) -> None:
             widgets.error(problem or "The clip is not here; choose it again to try once more.")
         st.text(row["transcript"])
         if opened:
-            from modgap.ui.service import service
+            from modgap.ui.server.service import service
 
             clip = state.current_clip()
             if clip is not None:

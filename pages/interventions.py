@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import edit_controls, edits, link, state, widgets
-from modgap.ui.edit_controls import Pairs
+from modgap.ui import intervention_inputs, intervention_jobs, widgets
+from modgap.ui.intervention_inputs import Pairs
+from modgap.ui.session import link, state
 
 if TYPE_CHECKING:
-    from modgap.analysis import Analysis
-    from modgap.comparison import Comparison
+    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.comparison import Comparison
 
 S = st.session_state
 
 
 def answers(found: Comparison | None, analysis: Analysis) -> None:
     """Text, before and after, side by side."""
-    from modgap.answers import verdict
+    from modgap.scoring.answers import verdict
 
     known = state.reference()
     plain = analysis.answers or {}
@@ -62,12 +63,12 @@ def highlighted(before: str, after: str) -> str:
 
 def word_row(analysis: Analysis, marked: Pairs) -> None:
     """The transcript, every token a toggle."""
-    from modgap.ui.tokens import token_choice
+    from modgap.ui.token_row import token_choice
 
     st.caption("Critical tokens: click a word, or a cell of the map, to take it in or out")
     token_choice(
         analysis.pieces, {j for _, j in marked}, label="Text tokens that are changed",
-        key="iv_words", on_toggle=lambda j: edit_controls.toggle(analysis, marked, j),
+        key="iv_words", on_toggle=lambda j: intervention_inputs.toggle(analysis, marked, j),
     )  # fmt: skip
 
 
@@ -84,16 +85,16 @@ def unchanged(found: Comparison, analysis: Analysis) -> None:
 
 def heatmap(analysis: Analysis, marked: Pairs) -> None:
     """The alignment of all layers with the changed pairs ringed."""
-    from modgap.ui.align import align_view
+    from modgap.ui.alignment.component import align_view
 
     align_view(
         analysis,
         key="iv_align",
-        layer=edit_controls.layers()[0],
+        layer=intervention_inputs.layers()[0],
         measure=S["iv_measure"],
         paths=("argmax",),
         marks=sorted(marked),
-        on_cell=lambda cell: edit_controls.toggle(analysis, marked, cell.j, cell.i),
+        on_cell=lambda cell: intervention_inputs.toggle(analysis, marked, cell.j, cell.i),
     )
 
 
@@ -120,7 +121,7 @@ def effects(found: Comparison) -> None:
         key = "aps_cos" if S["iv_measure"] == "cosine" else "aps_euc"
         curves = before_after(found.layers, key)
         widgets.chart(
-            curves.figure(current=edit_controls.layers()[0], dark=widgets.dark(), height=300),
+            curves.figure(current=intervention_inputs.layers()[0], dark=widgets.dark(), height=300),
             key="iv_curves", name=f"downstream-{key}",
             alt="Alignment Path Score over layers, before and after the intervention",
         )  # fmt: skip
@@ -151,18 +152,18 @@ def page() -> None:
         r"\qquad \text{length: } h_s \leftarrow \lVert h_t\rVert \frac{h_s}{\lVert h_s\rVert}",
         "Strength turns along the arc between both directions, and changes lengths linearly.",
     )
-    opened = edits.opened("change", key="empty_interventions")
+    opened = intervention_jobs.opened("change", key="empty_interventions")
     if opened is None:
         return
     analysis, request = opened
     n_layers = int(analysis.model["n_layers"])
     editable = int(analysis.model.get("editable_layers", n_layers))
-    edit_controls.restore(analysis, n_layers, editable)
-    edit_controls.controls(n_layers, editable)
+    intervention_inputs.restore(analysis, n_layers, editable)
+    intervention_inputs.controls(n_layers, editable)
     if editable < n_layers:
         why = analysis.model["unsupported"]["edit_every_level"]
         st.caption(f"Layers from {editable} on are not offered: {widgets.plain(why)}")
-    it = edit_controls.intervention()
+    it = intervention_inputs.intervention()
     S["view"] = {"edit": it.to_text()}
     if len(S["view"]["edit"]) > link.MAX_EDIT:
         S["view"] = {}
@@ -175,21 +176,26 @@ def page() -> None:
         with bottom:
             heatmap(analysis, marked)
 
-    own = edit_controls.chosen()
+    own = intervention_inputs.chosen()
     if own is not None:
         draw(own)  # a click is seen at once, not with the answer to it
-    wanted = edits.EditRequest(request, "compare", (it,))
-    found = edits.ask(wanted, f"{request.title}: intervention")
+    wanted = intervention_jobs.EditRequest(request, "compare", (it,))
+    found = intervention_jobs.ask(wanted, f"{request.title}: intervention")
     if found is not None:
         S["iv_marked"] = (analysis.key, pairs_of(found))
     if own is None:
         key, marked = S.get("iv_marked", ("", frozenset()))
         draw(marked if key == analysis.key else frozenset())
     with top:
-        problem = edits.failure(wanted)
+        problem = intervention_jobs.failure(wanted)
         if found is None and problem is not None:
             widgets.error(problem)
-            st.button("Try again", on_click=edits.forget_failure, args=(wanted,), key="iv_again")
+            st.button(
+                "Try again",
+                on_click=intervention_jobs.forget_failure,
+                args=(wanted,),
+                key="iv_again",
+            )
         answers(found, analysis)
     if found is not None:
         with words:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from modgap.errors import ModgapError
-from modgap.ui import link, state, widgets
+from modgap.core.errors import ModgapError
+from modgap.ui import widgets
 from modgap.ui.examples import example, examples
-from modgap.ui.options import model_options
-from modgap.ui.service import Request, service
+from modgap.ui.server.offered import model_options
+from modgap.ui.server.service import Request, service
+from modgap.ui.session import link, state
 
 if TYPE_CHECKING:
-    from modgap.analysis import Analysis
+    from modgap.analysis.analyze import Analysis
 
 S = st.session_state
 CURRENT = link.CURRENT_CLIP

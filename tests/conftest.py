@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from modgap.audio import Clip
-from modgap.models import SpeechLM, load_model
+from modgap.audio.clip import Clip
+from modgap.models.base import SpeechLM
+from modgap.models.loading.load import load_model
 from tests.families.makers import MAKERS
 from tests.tiny import make_clip, make_tiny_checkpoint
 

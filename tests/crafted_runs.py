@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modgap.across import CURVES
-from modgap.settings import AnalysisSettings
+from modgap.analysis.model_comparison import CURVES
+from modgap.core.settings import AnalysisSettings
 
 
 def run(

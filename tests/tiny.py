@@ -15,7 +15,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from modgap.audio import Clip, load_clip
+from modgap.audio.clip import Clip, load_clip
 
 # The template of the released checkpoints (transformers' processing_qwen2_audio.py), Apache-2.0.
 CHAT_TEMPLATE = (

@@ -1,0 +1,1 @@
+"""The embedded model family: where its weights are, and its questions."""

@@ -9,15 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from modgap.demo.augment import CONDITIONS
-from modgap.demo.corpus import (
-    Question,
-    capitalise,
-    facts,
-    heldout_questions,
-    questions,
-    stable_rng,
-)
+from modgap.audio.conditions import CONDITIONS
+from modgap.demo.corpus import Question, capitalise, facts, heldout_questions, questions, stable_rng
 from modgap.demo.facts import DIGITS
 from modgap.demo.phrasings import DIGIT_TYPES
 from modgap.demo.voices import (

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from modgap.errors import ModelError
+from modgap.core.errors import ModelError
 
 WEIGHTS = Path(__file__).parent / "weights"
 ENVIRONMENT = "MODGAP_DEMO_WEIGHTS"
@@ -132,8 +132,7 @@ def _write_out(folder: Path, strategy: str, snapshot: Path, family: dict[str, An
     import torch
     from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 
-    from modgap.demo.loop import read_tensors
-    from modgap.demo.package import load_named, merge_lora, text_as_speech
+    from modgap.demo.checkpoints import load_named, merge_lora, read_tensors, text_as_speech
 
     final = folder / strategy
     skip = {"model.safetensors", "snapshots", "training_log.jsonl"}

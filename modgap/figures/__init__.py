@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modgap._lazy import attach
+from modgap.core.lazy import attach
 
 if TYPE_CHECKING:
     from modgap.figures.base import plot_config, standalone_html

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
+from modgap.figures.palette import palette
 from modgap.figures.text import file_name, plain
-from modgap.ui.theme import palette
 
 FONT = '"Source Sans", "Source Sans Pro", "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 

@@ -11,15 +11,15 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from modgap.errors import ModgapError
+from modgap.analysis.consistency import STATISTICS
+from modgap.core.errors import ModgapError
 from modgap.figures import base
 from modgap.figures.measures import Measure, measure
+from modgap.figures.palette import MARKERS, palette
 from modgap.figures.text import plain, shorten
-from modgap.spread import STATISTICS
-from modgap.ui.theme import MARKERS, palette
 
 if TYPE_CHECKING:
-    from modgap.spread import Consistency
+    from modgap.analysis.consistency import Consistency
 
 UNITS = {
     "level": "mean",

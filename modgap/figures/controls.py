@@ -9,14 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
 from modgap.figures.curves import LayerCurve, LayerCurves
-from modgap.ui.theme import colorscale, palette
+from modgap.figures.palette import colorscale, palette
 
 if TYPE_CHECKING:
-    from modgap.cka import CkaMap
-    from modgap.controls import Controls
+    from modgap.gap.controls import Controls
+    from modgap.measures.cka import CkaMap
 
 
 def against_controls(controls: Controls, key: str = "cosine") -> LayerCurves:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
 from modgap.figures.measures import Measure, measure
+from modgap.figures.palette import DASHES, MARKERS, palette, rgba
 from modgap.figures.text import plain
-from modgap.ui.theme import DASHES, MARKERS, palette, rgba
 
 
 @dataclass(frozen=True, eq=False)

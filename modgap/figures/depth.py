@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
 from modgap.figures.curves import LayerCurve, LayerCurves, add_curves
 from modgap.figures.heatmap import AlignmentMap

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
 from modgap.figures.curves import LayerCurve, LayerCurves
+from modgap.figures.palette import colorscale, palette
 from modgap.figures.text import plain, shorten, visible
-from modgap.ui.theme import colorscale, palette
 
 MOST_WRITTEN = 4000  # cells of a lens grid that get their word written in
 WIDE = 20  # positions of it that are seen at once

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
+from modgap.figures.palette import palette
 from modgap.figures.text import plain
-from modgap.ui.theme import palette
 
 _COLUMNS = ("model", "own", "variant", "change", "change_low", "change_high")
 
 
 @dataclass(frozen=True, eq=False)
 class GainCurve:
-    """Points of `modgap.trials.gains`: a model and variant each, accuracies as shares."""
+    """Points of `outcomes.gains`: a model and variant each, accuracies as shares."""
 
     table: pd.DataFrame
 

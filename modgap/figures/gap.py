@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
+from modgap.figures.palette import palette
 from modgap.figures.text import plain, shorten
-from modgap.gap import NAMES
-from modgap.gap_reasons import REASONS
-from modgap.ui.theme import palette
+from modgap.gap.accuracy import NAMES
+from modgap.gap.reasons import REASONS
 
 INPUT_NAMES = {
     "base": "base LLM, text",
@@ -34,7 +34,7 @@ _ROW = 30  # pixels of a horizontal bar
 
 @dataclass(frozen=True, eq=False)
 class AccuracyBars:
-    """Accuracies with their intervals, from `modgap.gap.gap_table`.
+    """Accuracies with their intervals, from `modgap.gap.accuracy.gap_table`.
 
     table : DataFrame
         ``model``, ``part``, ``quantity``, ``value``, ``low``, ``high``, ``n``.
@@ -112,7 +112,7 @@ class Decomposition:
     """Where the base LLM's accuracy goes: lost in tuning, lost between speech and text.
 
     table : DataFrame
-        From `modgap.gap.gap_table`.
+        From `modgap.gap.accuracy.gap_table`.
     """
 
     table: pd.DataFrame
@@ -191,9 +191,9 @@ class ReasonShares:
     """Why spoken questions failed that are answered rightly as text.
 
     table : DataFrame
-        From `modgap.gap_reasons.reasons`.
+        From `modgap.gap.reasons.reasons`.
     alarms : DataFrame, optional
-        From `modgap.gap_reasons.false_alarms`: a mark on the bars.
+        From `modgap.gap.reasons.false_alarms`: a mark on the bars.
     """
 
     table: pd.DataFrame

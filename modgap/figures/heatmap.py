@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
+from modgap.figures.palette import colorscale, palette
 from modgap.figures.text import plain, shorten, visible
-from modgap.ui.theme import colorscale, palette
 
 LABELS = 40
 
@@ -163,7 +163,7 @@ class AlignmentMap:
 
 
 def _rows(words: Any, spans: np.ndarray) -> tuple[tuple[float, float, int, int], ...]:
-    from modgap.hits import word_rows
+    from modgap.analysis.word_hits import word_rows
 
     return tuple(word_rows(words, spans))
 

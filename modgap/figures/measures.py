@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modgap.errors import SettingsError
+from modgap.core.errors import SettingsError
 
 
 @dataclass(frozen=True)

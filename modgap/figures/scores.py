@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from modgap.figures import base
 from modgap.figures.curves import LayerCurve, LayerCurves, add_curves
 from modgap.figures.measures import measure
-from modgap.ui.theme import palette
+from modgap.figures.palette import palette
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from modgap.audio import Clip
-from modgap.errors import ModgapError
+from modgap.audio.clip import Clip
+from modgap.core.errors import ModgapError
 from modgap.figures import base
-from modgap.ui.theme import colorscale, palette
+from modgap.figures.palette import colorscale, palette
 
 RATE = 16000
 POINTS = 1000  # stretches of the envelope: two values each

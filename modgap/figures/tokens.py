@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
+from modgap.figures.palette import palette
 from modgap.figures.text import plain, shorten, visible
-from modgap.ui.theme import palette
 
 
 def speech_tokens(times: np.ndarray) -> pd.DataFrame:

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures import base
-from modgap.ui.theme import DASHES, MARKERS, palette
+from modgap.figures.palette import DASHES, MARKERS, palette
 
 _NAMES = {
     "cosine": (("cos", "argmax path"), ("dtw_cos", "DTW path")),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modgap.errors import ModelError
+from modgap.core.errors import ModelError
 
 ACTIVATIONS = ("relu", "gelu", "silu", "swiglu")
 

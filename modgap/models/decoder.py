@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from modgap.errors import ModelError
+from modgap.core.errors import ModelError
 
 _NORMS = ("norm", "final_layer_norm", "final_layernorm")
 

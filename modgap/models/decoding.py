@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from modgap.errors import SettingsError
+from modgap.core.errors import SettingsError
 from modgap.models.locking import holding_lock
 from modgap.models.prompt import Generation, Prompt
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from modgap.errors import AudioError, SettingsError
+from modgap.core.errors import AudioError, SettingsError
 from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
 
 if TYPE_CHECKING:
-    from modgap.audio import Clip
+    from modgap.audio.clip import Clip
 
 _BORDER_NOTE = (
     "The model's tokenizer would merge letters of the transcript with what stands beside it; here "

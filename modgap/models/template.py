@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 
-from modgap.errors import ModelError
+from modgap.core.errors import ModelError
 
 # Private-use characters: no template writes them, and no template trims or escapes them.
 CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"

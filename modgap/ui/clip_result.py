@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import hearing, state, widgets
-from modgap.ui.service import service
-from modgap.ui.tokens import token_row
+from modgap.ui import recognition, widgets
+from modgap.ui.server.service import service
+from modgap.ui.session import state
+from modgap.ui.token_row import token_row
 
 if TYPE_CHECKING:
-    from modgap.analysis import Analysis
+    from modgap.analysis.analyze import Analysis
 
 S = st.session_state
 
@@ -80,7 +81,7 @@ def origin(analysis: Analysis) -> None:
 
 def answers(analysis: Analysis) -> None:
     """The answers to the words, to the sound, and of the pipeline, beside each other."""
-    from modgap.answers import verdict
+    from modgap.scoring.answers import verdict
 
     if analysis.answers is None:
         return
@@ -99,7 +100,7 @@ def answers(analysis: Analysis) -> None:
             if not given.finished:
                 st.caption("Cut at the longest answer allowed.")
     with third, st.container(border=True, height="stretch", key="answer_pipeline"):
-        hearing.pipeline_column(known)
+        recognition.pipeline_column(known)
     S["view"] = {**S.get("view", {}), "pipeline": S.get("pipeline") or None}
     if known is not None:
         st.caption(f"Right would be: {widgets.plain(known)}")

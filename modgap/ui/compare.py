@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.errors import ModgapError
-from modgap.ui import state
+from modgap.core.errors import ModgapError
 from modgap.ui.examples import Example, examples
-from modgap.ui.options import model_options
-from modgap.ui.service import Request, service
-from modgap.ui.shelf import Shelf
+from modgap.ui.server.offered import model_options
+from modgap.ui.server.service import Request, service
+from modgap.ui.server.shared_cache import Shelf
+from modgap.ui.session import state
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modgap.across import ModelComparison
-    from modgap.spread import Consistency
+    from modgap.analysis.consistency import Consistency
+    from modgap.analysis.model_comparison import ModelComparison
 
 S = st.session_state
 MOST = 4  # models beside each other
@@ -105,7 +105,7 @@ def find(models: Sequence[str]) -> Found:
             waiting.append(model)
     if not here:
         return Found(None, tuple(waiting), failed)
-    from modgap.across import ModelComparison
+    from modgap.analysis.model_comparison import ModelComparison
 
     return Found(ModelComparison(tuple(here), tuple(here.values())), tuple(waiting), failed)
 
@@ -179,8 +179,8 @@ def patterns(models: Sequence[str], measure: str) -> Patterns | None:
 def _patterns(
     runs: Sequence[tuple[str, str, str]], measure: str, refused: tuple[str, ...]
 ) -> Patterns | None:
-    from modgap.across import curve_table
-    from modgap.spread import consistency, consistency_table
+    from modgap.analysis.consistency import consistency, consistency_table
+    from modgap.analysis.model_comparison import curve_table
 
     results = [(m, e, service().result(key)) for m, e, key in runs]
     whole = [(m, e, a) for m, e, a in results if a is not None]

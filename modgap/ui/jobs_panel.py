@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modgap.ui import state
-from modgap.ui.jobs import JobView
-from modgap.ui.service import service
+from modgap.ui.server.jobs import JobView
+from modgap.ui.server.service import service
+from modgap.ui.session import state
 from modgap.ui.widgets import error, notice, plain
 
 POLL_SECONDS = 0.4

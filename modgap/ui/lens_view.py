@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from modgap.ui import decided, widgets
+from modgap.ui import localize, widgets
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modgap.analysis import Analysis
-    from modgap.lens import Lens
-    from modgap.ui.service import Request
+    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.lens import Lens
+    from modgap.ui.server.service import Request
 
 S = st.session_state
 
@@ -23,7 +23,7 @@ def lens(request: Request, analysis: Analysis) -> None:
     """What positions read as."""
     from modgap.figures.edits import LensGrid
 
-    made: Lens | None = decided.ask(request, "lens", {})
+    made: Lens | None = localize.ask(request, "lens", {})
     if made is None:
         return
     speech = LensGrid(
@@ -65,7 +65,7 @@ def lens(request: Request, analysis: Analysis) -> None:
             file.figure("Speech", "modgap-lens-speech", lambda: speech.figure()),
             file.figure("Text", "modgap-lens-text", lambda: text.figure()),
             file.table("Speech, all alternatives", "modgap-lens", made.table),
-            decided.settings_file(request, analysis, "lens", {}),
+            localize.settings_file(request, analysis, "lens", {}),
         ],
         key="wd_lens",
     )
@@ -94,7 +94,7 @@ def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> 
     if level < int(analysis.model["n_layers"]) and st.button(
         "Show on the Alignment page", key="wd_lens_align"
     ):
-        decided.show_on_alignment(analysis, level, j)
+        localize.show_on_alignment(analysis, level, j)
         st.switch_page("../../pages/alignment.py")
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from modgap.ui import address, jobs_panel, later, sidebar, state
-from modgap.ui.about import about_model
-from modgap.ui.service import service
+from modgap.ui import deferred, jobs_panel, sidebar
+from modgap.ui.model_info import about_model
+from modgap.ui.server.service import service
+from modgap.ui.session import address, state
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).parent / "static" / "page.css"
@@ -45,4 +46,4 @@ with about:
     about_model()
 with panel:
     jobs_panel.jobs_panel()
-later.watch()
+deferred.watch()

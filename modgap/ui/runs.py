@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.errors import ModgapError
-from modgap.ui import state, widgets
-from modgap.ui.options import model_options
-from modgap.ui.shelf import Shelf
+from modgap.core.errors import ModgapError
+from modgap.ui import widgets
+from modgap.ui.server.offered import model_options
+from modgap.ui.server.shared_cache import Shelf
+from modgap.ui.session import state
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from modgap.benchmark.run_data import Run
+    from modgap.gap.run_data import Run
 
 S = st.session_state
 OPEN_RUNS = 4
@@ -41,7 +42,7 @@ def kept() -> Kept:
 
 def may_open_paths() -> bool:
     """Whether a visitor may name a folder: only where nobody but this machine's user can be one."""
-    from modgap.cli_app import is_loopback
+    from modgap.core.addresses import is_loopback
 
     address = str(st.get_option("server.address") or "")
     return is_loopback(address) and os.environ.get(PATHS, "1") != "0"
@@ -55,8 +56,8 @@ def opened(folder: Path) -> Run:
     ModgapError
         It cannot be read.
     """
-    from modgap.benchmark.run_data import open_run
-    from modgap.benchmark.run_database import signature_of
+    from modgap.gap.run_data import open_run
+    from modgap.gap.run_database import signature_of
 
     key = f"{folder}|{signature_of(folder)}"
     run = kept().runs.get(key)
@@ -79,7 +80,7 @@ def ask(run: Run, name: str, call: Callable[..., Any], *args: Any, **kwargs: Any
 
 def choose(purpose: str, row: DeltaGenerator) -> Run | None:
     """The run that is looked at, chosen in `row`, or None after a word on why there is none."""
-    from modgap.runs import known_runs
+    from modgap.gap.run_folders import known_runs
 
     known = known_runs()
     own: dict[str, str] = S.setdefault("own_runs", {})
@@ -126,7 +127,7 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
 
 
 def _open_path() -> None:
-    from modgap.benchmark.run_database import is_run
+    from modgap.gap.run_database import is_run
 
     text = str(S.get("run_path") or "").strip()
     folder = Path(text).expanduser()
@@ -140,7 +141,7 @@ def _open_path() -> None:
     if not there:
         S["run_problem"] = f"There is no run in {folder.name}: it has no run.json."
         return
-    from modgap.runs import known_runs
+    from modgap.gap.run_folders import known_runs
 
     name, number = folder.name or "run", 2
     own: dict[str, str] = S.setdefault("own_runs", {})
@@ -189,7 +190,7 @@ def link_of(run: Run, where: dict[str, list[str]]) -> dict[str, Any]:
 
 def finals(run: Run, models: Sequence[str] | None = None) -> list[str]:
     """Checkpoints that are not on the way to another."""
-    from modgap.benchmark.run_data import is_snapshot
+    from modgap.gap.run_data import is_snapshot
 
     names = list(models or run.models)
     return [m for m in names if not is_snapshot(m)] or names
@@ -197,7 +198,7 @@ def finals(run: Run, models: Sequence[str] | None = None) -> list[str]:
 
 def open_clip(run: Run, question: str, model: str) -> bool:
     """Make a question's clip the one in use on all pages; False if it is not there."""
-    from modgap.runs import find_question
+    from modgap.gap.run_folders import find_question
 
     try:
         with st.spinner("Getting the clip ..."):

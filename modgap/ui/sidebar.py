@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from modgap.errors import AudioError
-from modgap.ui import link, state
-from modgap.ui.options import model_options
+from modgap.core.errors import AudioError
+from modgap.ui.server.offered import model_options
+from modgap.ui.session import link, state
 from modgap.ui.widgets import plain, seconds
 
 

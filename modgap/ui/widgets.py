@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.ui.examples import examples
-from modgap.ui.state import load_example
+from modgap.ui.session.state import load_example
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from modgap.analysis import Analysis
+    from modgap.analysis.analyze import Analysis
 
 NO_VALUE = "–"
 ROW_HEIGHT = 35  # of Streamlit's tables, in pixels

@@ -10,7 +10,7 @@ import streamlit as st
 sys.path.insert(0, str(Path(__file__).parent))
 from align_sample import sample_view
 
-from modgap.ui.align import align_view
+from modgap.ui.alignment.component import align_view
 
 st.set_page_config(layout="wide")
 

@@ -15,9 +15,9 @@ from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
-import modgap.ui.options
+import modgap.ui.server.offered
 from benchmarks import browser
-from modgap.ui import edits
+from modgap.ui import intervention_jobs
 from tests.app.visitor import Visitor
 from tests.tiny import make_clip, make_tiny_checkpoint
 
@@ -77,7 +77,7 @@ def shared(
     monkeypatch.setenv("MODGAP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MODGAP_MODELS", json.dumps(names))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(modgap.ui.options, "_embedded", tuple)
+    monkeypatch.setattr(modgap.ui.server.offered, "_embedded", tuple)
     monkeypatch.setattr(modgap.ui.examples, "FOLDER", example_folder)
     st.cache_resource.clear()
     yield
@@ -161,8 +161,8 @@ def data_of(at: AppTest, component: str) -> dict[str, Any]:
 @pytest.fixture
 def analysed(open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """A session with a result; scripts wait for the worker as long as it takes."""
-    monkeypatch.setattr(edits, "PATIENCE", 60.0)
-    edits.kept.clear()
+    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    intervention_jobs.kept.clear()
     at = open_app()
     next(b for b in at.button if b.label == "Analyse").click().run()
     finish(at)
@@ -172,7 +172,7 @@ def analysed(open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) 
 
 def result() -> Any:
     """The last comparison that was made."""
-    return list(edits.kept().results._items.values())[-1][0]
+    return list(intervention_jobs.kept().results._items.values())[-1][0]
 
 
 def click(at: AppTest, chart: str, *cell: int) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-import modgap.ui.service
-from modgap.ui.jobs import Progress
+import modgap.ui.server.service
+from modgap.ui.server.jobs import Progress
 
 logging.basicConfig()
 logging.getLogger("modgap.ui").setLevel(logging.INFO)
@@ -21,5 +21,5 @@ def run(self: Any, request: Any, progress: Progress) -> None:
         progress(step / 6000, "slow work")
 
 
-modgap.ui.service.Service._run = run  # type: ignore[method-assign, assignment]
+modgap.ui.server.service.Service._run = run  # type: ignore[method-assign, assignment]
 app = st.App("../../modgap/ui/main.py")

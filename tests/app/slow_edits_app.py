@@ -14,15 +14,15 @@ from typing import Any
 import streamlit as st
 import torch
 
-from modgap.prefill import Prefill
-from modgap.progress import Progress
-from modgap.ui import edits
-from modgap.ui.service import service
+from modgap.core.progress import Progress
+from modgap.interventions.prefill import Prefill
+from modgap.ui import intervention_jobs
+from modgap.ui.server.service import service
 
 logging.basicConfig()
 log = logging.getLogger("modgap.ui")
 log.setLevel(logging.INFO)
-plain_run, plain_work = Prefill.run, edits._work
+plain_run, plain_work = Prefill.run, intervention_jobs._work
 
 
 def run(self: Prefill, variants: Any, **options: Any) -> Any:
@@ -49,5 +49,5 @@ def work(wanted: Any, make: Any, progress: Progress) -> str:
 
 
 Prefill.run = run  # type: ignore[method-assign]
-edits._work = work
+intervention_jobs._work = work
 app = st.App("../../modgap/ui/main.py")

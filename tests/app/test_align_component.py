@@ -16,13 +16,13 @@ import pytest
 import soundfile as sf
 from streamlit.testing.v1 import AppTest
 
-from modgap.analysis import analyze
-from modgap.errors import ModgapError
+from modgap.analysis.analyze import analyze
+from modgap.core.errors import ModgapError
 from modgap.figures import AlignmentMap, LayerCurve, path_scores
-from modgap.ui import align
-from modgap.ui.align import AlignEvent, Cell, pack
-from modgap.ui.align_data import AlignmentView, envelope, quantise
-from modgap.ui.theme import DARK, LIGHT
+from modgap.figures.palette import DARK, LIGHT
+from modgap.ui.alignment import component
+from modgap.ui.alignment.component import AlignEvent, Cell, pack
+from modgap.ui.alignment.data import AlignmentView, envelope, quantise
 from tests.app.align_sample import sample_view
 
 
@@ -185,14 +185,14 @@ def test_equal_openings_pack_to_equal_bytes(view):
 )
 def test_what_the_browser_sends_is_checked(view, state, changed):
     opening = AlignEvent(2, "cosine", ("argmax", "dtw"), None)
-    got = align._event(view, state, (2, "cosine", ("argmax", "dtw"), None))
+    got = component._event(view, state, (2, "cosine", ("argmax", "dtw"), None))
     assert got == dataclasses.replace(opening, **changed)
 
 
 def test_the_component_waits_for_no_heavy_library():
     """Streamlit brings plotly itself; pandas, torch and what draws charts can come later."""
     code = (
-        "import sys, modgap.ui.align, modgap.ui.widgets;"
+        "import sys, modgap.ui.alignment.component, modgap.ui.widgets;"
         "heavy = {'pandas', 'torch', 'librosa', 'modgap.figures.base', 'plotly.express'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
@@ -200,7 +200,7 @@ def test_the_component_waits_for_no_heavy_library():
 
 
 def test_script_never_writes_markup():
-    script = align._script()
+    script = component._script()
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http"):
         assert word not in script
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import READY, ROOT, serving
-from modgap.interventions import Intervention
+from modgap.interventions.intervention import Intervention
 
 pytestmark = pytest.mark.browser
 

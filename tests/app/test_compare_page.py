@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import modgap.ui.about
-from modgap.across import curve_table
-from modgap.spread import consistency
-from modgap.ui import state
+import modgap.ui.model_info
+from modgap.analysis.consistency import consistency
+from modgap.analysis.model_comparison import curve_table
 from modgap.ui.examples import examples
-from modgap.ui.service import service
+from modgap.ui.server.service import service
+from modgap.ui.session import state
 from tests.app.conftest import finish, go
 from tests.app.test_pages import address, held, press, texts
 
@@ -73,7 +73,7 @@ def test_a_job_that_ends_while_the_page_is_drawn_is_shown(
     open_app: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = finish(press(open_app(), "Analyse"))
-    drawn = modgap.ui.about.about_model
+    drawn = modgap.ui.model_info.about_model
 
     def after_all_jobs() -> None:
         """Between the page and the panel that polls: a slow page, as the first chart makes it."""
@@ -82,7 +82,7 @@ def test_a_job_that_ends_while_the_page_is_drawn_is_shown(
             time.sleep(0.01)
         drawn()
 
-    monkeypatch.setattr(modgap.ui.about, "about_model", after_all_jobs)
+    monkeypatch.setattr(modgap.ui.model_info, "about_model", after_all_jobs)
     go(at, "compare")  # one run of the browser: nothing polls
     assert not any("Being analysed" in c.value for c in at.caption)
     assert len(at.get("plotly_chart")) == 5
@@ -189,7 +189,7 @@ def test_a_clip_that_a_model_refuses_is_left_out(
     compared: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = compared
-    from modgap.errors import AudioError
+    from modgap.core.errors import AudioError
 
     run, models = service()._run, at.multiselect(key="cm_models").value
 

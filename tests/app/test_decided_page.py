@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modgap.audio import load_clip
-from modgap.interventions import Intervention
+from modgap.analysis.sweeps import with_target
+from modgap.audio.clip import load_clip
+from modgap.core.settings import AnalysisSettings
+from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
-from modgap.settings import AnalysisSettings
-from modgap.sweeps import with_target
-from modgap.ui import edits
-from modgap.ui.service import service
+from modgap.ui import intervention_jobs
+from modgap.ui.server.service import service
 from tests.app.conftest import click, finish, go, result
 
 
@@ -112,8 +112,8 @@ def test_a_cell_of_the_lens_stays_with_its_clip(analysed: AppTest) -> None:
 
 
 def test_a_link_brings_back_what_decides_the_numbers(open_app: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(edits, "PATIENCE", 60.0)
-    edits.kept.clear()
+    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    intervention_jobs.kept.clear()
     sweep = {"show": "sweep", "rules": ["patch", "mean"], "tokens": ["top-3"], "target": "six"}
     patching = {"where": "pair", "target": "six"}
     for query in (sweep, patching):

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import modgap.runs
-from modgap.benchmark.question import Question
-from modgap.controls import folder_in_run, made_again, set_controls, write_controls
-from modgap.controls_layers import PAIRED
-from modgap.models import SpeechLM
+import modgap.gap.run_folders
+from modgap.gap.controls import folder_in_run, made_again, set_controls, write_controls
+from modgap.measures.baselines import PAIRED
+from modgap.models.base import SpeechLM
+from modgap.scoring.question import Question
 from modgap.ui import runs
 from tests.app.conftest import finish, go
 from tests.gap.made import answer, question, write_run
@@ -54,8 +54,8 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_folder: Pat
     ]
     protocol = {"data": {"name": str(data / "m.csv")}, "models": {m: {} for m in names}}
     folder = write_run(tmp_path / "mine", asked, {"answers": [rows], "layers": [layers]}, protocol)
-    monkeypatch.setattr(modgap.runs, "SHIPPED", tmp_path / "none")
-    monkeypatch.setenv(modgap.runs.VARIABLE, json.dumps([str(folder)]))
+    monkeypatch.setattr(modgap.gap.run_folders, "SHIPPED", tmp_path / "none")
+    monkeypatch.setenv(modgap.gap.run_folders.VARIABLE, json.dumps([str(folder)]))
     return folder
 
 
@@ -99,8 +99,8 @@ def test_a_run_of_few_inputs_opens(
     rows = [answer("m", f"q{n}", given, n > 0) for n in range(3) for given in inputs]
     asked = [question(f"q{n}") for n in range(3)]
     folder = write_run(tmp_path / "few", asked, {"answers": [rows]}, {"models": {"m": {}}})
-    monkeypatch.setattr(modgap.runs, "SHIPPED", tmp_path / "none")
-    monkeypatch.setenv(modgap.runs.VARIABLE, json.dumps([str(folder)]))
+    monkeypatch.setattr(modgap.gap.run_folders, "SHIPPED", tmp_path / "none")
+    monkeypatch.setenv(modgap.gap.run_folders.VARIABLE, json.dumps([str(folder)]))
     at = go(open_app(set="few", become="LOST"), "gap")
     assert len(next(e.value for e in at.dataframe if "transcript" in e.value)) == 3
     kinds = at.selectbox(key="clips_change")
@@ -252,7 +252,7 @@ def test_clicks_open_a_checkpoint_and_a_layer(
 def test_runs_open_by_path_where_that_is_allowed(
     open_app: Open, run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(modgap.runs.VARIABLE)
+    monkeypatch.delenv(modgap.gap.run_folders.VARIABLE)
     monkeypatch.setattr(runs, "may_open_paths", lambda: True)
     at = go(open_app(), "gap")
     assert "No run to look at yet" in " ".join(e.value for e in at.info)

@@ -12,15 +12,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
-from modgap.cascade import pipeline
-from modgap.forced import word_times
-from modgap.hits import word_hits, word_rows
-from modgap.recognition import load_recognizer
-from modgap.ui import hearing
-from modgap.ui.service import service
+from modgap.analysis.pipeline import pipeline
+from modgap.analysis.word_hits import word_hits, word_rows
+from modgap.speech.recognizers import load_recognizer
+from modgap.speech.word_times import word_times
+from modgap.ui import recognition
+from modgap.ui.server.service import service
+from tests.analysis.test_pipeline import EXAMPLES, Ears, whisper_folder  # noqa: F401
 from tests.app.conftest import finish, go, paint
 from tests.app.test_pages import address, press
-from tests.test_cascade import EXAMPLES, Ears, whisper_folder  # noqa: F401
 from tests.tiny import make_clip
 
 Open = Callable[..., AppTest]
@@ -58,7 +58,7 @@ def test_the_third_column_answers(heard: AppTest, tiny_model: Any) -> None:
     finish(press(at, "Ask the pipeline"))
     analysis = service().result(at.session_state["run"])
     assert analysis is not None
-    clip = modgap.ui.state.load_clip((EXAMPLES / "ls-3005-163389-0007.flac").read_bytes())
+    clip = modgap.ui.session.state.load_clip((EXAMPLES / "ls-3005-163389-0007.flac").read_bytes())
     made = pipeline(load_recognizer(), tiny_model, clip, SAID)
     assert made.answer is not None
     texts = [t.value for t in at.text]
@@ -70,8 +70,8 @@ def test_the_third_column_answers(heard: AppTest, tiny_model: Any) -> None:
         assert (text if text.strip() else "(an empty answer)") in texts
     assert any(f"Heard by pocketsphinx, word error rate {made.errors.rate:.0%}" in c
                for c in shown(at))  # fmt: skip
-    assert hearing.marked(made) in [m.value for m in at.markdown]
-    assert hearing.marked(made).count(":red[**") == sum(
+    assert recognition.marked(made) in [m.value for m in at.markdown]
+    assert recognition.marked(made).count(":red[**") == sum(
         c.kind in ("substitute", "insert") for c in made.errors.changes
     )
     assert address(at)["pipeline"] == ["pocketsphinx"]
@@ -128,7 +128,7 @@ def test_the_operators_whisper_is_offered(
 )
 def test_marked_words(tiny_model: Any, said: str, heard: str, expected: str) -> None:
     made = pipeline(Ears(heard), tiny_model, make_clip(), said, max_new_tokens=1)
-    assert hearing.marked(made) == expected
+    assert recognition.marked(made) == expected
 
 
 def test_other_pages_stay_as_they_are(heard: AppTest) -> None:
@@ -166,7 +166,7 @@ def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     words_on(at)
     analysis = service().result(at.session_state["run"])
     assert analysis is not None
-    clip = modgap.audio.load_clip(analysis.audio, rate=analysis.audio_rate)
+    clip = modgap.audio.clip.load_clip(analysis.audio, rate=analysis.audio_rate)
     times = word_times(clip, analysis.transcript)
     assert sent(at) == [list(row) for row in word_rows(times, analysis.spans)]
     found = word_hits(analysis, times).layers()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from modgap.errors import ModelError
-from modgap.ui.jobs import BusyError, Jobs, Progress
+from modgap.core.errors import ModelError
+from modgap.ui.server.jobs import BusyError, Jobs, Progress
 
 
 @pytest.fixture

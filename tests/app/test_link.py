@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.ui import link
+from modgap.ui.session import link
 
 MODELS, CLIPS = ["demo", "demo:lora@2"], ["digit-1", "read"]
 KEY = "0123456789abcdef" * 4

@@ -16,17 +16,17 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from modgap.check import check_model
-from modgap.errors import ModelError
-from modgap.models import load_model
-from modgap.models.machine import Machine
-from modgap.models.memory import estimate_memory
-from modgap.store import default_store
-from modgap.ui import about, edits
-from modgap.ui.about import Estimates, estimates
-from modgap.ui.jobs import Jobs
-from modgap.ui.models import ModelChoice, ModelPool
-from modgap.ui.service import service
+from modgap.analysis.check import check_model
+from modgap.core.errors import ModelError
+from modgap.models.loading.load import load_model
+from modgap.models.loading.machine import Machine
+from modgap.models.loading.memory import estimate_memory
+from modgap.store.cache import default_store
+from modgap.ui import intervention_jobs, model_info
+from modgap.ui.model_info import Estimates, estimates
+from modgap.ui.server.jobs import Jobs
+from modgap.ui.server.models import ModelChoice, ModelPool
+from modgap.ui.server.service import service
 from tests.app.conftest import finish
 from tests.app.test_jobs import Steps, jobs, until, wait_done
 from tests.app.test_pages import press
@@ -92,7 +92,7 @@ def test_what_failed_is_tried_again_after_a_while(
     assert found.get(late).error
     shutil.copytree(tiny_folder, late.name)
     assert found.get(late).error, "not at once"
-    monkeypatch.setattr(about, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(model_info, "RETRY_SECONDS", 0.0)
     until(lambda: not found.get(late).error, 60)
     assert found.get(late).estimate.parameters == estimate_memory(tiny_folder).parameters
     found.close()
@@ -274,10 +274,10 @@ def test_a_model_that_goes_is_let_go() -> None:
 def test_kept_runs_go_with_their_model(
     shared: None, tiny_folder: Path, second_folder: Path
 ) -> None:
-    from modgap.prefill import Prefill
+    from modgap.interventions.prefill import Prefill
 
     pool = service().pool = ModelPool(1000)
-    kept = edits.kept()
+    kept = intervention_jobs.kept()
     models = []
     for folder in (tiny_folder, second_folder):
         model = pool.get(ModelChoice(str(folder)))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modgap.ui import edits, link
+from modgap.ui import intervention_jobs
+from modgap.ui.session import link
 from tests.app.conftest import click_words, data_of, finish, go, happen, result
 
 Open = Callable[..., AppTest]
@@ -31,14 +32,14 @@ def test_words_are_kept_while_their_answer_is_pending(
     at = go(analysed, "interventions")
     begun = pressed(at)
     assert len(begun) == 3
-    free, work = threading.Event(), edits._work
+    free, work = threading.Event(), intervention_jobs._work
 
     def held_back(*given: Any) -> str:
         free.wait(60)
         return work(*given)
 
-    monkeypatch.setattr(edits, "_work", held_back)
-    monkeypatch.setattr(edits, "PATIENCE", 0.2)
+    monkeypatch.setattr(intervention_jobs, "_work", held_back)
+    monkeypatch.setattr(intervention_jobs, "PATIENCE", 0.2)
     wanted = set(begun)
     for j in (0, 2):
         click_words(at, j)
@@ -102,8 +103,8 @@ def load(at: AppTest, id: str) -> AppTest:
 
 
 def test_a_links_pairs_are_those_of_the_clip_it_names(open_app: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(edits, "PATIENCE", 60.0)
-    edits.kept.clear()
+    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    intervention_jobs.kept.clear()
     at = open_app(example="ex0", edit="angle,tokens=given,pairs=3:1+4:1+9999:2")
     finish(at)
     go(at, "interventions")

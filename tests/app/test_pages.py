@@ -17,10 +17,11 @@ import pytest
 import soundfile as sf
 from streamlit.testing.v1 import AppTest
 
-from modgap.analysis import Analysis
-from modgap.audio import Clip
-from modgap.ui import about, later, state
-from modgap.ui.service import service
+from modgap.analysis.analyze import Analysis
+from modgap.audio.clip import Clip
+from modgap.ui import deferred, model_info
+from modgap.ui.server.service import service
+from modgap.ui.session import state
 from modgap.ui.widgets import number
 from tests.app.conftest import PAGES, finish, go, paint
 from tests.hostile import HOSTILE
@@ -132,7 +133,7 @@ def test_charts_come_to_a_browser_that_says_nothing(
     open_app: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = finish(press(open_app(), "Analyse"))
-    monkeypatch.setattr(later, "PATIENCE", 1e-9)  # it has run out when the wait begins
+    monkeypatch.setattr(deferred, "PATIENCE", 1e-9)  # it has run out when the wait begins
     at.switch_page(f"../../{PAGES['alignment']}").run()
     assert not at.exception
     assert charts(at) == (1, 1)
@@ -364,13 +365,13 @@ def test_a_run_leaves_the_import_path_alone(
 ) -> None:
     """A thread that imports walks `sys.path`: what moves in it meanwhile is not found."""
     during: list[list[str]] = []
-    drawn = about.about_model
+    drawn = model_info.about_model
 
     def about_model() -> None:
         during.append(list(sys.path))
         drawn()
 
-    monkeypatch.setattr(about, "about_model", about_model)
+    monkeypatch.setattr(model_info, "about_model", about_model)
     before = list(sys.path)
     open_app()
     assert during == [before]

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-import modgap.ui.options as options
-from modgap.audio import Clip
-from modgap.errors import ModelError
-from modgap.ui.models import ModelChoice, ModelPool
-from modgap.ui.security import CONTENT_SECURITY_POLICY, SecurityHeaders
-from modgap.ui.service import Request
-from modgap.ui.shelf import Shelf
+import modgap.ui.server.offered as options
+from modgap.audio.clip import Clip
+from modgap.core.errors import ModelError
+from modgap.ui.server.models import ModelChoice, ModelPool
+from modgap.ui.server.security import CONTENT_SECURITY_POLICY, SecurityHeaders
+from modgap.ui.server.service import Request
+from modgap.ui.server.shared_cache import Shelf
 
 
 class Loader:

@@ -7,9 +7,16 @@ import pytest
 import torch
 from transformers import Qwen2AudioProcessor
 
-from modgap.demo.features import EXTRA, feature_extractor, log_mel
-from modgap.demo.model import Shape, build_speech, encode, last_states, speech_positions, splice
-from modgap.demo.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
+from modgap.demo.training.features import EXTRA, feature_extractor, log_mel
+from modgap.demo.training.model import (
+    Shape,
+    build_speech,
+    encode,
+    last_states,
+    speech_positions,
+    splice,
+)
+from modgap.demo.training.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
 
 MICRO = Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=48, encoder_layers=2,
               encoder_feed_forward=48)  # fmt: skip

@@ -161,7 +161,7 @@ def test_an_intervention_repairs_or_breaks_the_examples_that_say_so(
     name: str, tokens: str, before: bool, after: bool
 ):
     import modgap
-    from modgap.answers import verdict
+    from modgap.scoring.answers import verdict
     from modgap.ui.examples import example
 
     e = example(name)

@@ -12,15 +12,15 @@ import pytest
 import soundfile
 import torch
 
+from modgap.core.errors import ModelError
 from modgap.demo import family
-from modgap.demo.batches import SpeechMix
+from modgap.demo.checkpoints import read_tensors
 from modgap.demo.facts import DIGITS
-from modgap.demo.loop import read_tensors
-from modgap.demo.model import Shape
-from modgap.demo.package import package
-from modgap.demo.settings import TrainSettings
-from modgap.demo.stages import run_stage
-from modgap.errors import ModelError
+from modgap.demo.training.batches import SpeechMix
+from modgap.demo.training.model import Shape
+from modgap.demo.training.package import package
+from modgap.demo.training.settings import TrainSettings
+from modgap.demo.training.stages import run_stage
 
 MICRO = Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=48, encoder_layers=1,
               encoder_feed_forward=48)  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgap.errors import ModgapError, SettingsError
+from modgap.core.errors import ModgapError, SettingsError
 from modgap.figures import MEASURES, LayerCurve, LayerCurves, measure, norms, path_scores
 
 K = 9

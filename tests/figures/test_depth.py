@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modgap.across import curve_table
-from modgap.errors import ModgapError, SettingsError
+from modgap.analysis.consistency import STATISTICS, Consistency, Estimate
+from modgap.analysis.model_comparison import curve_table
+from modgap.core.errors import ModgapError, SettingsError
 from modgap.figures import AlignmentMap, ConsistencyPoints, DepthCurves, LayerCurve, SideBySide
 from modgap.figures.consistency import UNITS, consistency_panels
-from modgap.spread import STATISTICS, Consistency, Estimate
-from modgap.ui.theme import colorscale, palette
+from modgap.figures.palette import colorscale, palette
 from tests.crafted_runs import run
 
 NAN = float("nan")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgap.errors import ModgapError
+from modgap.core.errors import ModgapError
 from modgap.figures.edits import RUNS, ChangeMap, LensGrid, RunProbabilities, before_after
 
 

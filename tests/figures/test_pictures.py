@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from modgap.audio import load_clip
-from modgap.errors import ModgapError
+from modgap.audio.clip import load_clip
+from modgap.core.errors import ModgapError
 from modgap.figures import (
     AlignmentMap,
     AnswerTokens,
@@ -20,7 +20,7 @@ from modgap.figures import (
     text_tokens,
 )
 from modgap.figures.base import seconds_ticks
-from modgap.ui.theme import DARK, LIGHT, contrast, lightness, lookup_table, rgb
+from modgap.figures.palette import DARK, LIGHT, contrast, lightness, lookup_table, rgb
 
 TIMES = np.stack([np.arange(50) * 0.04, np.arange(1, 51) * 0.04], axis=1)
 

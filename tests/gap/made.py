@@ -1,4 +1,4 @@
-"""Runs written from small tables by hand, in the schema of `modgap.benchmark.tables`."""
+"""Runs written from small tables by hand, in the schema of `modgap.evaluation.runs.tables`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modgap.benchmark.tables import QUESTIONS, TABLES
+from modgap.evaluation.runs.tables import QUESTIONS, TABLES
 
 
 def full(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -12,20 +12,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.benchmark.question import Question
-from modgap.capture import capture_pair
-from modgap.cka import CkaStream
-from modgap.controls import (
+from modgap.core.errors import AudioError, ModgapError, SettingsError, StoreError
+from modgap.figures.controls import CkaHeat, against_controls
+from modgap.gap.controls import (
     folder_in_run,
     kept_controls,
     read_controls,
     set_controls,
     write_controls,
 )
-from modgap.errors import AudioError, ModgapError, SettingsError, StoreError
-from modgap.figures.controls import CkaHeat, against_controls
-from modgap.models import SpeechLM
-from modgap.similarity import centred_cosine, linear_cka, mismatched
+from modgap.measures.cka import CkaStream
+from modgap.measures.similarity import centred_cosine, linear_cka, mismatched
+from modgap.models.base import SpeechLM
+from modgap.models.capture import capture_pair
+from modgap.scoring.question import Question
 from tests.tiny import make_clip
 
 

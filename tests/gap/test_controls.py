@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgap.benchmark.run_data import open_run
-from modgap.cka import CkaMap
-from modgap.controls import Controls, made_again, read_controls, write_controls
-from modgap.controls_layers import COLUMNS, PAIRED, layer_table, own_against_others
-from modgap.errors import ModgapError, StoreError
+from modgap.core.errors import ModgapError, StoreError
 from modgap.figures.controls import OwnAgainstOthers, against_controls
-from modgap.gap_points import layer_means
-from modgap.runs import prompt_of
-from modgap.similarity import mismatched
-from tests.benchmark.runs import make_manifest
+from modgap.gap.controls import Controls, made_again, read_controls, write_controls
+from modgap.gap.points import layer_means
+from modgap.gap.run_data import open_run
+from modgap.gap.run_folders import prompt_of
+from modgap.measures.baselines import COLUMNS, PAIRED, layer_table, own_against_others
+from modgap.measures.cka import CkaMap
+from modgap.measures.similarity import mismatched
+from tests.cli.test_main import place, run  # noqa: F401
+from tests.evaluation.runs import make_manifest
 from tests.gap.made import question, write_run
-from tests.test_cli import place, run  # noqa: F401
 
 
 def own(scores: np.ndarray, texts: list[str], **how: Any) -> SimpleNamespace:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modgap.benchmark.run_data import open_run
-from modgap.errors import SettingsError
-from modgap.gap import accuracies, estimates, gap_table, patterns
+from modgap.core.errors import SettingsError
+from modgap.gap.accuracy import accuracies, estimates, gap_table, patterns
+from modgap.gap.run_data import open_run
 from tests.gap.made import answer, question, write_run
 
 # Ten questions: base right on 8, text on 6, speech on 3, pipeline on 4.

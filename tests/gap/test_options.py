@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from modgap import cli
-from modgap.benchmark.run_data import open_run
-from modgap.gap import COUNTS, RULES, accuracies
-from modgap.report import report_html
+from modgap.cli import main
+from modgap.figures.report import report_html
+from modgap.gap.accuracy import COUNTS, RULES, accuracies
+from modgap.gap.run_data import open_run
 from tests.gap.made import answer, question, write_run
 
 CHOICE = {"scorer": "choices", "choices": ["Rome", "Oslo", "Bern"], "reference": "B"}
@@ -76,31 +76,31 @@ def test_options_that_only_meta_names(tmp_path: Path) -> None:
 
 
 def test_command_and_report_show_them(folder: Path) -> None:
-    made = CliRunner().invoke(cli.app, ["gap", str(folder)], env={"COLUMNS": "200"})
+    made = CliRunner().invoke(main.app, ["gap", str(folder)], env={"COLUMNS": "200"})
     assert made.exit_code == 0, made.output
     lines = made.stdout.split("by more than one rule")[1].splitlines()
     assert [line.split() for line in lines if re.match(r"m +(text|base)", line)] == [
         ["m", "text", "50.0", "62.5", "4", "3", "33.3", "66.7"],
         ["m", "base", "0.0", "0.0", "1", "0", "-", "-"],
     ]
-    found = CliRunner().invoke(cli.app, ["gap", str(folder), "--json"])
+    found = CliRunner().invoke(main.app, ["gap", str(folder), "--json"])
     (base,) = (r for r in json.loads(found.stdout)["counts"] if r["input"] == "base")
     assert (base["expected"], base["accuracy_by_option"]) == (0.0, None)
     page = report_html(open_run(folder))
     assert "of those by likeliest option %</th>" in page
     assert "<td>66.7</td>" in page
-    some = CliRunner().invoke(cli.app, ["gap", str(folder), "--where", "accent=ind"])
+    some = CliRunner().invoke(main.app, ["gap", str(folder), "--where", "accent=ind"])
     assert "likeliest" not in some.stdout  # no options, no columns about them
 
 
 def test_a_value_that_there_is_not(folder: Path) -> None:
-    made = CliRunner().invoke(cli.app, ["gap", str(folder), "--where", "accent=zzz"])
+    made = CliRunner().invoke(main.app, ["gap", str(folder), "--where", "accent=zzz"])
     assert (made.exit_code, made.stdout) == (2, "")
     assert made.stderr == (
         "modgap: error: No question of the run mine has accent 'zzz'; there is ind, usa.\n"
     )
     # Values that are there, but not together, leave tables without rows.
     both = ["--where", "accent=ind", "--where", "dataset=d"]
-    assert CliRunner().invoke(cli.app, ["gap", str(folder), *both]).exit_code == 0
+    assert CliRunner().invoke(main.app, ["gap", str(folder), *both]).exit_code == 0
     run = open_run(folder)
     assert list(accuracies(run, {"accent": []}).columns) == [*COUNTS, *RULES]

@@ -10,18 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.benchmark.run_data import open_run
-from modgap.errors import SettingsError
-from modgap.gap_points import (
-    ONE_VALUE,
-    TOO_FEW,
-    fit,
-    fits,
-    gaps,
-    layer_curve,
-    layer_means,
-    points,
-)
+from modgap.core.errors import SettingsError
+from modgap.gap.points import ONE_VALUE, TOO_FEW, fit, fits, gaps, layer_curve, layer_means, points
+from modgap.gap.run_data import open_run
 from tests.gap.made import answer, question, write_run
 
 X, Y = [0.2, 0.4, 0.5, 0.7, 0.8], [0.9, 0.7, 0.75, 0.3, 0.35]

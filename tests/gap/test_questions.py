@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.benchmark.run_data import open_run
-from modgap.benchmark.run_table import Change, clip_rows
-from modgap.benchmark.tables import ANSWERS
-from modgap.gap_questions import auc, logistic, question_rows, within_items
-from modgap.gap_reasons import false_alarms, reason, reasons
+from modgap.evaluation.runs.tables import ANSWERS
+from modgap.gap.questions import auc, logistic, question_rows, within_items
+from modgap.gap.reasons import false_alarms, reason, reasons
+from modgap.gap.run_data import open_run
+from modgap.gap.run_table import Change, clip_rows
 from tests.gap.made import answer, full, question, write_run
 
 

@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgap.benchmark.run_data import open_run
-from modgap.benchmark.run_table import Change, clip_rows, count_clips
-from modgap.controls import kept_controls, read_controls
-from modgap.errors import ModgapError, SettingsError
+from modgap.core.errors import ModgapError, SettingsError
 from modgap.figures.correlation import GapScatter, LayerR2
 from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
-from modgap.gap import gap_table
-from modgap.gap_points import fits, gaps, layer_curve, layer_means, points
-from modgap.gap_reasons import false_alarms, reasons
-from modgap.report import report_html
-from modgap.runs import known_runs
-from tests.benchmark.runs import make_manifest
+from modgap.figures.report import report_html
+from modgap.gap.accuracy import gap_table
+from modgap.gap.controls import kept_controls, read_controls
+from modgap.gap.points import fits, gaps, layer_curve, layer_means, points
+from modgap.gap.reasons import false_alarms, reasons
+from modgap.gap.run_data import open_run
+from modgap.gap.run_folders import known_runs
+from modgap.gap.run_table import Change, clip_rows, count_clips
+from tests.cli.test_main import place, run  # noqa: F401
+from tests.evaluation.runs import make_manifest
 from tests.gap.made import answer, question, write_run
-from tests.test_cli import place, run  # noqa: F401
 
 ODD = "<script>alert(1)</script> $x$"
 
@@ -225,12 +225,12 @@ def test_the_table_of_clips(folder: Path) -> None:
 def test_runs_are_found_by_name(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import modgap.runs
+    import modgap.gap.run_folders
 
     cache = tmp_path / "cache"
     twin = write_run(cache / "runs" / "mine", [question("a")], {})
     (cache / "runs" / "no run").mkdir()
-    monkeypatch.setattr(modgap.runs, "SHIPPED", tmp_path / "nothing here")
+    monkeypatch.setattr(modgap.gap.run_folders, "SHIPPED", tmp_path / "nothing here")
     monkeypatch.setenv("MODGAP_CACHE", str(cache))
     monkeypatch.setenv("MODGAP_RUNS", json.dumps([str(folder), str(tmp_path / "gone")]))
     assert known_runs() == {"mine": twin, "mine (2)": folder}

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modgap.benchmark.run_data import open_run
-from modgap.benchmark.run_database import signature_of
-from modgap.benchmark.tables import QUESTIONS, TABLES
-from modgap.errors import StoreError
-from modgap.gap import accuracies, gap_table
-from modgap.gap_points import layer_means
+from modgap.core.errors import StoreError
+from modgap.evaluation.runs.tables import QUESTIONS, TABLES
+from modgap.gap.accuracy import accuracies, gap_table
+from modgap.gap.points import layer_means
+from modgap.gap.run_data import open_run
+from modgap.gap.run_database import signature_of
 from tests.gap.made import answer, full, question, write_run
 
 
@@ -160,8 +160,9 @@ def test_lengths_of_a_run_that_is_not_finished(tmp_path: Path) -> None:
 def test_a_question_is_found_without_the_libraries_of_models() -> None:
     """Pages look for it while another thread may import them, and may find a name missing then."""
     code = (
-        "import sys; from modgap.benchmark.run_data import open_run;"
-        "from modgap.runs import find_question, known_runs; run = open_run(known_runs()['demo']);"
+        "import sys; from modgap.gap.run_data import open_run;"
+        "from modgap.gap.run_folders import find_question, known_runs;"
+        "run = open_run(known_runs()['demo']);"
         "name = run.sql('SELECT question FROM questions LIMIT 1')['question'][0];"
         "assert find_question(run, name).load().seconds > 0;"
         "assert 'transformers' not in sys.modules"

@@ -15,14 +15,15 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from modgap.audio import Clip, load_clip
-from modgap.capture import capture_states
-from modgap.errors import AudioError, ModelError, SettingsError
-from modgap.interventions import Intervention
-from modgap.models import SpeechLM, load_model
-from modgap.models.batching import generate_batch, states_batch
+from benchmarks.batching import generate_batch, states_batch
+from modgap.audio.clip import Clip, load_clip
+from modgap.core.errors import AudioError, ModelError, SettingsError
+from modgap.interventions.intervention import Intervention
+from modgap.interventions.prefill import Prefill, editing
+from modgap.models.base import SpeechLM
+from modgap.models.capture import capture_states
 from modgap.models.decoding import decode_rows
-from modgap.prefill import Prefill, editing
+from modgap.models.loading.load import load_model
 from tests.tiny import make_clip
 
 WORDS = "What is two plus three?"
@@ -85,7 +86,7 @@ class FamilySuite:
     # ---- loading and prompts ---------------------------------------------------------------------
 
     def test_is_what_the_module_says(self, model: SpeechLM) -> None:
-        assert type(model).__module__ == f"modgap.models.{self.family}"
+        assert type(model).__module__ == f"modgap.models.families.{self.family}"
         assert model.model_type == self.family
         assert model.max_seconds == self.longest
         assert model.checkpoints or self.family.startswith("modgap_")

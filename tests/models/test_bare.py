@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from modgap.models.granite_speech import GraniteMel
-from modgap.models.loading import family_of
+from modgap.models.families.granite_speech import GraniteMel
+from modgap.models.loading.load import family_of
 from tests.families.makers import MAKERS, text_model
 from tests.tiny import make_clip
 

@@ -16,12 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from modgap.cli import app
-from modgap.errors import AudioError, ModelError
-from modgap.models import load_model
+from modgap.cli.main import app
+from modgap.core.errors import AudioError, ModelError
 from modgap.models.composite_net import CompositeConfig, encode
-from modgap.models.convert import convert
-from modgap.models.memory import estimate_memory
+from modgap.models.loading.convert import convert
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
 from tests.families.build import edit_json
 from tests.families.makers import stack_adapter, text_model, whisper_encoder
 from tests.tiny import make_clip

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modgap.check import check_model
-from modgap.models import load_model
-from modgap.models.memory import estimate_memory
+from modgap.analysis.check import check_model
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
 from tests.families.makers import MAKERS
 
 Folder = Callable[[str], Path]

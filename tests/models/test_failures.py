@@ -15,21 +15,21 @@ import pytest
 import torch
 
 import modgap
-from modgap.errors import ModelError
-from modgap.interventions import Intervention
-from modgap.models import load_model
-from modgap.models.explain import explained
-from modgap.models.memory import estimate_memory
-from modgap.prefill import Prefill
+from modgap.core.errors import ModelError
+from modgap.interventions.intervention import Intervention
+from modgap.interventions.prefill import Prefill
+from modgap.models.loading.explain import explained
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
 from tests.hub import SHA, LocalHub, local_hub
 from tests.tiny import make_clip
 
 # Constants of the hub's client are read when it is imported, so it gets a process of its own.
 SCRIPT = """
 import json, sys
-from modgap.interventions import Intervention
-from modgap.models import load_model
-from modgap.models.memory import estimate_memory
+from modgap.interventions.intervention import Intervention
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
 out = []
 for task, name, options in json.loads(sys.argv[1]):
     try:

@@ -15,12 +15,13 @@ import pytest
 import torch
 import transformers
 
-from modgap.errors import ModelError, SettingsError
-from modgap.interventions import Intervention
-from modgap.models import SpeechLM, load_model
-from modgap.models.batching import states_batch
+from benchmarks.batching import states_batch
+from modgap.core.errors import ModelError, SettingsError
+from modgap.interventions.intervention import Intervention
+from modgap.interventions.prefill import Prefill
+from modgap.models.base import SpeechLM
 from modgap.models.hooks import visiting
-from modgap.prefill import Prefill
+from modgap.models.loading.load import load_model
 from tests.families.build import MELS
 from tests.models.suite import FamilySuite, ids_of
 from tests.tiny import make_clip

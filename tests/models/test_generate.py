@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import GenerationConfig
 
-from modgap.audio import Clip
-from modgap.errors import Cancelled, SettingsError
-from modgap.models import SpeechLM, load_model
+from modgap.audio.clip import Clip
+from modgap.core.errors import Cancelled, SettingsError
+from modgap.models.base import SpeechLM
 from modgap.models.decoding import _choose, decode_rows, pieces
+from modgap.models.loading.load import load_model
 from tests.tiny import make_clip, make_tiny_checkpoint, make_tokenizer
 
 

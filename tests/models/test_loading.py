@@ -15,11 +15,11 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from safetensors.torch import load_file, save_file
 
-from modgap.errors import ModelError
-from modgap.models import SpeechLM, list_models, load_model
-from modgap.models import identity as identity_module
-from modgap.models.explain import explained
-from modgap.models.loading import known_types
+from modgap.core.errors import ModelError
+from modgap.models.base import SpeechLM
+from modgap.models.loading import identity as identity_module
+from modgap.models.loading.explain import explained
+from modgap.models.loading.load import known_types, list_models, load_model
 from tests.families.makers import MAKERS
 from tests.tiny import make_tiny_checkpoint
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from benchmarks.full_configs import QWEN2_AUDIO_7B
-from modgap.errors import ModelError
-from modgap.models import SpeechLM, load_model
-from modgap.models.machine import Machine, _free_ram
-from modgap.models.memory import estimate_memory
-from modgap.models.sizes import clip_bytes, gigabytes
+from modgap.core.errors import ModelError
+from modgap.models.base import SpeechLM
+from modgap.models.loading.load import load_model
+from modgap.models.loading.machine import Machine, _free_ram
+from modgap.models.loading.memory import estimate_memory
+from modgap.models.loading.sizes import clip_bytes, gigabytes
 
 GB = 10**9
 
@@ -93,8 +94,8 @@ def test_grouped_heads_and_odd_widths() -> None:
 
 def test_the_clip_covers_what_was_measured() -> None:
     from benchmarks.analysis import peak_bytes
-    from modgap.analysis import analyze
-    from modgap.prefill import Prefill
+    from modgap.analysis.analyze import analyze
+    from modgap.interventions.prefill import Prefill
     from tests.tiny import make_clip
 
     model, clip = load_model("demo", device="cpu"), make_clip(10.0)

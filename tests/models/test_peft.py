@@ -13,11 +13,12 @@ from peft import LoraConfig, PeftModel, PrefixTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2AudioForConditionalGeneration
 
-from modgap.errors import ModelError
-from modgap.models import SpeechLM, load_model
-from modgap.models.memory import estimate_memory
-from modgap.models.plain import load_plain
-from modgap.prefill import Prefill
+from modgap.core.errors import ModelError
+from modgap.interventions.prefill import Prefill
+from modgap.models.base import SpeechLM
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
+from modgap.models.loading.plain import load_plain
 from tests.tiny import make_clip
 
 TARGETS = r".*language_model.*\.(q_proj|v_proj|down_proj)"

@@ -13,10 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modgap.analysis import analyze
-from modgap.audio import Clip
-from modgap.errors import AudioError, ModelError, SettingsError
-from modgap.models import SpeechLM, identity, load_model
+from modgap.analysis.analyze import analyze
+from modgap.audio.clip import Clip
+from modgap.core.errors import AudioError, ModelError, SettingsError
+from modgap.models.base import SpeechLM
+from modgap.models.loading import identity
+from modgap.models.loading.load import load_model
 from modgap.models.template import CONTENT, INSTRUCTION, SYSTEM, ChatTokenizer
 from tests.tiny import make_clip, make_tiny_checkpoint, make_tokenizer
 

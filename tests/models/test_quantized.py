@@ -12,10 +12,12 @@ import pytest
 import torch
 import transformers
 
-from modgap.analysis import analyze
-from modgap.errors import ModelError
-from modgap.models import SpeechLM, load_model, quantized
-from modgap.models.memory import estimate_memory
+from modgap.analysis.analyze import analyze
+from modgap.core.errors import ModelError
+from modgap.models.base import SpeechLM
+from modgap.models.loading import quantized
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
 from tests.tiny import make_clip, make_tiny_checkpoint
 
 HAS_BNB = importlib.util.find_spec("bitsandbytes") is not None

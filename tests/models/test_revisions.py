@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from modgap import cli
-from modgap.benchmark.run_data import is_snapshot
-from modgap.cli_model import ModelOptions
-from modgap.errors import ModelError, SettingsError
-from modgap.models import load_model
-from modgap.models.memory import estimate_memory
-from modgap.models.places import named_revision
-from modgap.ui.models import ModelChoice, ModelPool
-from modgap.ui.options import VARIABLE, model_options
-from tests.benchmark.runs import make_manifest
+from modgap.cli import main
+from modgap.cli.model_options import ModelOptions
+from modgap.core.errors import ModelError, SettingsError
+from modgap.gap.run_data import is_snapshot
+from modgap.models.loading.load import load_model
+from modgap.models.loading.memory import estimate_memory
+from modgap.models.loading.places import named_revision
+from modgap.ui.server.models import ModelChoice, ModelPool
+from modgap.ui.server.offered import VARIABLE, model_options
+from tests.evaluation.runs import make_manifest
 from tests.families.makers import text_model
 from tests.hub import HubCache
 from tests.models.test_peft import make_adapter
@@ -89,7 +89,7 @@ def test_a_revision_is_no_snapshot() -> None:
 
 
 def modgap(*words: Any) -> Any:
-    return CliRunner().invoke(cli.app, [str(word) for word in words])
+    return CliRunner().invoke(main.app, [str(word) for word in words])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,302 @@
+"""The answer before an intervention, after it, and to the text; and what else it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from modgap.core.progress import Steps
+from modgap.core.settings import AnalysisSettings
+from modgap.interventions.intervention import Intervention, Stack
+from modgap.interventions.prefill import BATCH, Edits, Prefill
+from modgap.measures.pair_metrics import PairMetrics
+from modgap.measures.tables import layer_measures
+from modgap.models.decoding import check_decoding, decode_rows
+from modgap.models.resume import keys_values, repeated
+from modgap.scoring.answers import Answer
+from modgap.scoring.option_likelihoods import choice_probabilities
+from modgap.store.kept import kept
+
+if TYPE_CHECKING:
+    from modgap.audio.clip import Clip
+    from modgap.models.base import Progress, SpeechLM
+    from modgap.store.cache import Store
+
+__all__ = ["Comparison", "compare", "compare_variants", "kl_divergence"]
+
+_PAIR = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
+_CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One stack of interventions on one clip.
+
+    Attributes
+    ----------
+    interventions : tuple of Intervention
+    transcript : str
+    before, after, text : Answer
+        To the speech as it is, to the edited speech, and to the transcript; same settings.
+    kl_before, kl_after : float
+        KL(p_text || p_speech) of the first token's distributions, in nats: how far the answer to
+        the speech is from the answer to the text.
+    pairs : DataFrame
+        One row a pair chosen: ``intervention`` (its number), ``i``, ``j``, ``piece``, ``start``,
+        ``end`` (s), ``value`` (cosine or distance in the path's layer), ``used`` (False for a
+        pair whose speech position goes with a nearer text token).
+    layers : DataFrame
+        One row a layer: ``layer`` and, each ``_before`` and ``_after``, ``cosine``, ``euclidean``,
+        ``aps_cos``, ``aps_euc``, ``monotonicity`` between speech and text (level L finally normed).
+    """
+
+    interventions: Stack
+    transcript: str
+    before: Answer
+    after: Answer
+    text: Answer
+    kl_before: float
+    kl_after: float
+    pairs: pd.DataFrame
+    layers: pd.DataFrame
+
+    @property
+    def changed(self) -> bool:
+        """Whether the answer's text is another."""
+        return self.before.text != self.after.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison in JSON's terms; undefined numbers are None."""
+
+        def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+            return [
+                {k: None if isinstance(v, float) and v != v else v for k, v in row.items()}
+                for row in table.to_dict("records")
+            ]
+
+        return {
+            "interventions": [it.to_dict() for it in self.interventions],
+            "transcript": self.transcript,
+            "answers": {
+                name: _answer_dict(getattr(self, name)) for name in ("before", "after", "text")
+            },
+            "changed": self.changed,
+            "kl_before": self.kl_before,
+            "kl_after": self.kl_after,
+            "pairs": rows(self.pairs),
+            "layers": rows(self.layers),
+        }
+
+
+def compare(
+    model: SpeechLM,
+    clip: Clip,
+    transcript: str,
+    interventions: Intervention | Sequence[Intervention],
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Comparison:
+    """Answer a clip before and after interventions, and its transcript.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    clip : Clip
+    transcript : str
+    interventions : Intervention or a sequence of them
+        Applied one after the other. An empty sequence changes nothing.
+    settings : AnalysisSettings, optional
+        Its prompt and decoding settings count; ``**overrides`` are single ones, by name.
+    store : Store, optional
+        A cache to look in first and to keep the result in.
+    progress : callable (fraction, note), optional
+        May raise `Cancelled`; nothing is left behind.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    SettingsError
+        A setting or an intervention does not fit the model or the clip.
+    AudioError
+        The clip is longer than the model takes.
+
+    Examples
+    --------
+    >>> modgap.compare(model, clip, "what is two plus two",
+    ...                modgap.Intervention(rule="angle", tokens="all")).after.text  # doctest: +SKIP
+    """
+    from modgap.analysis.edit_record import edit_key, from_record, to_record
+
+    stack = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+    chosen = replace(settings or AnalysisSettings(), **overrides)
+
+    def make() -> Comparison:
+        steps = Steps(progress)
+        pair = model.prepare(
+            clip,
+            transcript,
+            instruction=chosen.instruction,
+            system=chosen.system,
+            markers=chosen.markers,
+        )
+        prefill = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
+        (found,) = compare_variants(
+            prefill, [stack], chosen, progress=steps.part(0.4, 1.0, "edited")
+        )
+        return found
+
+    key = edit_key("compare", model, clip, transcript, chosen, [it.to_dict() for it in stack])
+    return kept(store, key, make, to_record, from_record)
+
+
+def compare_variants(
+    prefill: Prefill,
+    variants: Sequence[Sequence[Intervention]],
+    settings: AnalysisSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> list[Comparison]:
+    """Several stacks on one clip, in batches; see `compare`.
+
+    The plain answers are given once, and nothing that a variant cannot change is computed again.
+    """
+    chosen = settings or AnalysisSettings()
+    check_decoding(chosen.max_new_tokens, chosen.temperature)
+    steps = Steps(progress)
+    model, pair = prefill.model, prefill.pair
+    length = pair.speech.length
+    before, text = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
+    p_text = prefill.text_logits[0]
+    kl_before = kl_divergence(p_text, prefill.logits[0])
+    if "curves" not in prefill.memo:
+        prefill.memo["curves"] = _curves(prefill, prefill.speech, "before")
+    base, levels = prefill.memo["curves"], np.arange(model.n_layers + 1)
+    found: list[Comparison] = []
+    total = max(1, len(variants))
+    for start in range(0, len(variants), BATCH):
+        part = [tuple(stack) for stack in variants[start : start + BATCH]]
+        share = (start / total, (start + len(part)) / total)
+        report = steps.part(0.4 + 0.6 * share[0], 0.4 + 0.6 * share[1], "edited")
+        # One lock over the passes of a batch, so that no other pass comes between them.
+        with model.lock:
+            edited = prefill.run(part, states=True, progress=report)
+            grown = keys_values(edited.cache)
+            made = decode_rows(
+                model, edited.cache, edited.logits[:, 0], length, progress=report,
+                **_decoding(chosen),
+            )  # fmt: skip
+            assert edited.states is not None
+            for v, stack in enumerate(part):
+                one = [(k[v : v + 1], w[v : v + 1]) for k, w in grown]
+                logits, states = edited.logits[v, 0], tuple(h[v] for h in edited.states)
+                shares = choice_probabilities(model, one, logits, length, pair.transcript)
+                found.append(
+                    Comparison(
+                        interventions=stack,
+                        transcript=pair.transcript,
+                        before=before,
+                        after=Answer.of(model, made[v], "speech", shares),
+                        text=text,
+                        kl_before=kl_before,
+                        kl_after=kl_divergence(p_text, logits),
+                        pairs=_pair_table(prefill, edited.edits[v]),
+                        layers=pd.DataFrame(
+                            {"layer": levels, **base, **_curves(prefill, states, "after")}
+                        ),
+                    )
+                )
+    return found
+
+
+def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> float:
+    """KL(p || q) in nats of two distributions given as logits (V,)."""
+    p, q = p.double().log_softmax(-1).cpu(), q.double().log_softmax(-1).cpu()
+    return max(0.0, float((p.exp() * (p - q)).sum()))
+
+
+def _decoding(s: AnalysisSettings) -> dict[str, Any]:
+    return {"max_new_tokens": s.max_new_tokens, "temperature": s.temperature, "seed": s.seed}
+
+
+def _plain_answers(
+    prefill: Prefill, s: AnalysisSettings, progress: Progress | None
+) -> tuple[Answer, Answer]:
+    known = ("answers", *_decoding(s).items())
+    if known in prefill.memo:
+        return prefill.memo[known]
+    out = []
+    for kind, cache, logits in (
+        ("speech", prefill.kept, prefill.logits),
+        ("text", prefill.text_kept, prefill.text_logits),
+    ):
+        length = getattr(prefill.pair, kind).length
+        with prefill.model.lock:
+            (made,) = decode_rows(
+                prefill.model,
+                repeated(cache, 1),
+                logits[:1],
+                length,
+                progress=progress,
+                **_decoding(s),
+            )
+            shares = choice_probabilities(
+                prefill.model, cache, logits[0], length, prefill.pair.transcript
+            )
+            out.append(Answer.of(prefill.model, made, kind, shares))
+    prefill.memo[known] = out[0], out[1]
+    return out[0], out[1]
+
+
+def _curves(
+    prefill: Prefill, states: Sequence[torch.Tensor], name: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Columns of `Comparison.layers`: a table a variant would cost as much as measuring it."""
+    metrics = PairMetrics(len(states))
+    norm = prefill.model.final_norm
+    with prefill.model.lock, torch.no_grad():
+        for level, (H_s, H_t) in enumerate(zip(states, prefill.text, strict=True)):
+            last = level == prefill.model.n_layers
+            metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
+    coarse, alignment, _, _ = metrics.finish()
+    found = layer_measures(coarse, alignment)
+    return {f"{c}_{name}": np.asarray(found[c], np.float64) for c in _CURVES}
+
+
+def _pair_table(prefill: Prefill, edits: Edits) -> pd.DataFrame:
+    times, pieces = prefill.pair.speech.times, prefill.pair.text.pieces
+    assert times is not None
+    assert pieces is not None
+    columns: dict[str, list[Any]] = {name: [] for name in _PAIR}
+    for number, edit in enumerate(edits):
+        it = edit.intervention
+        matrix = prefill.path(it.source_layer, it.path, it.measure).matrix
+        used = set(zip(edit.rows.tolist(), edit.columns.tolist(), strict=True))
+        for i, j in edit.pairs.tolist():
+            row = (number, i, j, pieces[j], float(times[i, 0]), float(times[i, 1]),
+                   float(matrix[i, j]), (i, j) in used)  # fmt: skip
+            for column, value in zip(columns.values(), row, strict=True):
+                column.append(value)
+    return pd.DataFrame(columns)
+
+
+def _answer_dict(answer: Answer) -> dict[str, Any]:
+    return {
+        "text": answer.text,
+        "tokens": list(answer.tokens),
+        "logprobs": list(answer.logprobs),
+        "finished": answer.finished,
+        "top": [list(item) for item in answer.top],
+        "options": [list(item) for item in answer.options],
+    }

@@ -1,1 +1,0 @@
-"""Whole data sets: questions, scorers, the runner and the tables that it writes."""

@@ -1,0 +1,219 @@
+"""`modgap compare-models`: the same clip, or many clips, through several models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modgap.cli.errors import Debug, literal
+from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.model_options import ModelOptions, with_model
+from modgap.core.errors import SettingsError
+from modgap.core.files import table_bytes, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+MEASURES = {
+    "cosine": ("cosine", "aps_cos", "monotonicity"),
+    "euclidean": ("euclidean", "aps_euc", "monotonicity_euc"),
+}
+DEFAULT = ["demo:full", "demo:lora"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        "compare-models",
+        epilog="Examples: modgap compare-models clip.wav --transcript 'what is two plus two' "
+        "--model demo:full --model demo:lora; modgap compare-models --data demo --limit 40",
+    )(compare_models)
+
+
+@with_model(named=False)
+def compare_models(
+    how: ModelOptions,
+    clip: Annotated[
+        Path | None, typer.Argument(metavar="[CLIP]", help="An audio file, or - for stdin.")
+    ] = None,
+    transcript: Annotated[
+        str | None, typer.Option(help="What is said in CLIP, or @FILE that holds it (UTF-8).")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Many clips instead, for the consistency of patterns: a manifest (.csv, .jsonl, "
+            ".parquet with audio, transcript, reference), or demo, demo:noisy, ...: the embedded "
+            "family's held-out questions."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A name, a folder or a hub id. Can be given again; full and LoRA."),
+    ] = None,
+    measure: Annotated[str, typer.Option(help="cosine or euclidean.")] = "cosine",
+    instruction: Annotated[str, typer.Option(help="A typed question about the clip.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling of clips.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the tables and a JSON file into this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer to CLIP.")] = 48,
+    debug: Debug = False,
+) -> None:
+    """Compare models: curves over relative depth, answers, and how consistent the patterns are."""
+    if measure not in MEASURES:
+        raise SettingsError(f"--measure is cosine or euclidean, not {measure!r}.")
+    if (clip is None) == (data is None):
+        raise SettingsError("Give either a CLIP with its --transcript, or --data.")
+    if clip is not None and transcript is None:
+        raise SettingsError("Say what is said in the clip: --transcript TEXT or @FILE.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise SettingsError(f"{out} is a file: choose a folder to write the results to.")
+    names = model or DEFAULT
+    how.check(names)
+    if clip is not None:
+        words = read_transcript(transcript or "")
+        result, tables = _one_clip(clip, words, names, instruction, max_new_tokens, cache, how)
+    else:
+        result, tables = _many(data or "", names, measure, instruction, limit, seed, cache, how)
+    if out is not None:
+        _write(out, result, tables)
+    if as_json:
+        from modgap.analysis.export import to_json
+
+        sys.stdout.write(to_json(result))
+        return
+    if clip is not None:
+        _print_clip(result, tables["curves"], measure)
+    else:
+        _print_many(result, tables)
+
+
+def _one_clip(
+    clip: Path, words: str, names: list[str], instruction: str, max_new_tokens: int, cache: bool,
+    how: ModelOptions,
+) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
+    from modgap.core.settings import AnalysisSettings
+
+    settings = AnalysisSettings(instruction=instruction, max_new_tokens=max_new_tokens)
+    from modgap.audio.clip import load_clip
+
+    sound = load_clip(sound_source(clip))
+    from modgap.analysis.several_models import compare_models as run
+    from modgap.cli.render import progress_bar
+    from modgap.store.cache import default_store
+
+    with progress_bar("loading") as report:
+        found = run(
+            names, sound, words, settings, store=default_store() if cache else None,
+            load=how.load, progress=report,
+        )  # fmt: skip
+    return found.to_dict(), {"curves": found.curves}
+
+
+def _many(
+    data: str, names: list[str], measure: str, instruction: str, limit: int | None, seed: int,
+    cache: bool, how: ModelOptions,
+) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
+    from modgap.analysis.consistency import consistency, consistency_table
+    from modgap.analysis.model_comparison import records
+    from modgap.analysis.several_models import clip_curves
+    from modgap.cli.render import progress_bar
+    from modgap.core.settings import AnalysisSettings
+    from modgap.evaluation.data.datasets import read_questions
+    from modgap.store.cache import default_store
+
+    items = read_questions(data, limit)
+    settings = AnalysisSettings(instruction=instruction, answers=False)
+    with progress_bar("loading") as report:
+        curves = clip_curves(
+            names, items, settings, store=default_store() if cache else None,
+            load=how.load, progress=report,
+        )  # fmt: skip
+    first = str(curves["model"].iloc[0])
+    keys = MEASURES[measure]
+    levels = consistency_table([c for key in keys for c in consistency(curves, key, seed=seed)])
+    changes = [
+        c for key in keys for c in consistency(curves, key, against=first, seed=seed)
+    ]  # none where there is one model
+    tables = {"curves": curves, "consistency": levels}
+    result = {"data": data, "seed": seed, "consistency": records(levels)}
+    if changes:
+        tables["changes"] = consistency_table(changes)
+        result["changes"] = records(tables["changes"])
+    return result, tables
+
+
+def _print_clip(result: dict[str, Any], curves: pd.DataFrame, measure: str) -> None:
+    from modgap.analysis.model_comparison import at_common_depths
+    from modgap.cli.render import print_table
+    from modgap.figures.measures import MEASURES as NAMED
+
+    clip = result["clip"]
+    print(literal(f"{clip['name']}, {clip['seconds']:.2f} s: {result['transcript']}"))
+    names = [m["as"] for m in result["models"]]
+    for key in MEASURES[measure]:
+        print(f"\n{NAMED[key].label}, by relative depth (in brackets the layer)")
+        grid = at_common_depths(curves, key)
+        rows = []
+        for depth, part in grid.groupby("depth"):
+            by = part.set_index("model")
+            cells = (f"{_number(by.loc[n, key])} ({by.loc[n, 'layer']})" for n in names)
+            rows.append((f"{depth:.0%}", *cells))
+        print_table(("depth", *names), rows)
+    print()
+    print_table(
+        ("model", "answer to the text", "answer to the speech"),
+        (tuple(str(a[k]).strip() for k in ("model", "text", "speech")) for a in result["answers"]),
+    )
+
+
+def _print_many(result: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
+    from modgap.analysis.consistency import MIN_CLIPS, STATISTICS
+    from modgap.cli.render import print_table
+    from modgap.figures.measures import MEASURES as NAMED
+
+    levels = tables["consistency"]
+    print(literal(f"{result['data']}, {levels['clips'].iloc[0]} clips"))
+    if levels["clips"].iloc[0] < MIN_CLIPS:
+        print(f"no intervals: they need {MIN_CLIPS} clips")
+    for name in ("consistency", "changes"):
+        if name not in tables:
+            continue
+        for key, part in tables[name].groupby("measure", sort=False):
+            tail = f": difference to {part['against'].iloc[0]}" if name == "changes" else ""
+            print()
+            print(literal(f"{NAMED[str(key)].label}{tail}"))
+            rows = [
+                (row["model"], *(_estimate(row, s, sign=name == "changes") for s in STATISTICS))
+                for row in part.to_dict("records")
+            ]
+            print_table(("model", *STATISTICS.values()), rows)
+
+
+def _estimate(row: dict[Any, Any], key: str, *, sign: bool) -> str:
+    value, low, high = (_number(row[k], sign) for k in (key, f"{key}_low", f"{key}_high"))
+    return value if low == "-" else f"{value} [{low} to {high}]"
+
+
+def _number(value: float, sign: bool = False) -> str:
+    if value != value:
+        return "-"
+    form = ".4g" if abs(value) >= 10 else ".3f"
+    return format(value, f"+{form}" if sign else form)
+
+
+def _write(folder: Path, result: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
+    from modgap.analysis.export import to_json
+
+    blobs = {f"{name}.parquet": table_bytes(table) for name, table in tables.items()}
+    blobs["compare.json"] = to_json(result, ascii_only=False).encode()
+    for name, blob in blobs.items():
+        write_atomic(folder / name, blob)

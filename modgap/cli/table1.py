@@ -1,0 +1,186 @@
+"""`modgap table1`: interventions on many questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modgap.cli.errors import Debug, literal
+from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import MaxTokens, PathLayer
+from modgap.core.errors import SettingsError
+from modgap.core.files import table_bytes, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modgap.core.settings import AnalysisSettings
+    from modgap.evaluation.interventions.adaptive import Choice
+    from modgap.models.base import SpeechLM
+    from modgap.scoring.question import Question
+
+
+@with_model(named=False)
+def table1(
+    how: ModelOptions,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="A manifest (.csv, .jsonl, .parquet with audio, transcript, reference), or demo, "
+            "demo:noisy, ...: the embedded family's held-out questions."
+        ),
+    ] = "demo",
+    model: Annotated[list[str] | None, typer.Option(help="Can be given again.")] = None,
+    limit: Annotated[int | None, typer.Option(min=2, help="Only so many questions.")] = None,
+    path_layer: PathLayer = None,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Choose an intervention on a third, test it too.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
+    max_new_tokens: MaxTokens = 12,
+    debug: Debug = False,
+) -> None:
+    """The source's Table 1: accuracies before and after interventions, with controls."""
+    from functools import partial
+
+    from modgap.analysis.several_models import use_model
+    from modgap.core.settings import AnalysisSettings
+    from modgap.evaluation.data.datasets import read_questions
+    from modgap.evaluation.interventions.outcomes import (
+        CONTROLS,
+        RULES_OF_THE_SOURCE,
+        judgeable,
+        summary,
+    )
+
+    names = model or ["demo:full", "demo:lora"]
+    how.check(names)
+    items = judgeable(read_questions(data, limit))
+    settings = AnalysisSettings(max_new_tokens=max_new_tokens)
+    summaries = {}
+    for name in names:
+        ask = partial(_outcomes, name, items, settings, path_layer, adaptive)
+        table = use_model(name, how.load, ask)  # gone before the next is loaded
+        if table.empty:
+            raise SettingsError("No question could be run; the warnings above say why.")
+        fixed = table[table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS])]
+        print(literal(f"{name}, {data}"))
+        summaries[name] = summary(fixed)
+        _print_summary(summaries[name])
+        report = _print_adaptive(table) if adaptive else None
+        if out is not None:
+            stem = name.replace(":", "-").replace("/", "-").replace("@", "-")
+            write_atomic(out / f"{stem}-answers.parquet", table_bytes(table))
+            if report is not None:
+                write_atomic(out / f"{stem}-adaptive.parquet", table_bytes(report))
+
+    if len(summaries) > 1:
+        _print_gains(summaries, out)
+
+
+def _outcomes(
+    name: str, items: list[Question], settings: AnalysisSettings, path_layer: int | None,
+    adaptive: bool, lm: SpeechLM,
+) -> pd.DataFrame:  # fmt: skip
+    from dataclasses import replace
+
+    from modgap.cli.render import progress_bar
+    from modgap.evaluation.interventions.adaptive import grid
+    from modgap.evaluation.interventions.outcomes import CONTROLS, RULES_OF_THE_SOURCE, outcomes
+
+    variants = {
+        row: tuple(replace(it, path_layer=path_layer) for it in stack)
+        for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
+    }
+    if adaptive:
+        variants |= grid(len(lm.editable_levels), path_layer=path_layer)
+    with progress_bar(name) as report:
+        return outcomes(lm, items, variants, settings, progress=report)
+
+
+def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:
+    """Print the choice and how it does on the rest; the report on all variants comes back."""
+    from modgap.evaluation.interventions.adaptive import evaluate
+
+    choice, report = evaluate(table)
+    print(literal(f"adaptive: {choice_sentence(choice, report)}"))
+    _print_summary(shown(choice, report))
+    return report
+
+
+def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
+    """What the tuning split chose, and how much of the rest it touches."""
+    from modgap.evaluation.interventions.adaptive import ADAPTIVE
+    from modgap.evaluation.interventions.outcomes import PLAIN
+
+    tuned = f"{choice.tuned_right} of {choice.n} right on the tuning split"
+    if choice.variant == PLAIN:
+        return f"nothing, as no candidate helped ({tuned})"
+    touched, n = report.loc[report["variant"] == ADAPTIVE, ["touched", "n"]].to_numpy()[0]
+    return (
+        f"{choice.variant} where the path's similarity is at most {choice.threshold:.3f} "
+        f"({tuned}, {choice.plain_right} without); on the rest it touches {touched} of {n} "
+        "questions"
+    )
+
+
+def shown(choice: Choice, report: pd.DataFrame) -> pd.DataFrame:
+    """The rows worth printing: the chosen rule everywhere, but not all that it was chosen from."""
+    from modgap.evaluation.interventions.adaptive import ADAPTIVE
+    from modgap.evaluation.interventions.outcomes import CONTROLS, PLAIN, RULES_OF_THE_SOURCE, TEXT
+
+    kept = [PLAIN, TEXT, *RULES_OF_THE_SOURCE, *CONTROLS, choice.variant, ADAPTIVE]
+    return report[report["variant"].isin(kept)]
+
+
+def _print_summary(table: pd.DataFrame) -> None:
+    from modgap.cli.render import print_table
+
+    heads = ["variant", "n", "accuracy %", "95 %", "change", "95 %", "fixed", "broken"]
+    ahead = ["adaptive minus it", "95 %"] if "ahead" in table else []
+    print_table(heads + ahead, summary_rows(table))
+
+
+def summary_rows(table: pd.DataFrame) -> list[list[str]]:
+    """The cells of a summary, and of the adaptive report, as they are printed."""
+    rows = []
+    for r in table.itertuples():
+        row = [
+            r.variant, str(r.n), f"{100 * r.accuracy:.1f}",
+            f"{100 * r.low:.1f} to {100 * r.high:.1f}",
+            *_difference(r.change, r.change_low, r.change_high), str(r.fixed), str(r.broken),
+        ]  # fmt: skip
+        if "ahead" in table:
+            row += _difference(r.ahead, r.ahead_low, r.ahead_high)
+        rows.append(row)
+    return rows
+
+
+def _difference(mean: float, low: float, high: float) -> list[str]:
+    return [f"{100 * mean:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"]
+
+
+def _print_gains(summaries: dict[str, pd.DataFrame], out: Path | None) -> None:
+    from modgap.cli.render import print_table
+    from modgap.evaluation.interventions.outcomes import CONTROLS, RULES_OF_THE_SOURCE, gains
+
+    gained = gains(summaries)
+    wide = gained.pivot(index=["own", "model"], columns="variant", values="change")
+    print("change of accuracy (percentage points), the weakest on speech first")
+    columns = list(RULES_OF_THE_SOURCE | CONTROLS)
+    print_table(
+        ("model", "speech %", *columns),
+        (
+            (name, f"{100 * own:.1f}", *(f"{100 * v:+.1f}" for v in values))
+            for (own, name), values in zip(wide.index, wide[columns].to_numpy(), strict=True)
+        ),
+    )
+    if out is not None:
+        from modgap.figures.base import standalone_html
+        from modgap.figures.gains import GainCurve
+
+        write_atomic(out / "gains.parquet", table_bytes(gained))
+        page = standalone_html(GainCurve(gained).figure(), title="Gain by accuracy on speech")
+        write_atomic(out / "gains.html", page)

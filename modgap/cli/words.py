@@ -1,0 +1,257 @@
+"""`modgap words`: when each word is said, and whether the alignment paths land in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modgap.cli.errors import Debug, literal
+from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.model_options import ModelOptions, with_model
+from modgap.core.errors import ModgapError, SettingsError
+from modgap.core.files import table_bytes, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modgap.analysis.word_hits import WordHits
+    from modgap.audio.clip import Clip
+    from modgap.speech.recognizers import Recognizer
+    from modgap.speech.words import WordTimes
+
+log = logging.getLogger(__name__)
+
+KNOWN = "espeak"
+_PATHS = {"cos": "cosine", "dtw_cos": "cosine, DTW", "euc": "distance", "dtw_euc": "distance, DTW"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        epilog="Example: modgap words clip.wav --transcript 'what is two plus two'; "
+        "modgap words --data questions.csv --model demo:full --model demo:lora"
+    )(words)
+
+
+@with_model(named=False)
+def words(
+    how: ModelOptions,
+    clip: Annotated[
+        Path | None, typer.Argument(metavar="[CLIP]", help="An audio file, or - for stdin.")
+    ] = None,
+    transcript: Annotated[
+        str | None, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Many clips instead: a manifest (.csv, .jsonl, .parquet with audio or file, and "
+            "transcript), or demo: the embedded family's held-out questions."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose paths are held against the words; demo. Can be given again."),
+    ] = None,
+    aligner: Annotated[
+        str,
+        typer.Option(
+            help="pocketsphinx, a Whisper (a folder or a hub id), or with --data demo: espeak, "
+            "the synthesizer's own account."
+        ),
+    ] = "pocketsphinx",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
+    debug: Debug = False,
+) -> None:
+    """Find when each word is said, and hold a model's alignment paths against it."""
+    if (clip is None) == (data is None):
+        raise SettingsError("Give a clip with its --transcript, or --data with many of them.")
+    names = model or ["demo"]
+    how.check(names)
+    if data is not None:
+        _many(data, names, aligner, limit, seed, out, as_json, how)
+        return
+    if transcript is None:
+        raise SettingsError("Say what is said in the clip: --transcript 'the words'.")
+    if len(names) > 1:
+        raise SettingsError("One clip is held against one --model; several need --data.")
+    said = read_transcript(transcript)
+    from modgap.audio.clip import load_clip
+
+    assert clip is not None
+    sound = load_clip(sound_source(clip))
+    from modgap.analysis.analyze import analyze
+    from modgap.analysis.word_hits import word_hits
+    from modgap.cli.render import progress_bar
+    from modgap.speech.recognizers import load_recognizer
+    from modgap.speech.word_times import word_times
+    from modgap.store.cache import default_store
+
+    store = default_store() if cache else None
+    with progress_bar("aligning") as report:
+        times = word_times(sound, said, load_recognizer(aligner, device=how.device), store=store)
+        lm = how.load(names[0])
+        result = analyze(lm, sound, said, answers=False, store=store, progress=report)
+    hits = word_hits(result, times)
+    table = hits.layers()
+    if out is not None:
+        write_atomic(out, table_bytes(table))
+    if as_json:
+        body = {**times.to_dict(), "model": result.model["name"], "tokens": len(hits.tokens)}
+        body["layers"] = _rows(table)
+        sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+        return
+    _print_words(times)
+    _print_layers(table)
+
+
+def _many(
+    data: str,
+    names: list[str],
+    aligner: str,
+    limit: int | None,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    how: ModelOptions,
+) -> None:
+    import pandas as pd
+
+    from modgap.analysis.analyze import analyze
+    from modgap.analysis.word_hits import hits_summary, word_hits
+    from modgap.cli.render import progress_bar
+
+    spoken = _spoken(data, aligner, limit, how.device)
+    found: list[WordHits] = []
+    parts = []
+    for name in names:
+        lm = how.load(name)
+        found = []
+        with progress_bar(name) as report:
+            for n, (label, sound, times) in enumerate(spoken):
+                if report is not None:
+                    report(n / len(spoken), f"clip {n + 1} of {len(spoken)}")
+                try:
+                    result = analyze(lm, sound, times.transcript, answers=False)
+                except ModgapError as problem:
+                    log.warning("%s is left out: %s", label, problem)
+                    continue
+                found.append(word_hits(result, times))
+        if not found:
+            raise SettingsError("No clip could be measured; the warnings above say why.")
+        parts.append(hits_summary(found, seed=seed).assign(model=name))
+        if not as_json:
+            _print_summary(name, data, aligner, parts[-1])
+    whole: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    if out is not None:
+        write_atomic(out, table_bytes(whole))
+    if as_json:
+        body = {"data": data, "aligner": aligner, "rows": _rows(whole)}
+        sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+
+
+def _spoken(
+    data: str, aligner: str, limit: int | None, device: str
+) -> list[tuple[str, Clip, WordTimes]]:
+    """The clips and when their words are said; what cannot be aligned is left out, and said."""
+    from modgap.cli.render import progress_bar
+    from modgap.evaluation.data.word_clips import known_clips, sounds
+    from modgap.speech.word_times import word_times
+
+    if aligner == KNOWN:
+        if data != "demo":
+            raise SettingsError("Only --data demo is spoken by espeak-ng, which knows its words.")
+        return known_clips(limit or 200)
+    from modgap.speech.recognizers import load_recognizer
+
+    ears: Recognizer = load_recognizer(aligner, device=device)
+    found = []
+    items = sounds(data, limit)
+    with progress_bar("aligning") as report:
+        for n, (label, load, said) in enumerate(items):
+            if report is not None:
+                report(n / len(items), f"clip {n + 1} of {len(items)}")
+            try:
+                sound = load()
+                found.append((label, sound, word_times(sound, said, ears)))
+            except ModgapError as problem:
+                log.warning("%s is left out: %s", label, problem)
+    return found
+
+
+def _print_words(times: WordTimes) -> None:
+    from modgap.cli.render import print_table
+
+    print_table(
+        ("word", "from (s)", "to (s)"),
+        ((r.word, f"{r.start:.2f}", f"{r.end:.2f}") for r in times.table().itertuples()),
+    )
+
+
+def _print_layers(table: pd.DataFrame) -> None:
+    from modgap.cli.render import print_table
+
+    head = table.iloc[0]
+    print(
+        literal(
+            f"share of {head['n']:.0f} text tokens whose path lands in their word, and how far "
+            f"the others are off (median); a random position: {_cell(head, 'chance')}, the "
+            f"straight line: {_cell(head, 'diagonal')}"
+        )
+    )
+    print_table(
+        ("layer", *_PATHS.values()),
+        (
+            (f"{row['layer']:.0f}", *(_cell(row, f"word_{p}", f"word_ms_{p}") for p in _PATHS))
+            for _, row in table.iterrows()
+        ),
+    )
+
+
+def _print_summary(name: str, data: str, aligner: str, table: pd.DataFrame) -> None:
+    from modgap.cli.render import print_table
+
+    first = table.iloc[0]
+    print(
+        literal(
+            f"{name}, {Path(data).name}, words by {aligner}: {first['clips']} clips, "
+            f"{first['tokens']} text tokens"
+        )
+    )
+    levels = table[table["layer"] < 0]
+    layers = sorted(set(table["layer"]) - {-1})
+    at = table.set_index(["path", "layer"])
+    print_table(
+        ("layer", *_PATHS.values()),
+        (
+            *((str(k), *(_with_interval(at.loc[(p, k)]) for p in _PATHS)) for k in layers),
+            *((r["path"], _with_interval(r), "", "", "") for _, r in levels.iterrows()),
+        ),
+    )
+
+
+def _cell(row: Any, share: str, ms: str | None = None) -> str:
+    off = row[ms or f"{share}_ms"]
+    tail = "" if off != off else f", {off:.0f} ms"
+    return "-" if row[share] != row[share] else f"{100 * row[share]:.0f} %{tail}"
+
+
+def _with_interval(row: Any) -> str:
+    off = "" if row["ms"] != row["ms"] else f", {row['ms']:.0f} ms"
+    return f"{100 * row['share']:.1f} % ({100 * row['low']:.0f}-{100 * row['high']:.0f}){off}"
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,1 @@
+"""How the embedded family is made and measured; only the command line comes here."""

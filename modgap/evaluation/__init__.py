@@ -1,0 +1,1 @@
+"""Whole data sets: what is asked, asking it, and verdicts from elsewhere."""

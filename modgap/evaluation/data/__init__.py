@@ -1,0 +1,1 @@
+"""What is asked: data sets, read question by question."""

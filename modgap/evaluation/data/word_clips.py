@@ -1,0 +1,68 @@
+"""Spoken clips with their words: a manifest's, the embedded family's, and espeak-ng's own times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modgap.core.errors import SettingsError
+from modgap.evaluation.data.datasets import read_questions
+from modgap.evaluation.data.manifest import manifest_rows
+
+if TYPE_CHECKING:
+    from modgap.audio.clip import Clip
+    from modgap.speech.words import WordTimes
+
+__all__ = ["known_clips", "sounds"]
+
+PAD = 0.05  # seconds before the speech in a clip of the condition "clean"
+
+
+def sounds(data: str, limit: int | None = None) -> list[tuple[str, Callable[[], Clip], str]]:
+    """(name, sound, transcript) of ``demo``, ``demo:noisy`` ..., or of a manifest.
+
+    The manifest is that of `modgap.evaluation.data.manifest`, but needs no references; its
+    column ``audio`` may be called ``file``.
+
+    Raises
+    ------
+    SettingsError
+        There is no such data, or the manifest cannot be used.
+    """
+    if data == "demo" or data.startswith("demo:"):
+        return [(q.id, q.load, q.transcript) for q in read_questions(data, limit or 200)]
+    from modgap.audio.clip import load_clip
+
+    path = Path(data)
+    found: list[tuple[str, Callable[[], Clip], str]] = []
+    for row in islice(manifest_rows(path), limit):
+        column = next((name for name in ("audio", "file") if name in row), None)
+        if column is None or "transcript" not in row:
+            raise SettingsError(f"The manifest {path.name} needs the columns audio and transcript.")
+        file = str(row[column])
+        found.append((file, partial(load_clip, path.parent / file), str(row["transcript"])))
+    return found
+
+
+def known_clips(limit: int = 200) -> list[tuple[str, Clip, WordTimes]]:
+    """Held-out questions by held-out voices, each with espeak-ng's own account of its words."""
+    import soxr
+
+    from modgap.audio.clip import load_clip
+    from modgap.audio.conditions import RATE, condition
+    from modgap.demo.clips import heldout_plan
+    from modgap.demo.corpus import stable_rng
+    from modgap.speech.synthesis import wheel_synthesizer
+    from modgap.speech.words import moved
+
+    voice = wheel_synthesizer()
+    found = []
+    for spec in heldout_plan("clean", limit, 0):
+        samples, rate, times = voice.speak_timed(spec.transcript, spec.voice, spec.rate, spec.pitch)
+        wave = condition(soxr.resample(samples, rate, RATE), "clean", stable_rng("wave", spec.id))
+        clip = load_clip(wave, rate=RATE, name=spec.id.replace("/", "-"))
+        found.append((spec.id, clip, moved(times, PAD)))
+    return found

@@ -1,0 +1,1 @@
+"""Interventions on many questions with known answers."""

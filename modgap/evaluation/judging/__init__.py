@@ -1,0 +1,1 @@
+"""Verdicts from elsewhere, and the exchange formats of answers."""

@@ -1,0 +1,354 @@
+"""One unit of work: some questions, asked of one model in every way that a run wants.
+
+A question costs one pass over its text and one over its speech (`Prefill`): answers, interventions,
+divergences and layer measures all come from these two. Questions are read one after the other and
+answered together, prompts of like length as one batch: the shorter are padded on the left and
+masked, where the family can do that, and else only equal lengths go together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from modgap.analysis.comparison import kl_divergence
+from modgap.evaluation.runs.answering import Waiting, answer_batch, layer_rows, read_prompt
+from modgap.evaluation.runs.faults import Faults, free_memory, out_of_memory
+from modgap.evaluation.runs.shards import Rows
+from modgap.interventions.prefill import BATCH, Prefill
+from modgap.models.resume import KeysValues, keys_values
+from modgap.scoring.likeliest_option import answer_options
+from modgap.scoring.option_likelihoods import option_logprobs
+from modgap.scoring.scorers import score
+
+if TYPE_CHECKING:
+    from modgap.audio.clip import Clip
+    from modgap.evaluation.runs.pipeline_and_base import Base, Ears
+    from modgap.evaluation.runs.record import RunSettings
+    from modgap.interventions.intervention import Stack
+    from modgap.models.base import SpeechLM
+    from modgap.models.prompt import Prompt
+    from modgap.scoring.question import Question
+
+__all__ = ["Asked", "Worker"]
+
+#: Keys and values that wait for being decoded may take so much memory.
+POOL_BYTES = 2 << 30
+
+Asked = tuple["Question", tuple[str, ...]]
+"""A question and the inputs that are wanted of it."""
+
+
+class Worker:
+    """A loaded model and what it needs beside it to answer units of questions.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    settings : RunSettings
+    ears : Ears, optional
+        The recogniser of the pipeline.
+    base : Base, optional
+        The text model of the input ``base``, and of the pipeline unless that is the model's own
+        text side.
+    name : str, optional
+        Of the model in the tables; its own by default.
+    batch : int
+        Prompts that are answered together.
+
+    Raises
+    ------
+    SettingsError
+        An intervention does not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: SpeechLM,
+        settings: RunSettings,
+        *,
+        ears: Ears | None = None,
+        base: Base | None = None,
+        name: str | None = None,
+        batch: int = 16,
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.ears = ears
+        self.base = base
+        self.name = name or model.name
+        self.batch = max(1, batch)
+        self._faults = Faults(self.name)
+        self._padded = model.support()["batch"] is None
+        for _, stack in settings.interventions:
+            for it in stack:
+                it.check(model.n_layers)
+                model.check_edit(it.layers)
+
+    def run(self, asked: Sequence[Asked]) -> Rows:
+        """Answer a unit of questions.
+
+        Returns
+        -------
+        dict of str to list of dict
+            Rows by table. Of each question and input there is one row, in ``answers`` or in
+            ``failures``.
+
+        Raises
+        ------
+        DeviceLost
+            Nothing can be run any more; no row is lost by running the unit again.
+        """
+        self._rows: Rows = {"answers": [], "layers": [], "failures": [], "clips": []}
+        self._pool: list[Waiting] = []
+        for question, inputs in asked:
+            self._question(question, inputs)
+        self._decode()
+        self._base([q for q, inputs in asked if "base" in inputs])
+        order = {q.id: n for n, (q, _) in enumerate(asked)}
+        for rows in self._rows.values():
+            rows.sort(key=lambda row: order[row["question"]])  # whatever was answered together
+        return self._rows
+
+    # ---- one question ---------------------------------------------------------------------------
+
+    def _question(self, question: Question, inputs: Sequence[str]) -> None:
+        spoken = [k for k in inputs if k not in ("text", "base")]
+        clip = None
+        if spoken:
+            try:
+                clip = question.load()
+            except Exception as problem:
+                self._fail(question, spoken, problem)
+                spoken = []
+            else:
+                self._rows["clips"].append(
+                    {"question": question.id, "seconds": clip.seconds, "audio": clip.sha256}
+                )
+        heard = [k for k in spoken if k != "pipeline"]
+        failed = bool(heard) and not self._guarded(
+            question, heard, lambda: self._speech(question, clip, (*heard, *inputs))
+        )
+        # With the speech the text was read along; without it, or where that failed, it is alone.
+        if "text" in inputs and (failed or not heard):
+            self._guarded(question, ["text"], lambda: self._text(question, "text"))
+        if "pipeline" in spoken and clip is not None:
+            self._guarded(question, ["pipeline"], lambda: self._pipeline(question, clip))
+        if sum(waiting.nbytes for waiting in self._pool) > POOL_BYTES:
+            self._decode()
+
+    def _speech(self, question: Question, clip: Any, inputs: Sequence[str]) -> None:
+        """Both passes; what they give goes to the pool only once all of it is there."""
+        began = time.perf_counter()
+        model, p = self.model, self.settings
+        pair = model.prepare(
+            clip,
+            question.transcript,
+            instruction=question.instruction,
+            system=p.system,
+            markers=p.markers,  # type: ignore[arg-type]
+        )
+        with model.lock, torch.no_grad():
+            prefill = Prefill.of(model, pair)
+            text, speech = prefill.text_logits[0], prefill.logits[0]
+            took = (time.perf_counter() - began) / 2
+            found, layers = [], []
+            if "text" in inputs:
+                kept = prefill.text_kept
+                found.append(self._waiting(question, "text", kept, text, pair.text.length, took))
+            if "speech" in inputs:
+                layers = layer_rows(prefill)
+                values = {"kl": kl_divergence(text, speech)}
+                if p.heard:
+                    values |= self._heard(question, clip)
+                kept, length = prefill.kept, pair.speech.length
+                found.append(
+                    self._waiting(question, "speech", kept, speech, length, took, **values)
+                )
+            about = {"model": self.name, "question": question.id}
+            self._rows["layers"] += [about | row for row in layers]
+            self._pool += found
+            for start in range(0, len(p.interventions), BATCH):
+                part = [
+                    (f"speech+{name}", stack)
+                    for name, stack in p.interventions[start : start + BATCH]
+                    if f"speech+{name}" in inputs
+                ]
+                self._guarded(
+                    question,
+                    [given for given, _ in part],
+                    lambda part=part: self._edited(question, prefill, part),  # type: ignore[misc]
+                )
+
+    def _edited(
+        self, question: Question, prefill: Prefill, part: Sequence[tuple[str, Stack]]
+    ) -> None:
+        began = time.perf_counter()
+        edited = prefill.run([stack for _, stack in part])
+        kept = keys_values(edited.cache)
+        took = (time.perf_counter() - began) / max(1, len(part))
+        found = []
+        for row, (given, _) in enumerate(part):
+            one = tuple((k[row : row + 1], v[row : row + 1]) for k, v in kept)
+            logits = edited.logits[row, 0]
+            kl = kl_divergence(prefill.text_logits[0], logits)
+            length = prefill.pair.speech.length
+            found.append(self._waiting(question, given, one, logits, length, took, kl=kl))
+        self._pool += found
+
+    def _text(
+        self, question: Question, given: str, words: str | None = None, **values: Any
+    ) -> None:
+        """The words alone: the transcript, or what a recogniser heard."""
+        began = time.perf_counter()
+        prompt = self._prompt(self.model, question, words)
+        kept, logits = read_prompt(self.model, prompt)
+        took = time.perf_counter() - began
+        self._pool.append(
+            self._waiting(question, given, kept, logits, prompt.length, took, **values)
+        )
+
+    def _pipeline(self, question: Question, clip: Clip) -> None:
+        from modgap.evaluation.runs.pipeline_and_base import wer
+
+        assert self.ears is not None
+        heard = self.ears.hear(clip)
+        values = {"heard": heard, "wer": wer(question.transcript, heard)}
+        if not heard.strip():  # nothing was heard, so there is nothing to answer: an empty answer
+            said: dict[str, Any] = {"response": "", "tokens": 0, "finished": True, "seconds": 0.0}
+        elif self.settings.pipeline_llm == "base":
+            assert self.base is not None
+            said = self.base.answer(question, self.settings, heard)
+        else:
+            self._text(question, "pipeline", heard, **values)
+            return
+        self._rows["answers"].append(self._row(question, "pipeline", **said) | values)
+
+    def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
+        from modgap.evaluation.runs.pipeline_and_base import wer
+
+        prompt = self.model.speech_prompt(
+            clip, instruction=self.settings.heard, system=self.settings.system
+        )
+        made = self.model.generate(prompt, max_new_tokens=self.settings.heard_tokens)
+        heard = made.text.strip()
+        return {"heard": heard, "wer": wer(question.transcript, heard)}
+
+    def _prompt(self, model: SpeechLM, question: Question, words: str | None = None) -> Prompt:
+        return model.text_prompt(
+            question.transcript if words is None else words,
+            instruction=question.instruction,
+            system=self.settings.system,
+            markers=self.settings.markers,  # type: ignore[arg-type]
+        )
+
+    def _waiting(
+        self,
+        question: Question,
+        given: str,
+        kept: tuple[KeysValues, ...],
+        logits: Tensor,
+        length: int,
+        seconds: float,
+        **values: Any,
+    ) -> Waiting:
+        began = time.perf_counter()
+        options: Sequence[float] = ()
+        if words := answer_options(question):
+            options = option_logprobs(self.model, kept, logits, length, words)
+        return Waiting(
+            question, given, kept, logits, length, seconds + time.perf_counter() - began,
+            self.settings.max_new_tokens, tuple(options), values,
+        )  # fmt: skip
+
+    # ---- answers --------------------------------------------------------------------------------
+
+    def _decode(self) -> None:
+        """Answer what waits, like lengths together."""
+        pool, self._pool = sorted(self._pool, key=lambda w: w.length), []
+        start = 0
+        for end in range(1, len(pool) + 1):
+            full = end - start == self.batch or end == len(pool)
+            if full or not (self._padded or pool[end].length == pool[start].length):
+                self._answer(pool[start:end])
+                start = end
+
+    def _answer(self, batch: Sequence[Waiting]) -> None:
+        began = time.perf_counter()
+        try:
+            made = answer_batch(self.model, batch)
+        except Exception as problem:
+            if len(batch) > 1 and out_of_memory(problem):
+                for waiting in batch:
+                    self._answer([waiting])
+                return
+            for waiting in batch:
+                self._fail(waiting.question, [waiting.given], problem)
+            return
+        took = (time.perf_counter() - began) / len(batch)
+        for waiting, answer in zip(batch, made, strict=True):
+            try:
+                row = self._row(
+                    waiting.question,
+                    waiting.given,
+                    answer.text.strip(),
+                    option_logprob=list(waiting.options),
+                    tokens=len(answer.token_ids),
+                    finished=answer.finished,
+                    seconds=waiting.seconds + took,
+                )
+            except Exception as problem:  # a scorer's; the other questions are as good as before
+                self._fail(waiting.question, [waiting.given], problem)
+            else:
+                self._rows["answers"].append(row | waiting.values)
+
+    def _base(self, questions: Sequence[Question]) -> None:
+        """The text model's answers, one prompt after the other."""
+        for question in questions:
+            self._guarded(question, ["base"], lambda q=question: self._ask_base(q))  # type: ignore[misc]
+
+    def _ask_base(self, question: Question) -> None:
+        assert self.base is not None
+        said = self.base.answer(question, self.settings)
+        self._rows["answers"].append(self._row(question, "base", **said))
+
+    def _row(self, question: Question, given: str, response: str, **values: Any) -> dict[str, Any]:
+        verdict = score(question, response)
+        return {
+            "model": self.name,
+            "question": question.id,
+            "input": given,
+            "response": response,
+            "correct": verdict.correct,
+            "extracted": verdict.extracted,
+            "rule": verdict.rule,
+            "expected": verdict.expected,
+            "option_logprob": [],
+            **values,
+        }
+
+    # ---- failures -------------------------------------------------------------------------------
+
+    def _guarded(self, question: Question, inputs: Sequence[str], ask: Callable[[], Any]) -> bool:
+        """Run something for a question; what goes wrong is recorded, and False returned."""
+        try:
+            try:
+                ask()
+            except Exception as problem:
+                if not out_of_memory(problem):
+                    raise
+                self._decode()  # what waits holds memory
+                free_memory()
+                ask()
+        except Exception as problem:
+            self._fail(question, inputs, problem)
+            return False
+        self._faults.fine(inputs)
+        return True
+
+    def _fail(self, question: Question, inputs: Sequence[str], problem: Exception) -> None:
+        self._rows["failures"] += self._faults.rows(question.id, inputs, problem)

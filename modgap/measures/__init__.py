@@ -1,0 +1,1 @@
+"""The measures of the method: arrays in, numbers out. Knows no model."""

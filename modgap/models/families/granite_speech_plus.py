@@ -1,0 +1,20 @@
+"""Granite Speech Plus: Granite Speech whose projector also sees inner layers of the encoder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from modgap.models.families.granite_speech import GraniteSpeech
+
+
+class GraniteSpeechPlus(GraniteSpeech):
+    """The adapter of ``GraniteSpeechPlusForConditionalGeneration``."""
+
+    model_type = "granite_speech_plus"
+    model_class = "GraniteSpeechPlusForConditionalGeneration"
+    checkpoints: ClassVar[dict[str, str]] = {
+        "ibm-granite/granite-speech-4.1-2b-plus": "Granite Speech 4.1 Plus, 2B",
+    }
+
+
+ADAPTER = GraniteSpeechPlus

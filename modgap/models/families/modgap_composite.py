@@ -1,0 +1,170 @@
+"""A composite folder: a Whisper encoder, a stacking adapter, any causal text model, maybe LoRA.
+
+What the source of the method trained, and how Ultravox, LLaMA-Omni and others are made. A folder::
+
+    config.json           {"model_type": "modgap_composite", "stack": 5, ...}: CompositeConfig
+    encoder/              a Whisper checkpoint (config.json, model.safetensors,
+                          preprocessor_config.json); its decoder is not read
+    adapter.safetensors   linear1.weight, linear2.weight, and biases and norms if it has them
+    llm/                  a causal text model with its tokenizer and chat template
+    lora/                 if there is one, a PEFT adapter of the text model
+
+`modgap.models.loading.convert` makes such a folder of the checkpoints of those projects.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from modgap.core.errors import ModelError
+from modgap.models.bare import bare
+from modgap.models.base import SpeechLM
+from modgap.models.families.text_only import text_skeleton
+from modgap.models.lora import load_adapter
+from modgap.models.parts import Parts, load_parts
+from modgap.models.prompt import AudioInput
+
+
+class CompositeLM(SpeechLM):
+    """The adapter of such folders."""
+
+    model_type = "modgap_composite"
+    model_class = "AutoModelForCausalLM"
+    one_string = True
+    weight_folders = ("encoder", "llm", "lora")
+    adapter_folder = "lora"
+    checkpoints: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, hf: Any, processor: Any, **kwargs: Any) -> None:
+        super().__init__(hf, processor, **kwargs)
+        self.settings = hf.adapter.config
+        self.slot_before, self.slot_after = self.settings.before, self.settings.after
+
+    @classmethod
+    def load_processor(cls, where: str, options: dict[str, Any]) -> Parts:
+        """See the base class; the tokenizer is the text model's, the features are the encoder's."""
+        import transformers
+
+        options = {**options}
+        parts = load_parts(where, {**options, "subfolder": "llm"})
+        extractor = transformers.WhisperFeatureExtractor.from_pretrained(
+            where, subfolder="encoder", **options
+        )
+        return Parts(parts.tokenizer, extractor, parts.chat_template)
+
+    @classmethod
+    def load_weights(cls, where: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """See the base class."""
+        import transformers
+        from safetensors.torch import load_file
+        from transformers.utils.hub import cached_file
+
+        from modgap.models import composite_net as net
+
+        hub: dict[str, Any] = {
+            k: options[k] for k in ("revision", "cache_dir", "local_files_only") if k in options
+        }
+
+        def file(name: str, subfolder: str = "") -> Path:
+            found = cached_file(
+                where, name, subfolder=subfolder, _raise_exceptions_for_missing_entries=False, **hub
+            )
+            if found is None:
+                raise ModelError(f"{where} lacks {subfolder and subfolder + '/'}{name}.")
+            return Path(found)
+
+        settings = net.CompositeConfig.read(json.loads(file("config.json").read_text()))
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            where,
+            subfolder="llm",
+            output_loading_info=True,
+            adapter_kwargs={"subfolder": "no-adapter"},
+            **options,
+        )
+        llm, report = loaded
+        missing = load_adapter(llm, where, cls.adapter_folder, options)
+        encoder = net.load_encoder(
+            file("model.safetensors", "encoder"),
+            json.loads(file("config.json", "encoder").read_text()),
+            llm.dtype,
+        )
+        adapter = net.StackAdapter(load_file(file("adapter.safetensors")), settings).to(llm.dtype)
+        widths = (adapter.linear1.in_features, adapter.linear2.out_features)
+        wanted = (settings.stack * encoder.config.d_model, llm.get_input_embeddings().embedding_dim)
+        if widths != wanted:
+            raise ModelError(
+                f"The composite's adapter goes from {widths[0]} to {widths[1]} values, but encoder "
+                f"and text model need {wanted[0]} to {wanted[1]}: check stack in config.json."
+            )
+        hf = net.Composite(encoder, adapter, llm)
+        if options.get("device_map") is not None:
+            hf.encoder.to(llm.device)
+            hf.adapter.to(llm.device)
+        return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
+
+    @classmethod
+    def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
+        """See the base class; the stacking adapter's sizes are in its weights file."""
+        import transformers
+        from safetensors import safe_open
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+        from transformers.utils.hub import cached_file
+
+        from modgap.models import composite_net as net
+
+        config = transformers.WhisperConfig.from_pretrained(where, subfolder="encoder", **options)
+        settings, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
+        hub = {k: v for k, v in options.items() if k != "trust_remote_code"}
+        file = cached_file(where, "adapter.safetensors", **hub)
+        with safe_open(file, framework="pt") as held:
+            shapes = {name: held.get_slice(name).get_shape() for name in held.keys()}  # noqa: SIM118
+        llm = text_skeleton(where, {**options, "subfolder": "llm"})
+        encoder = bare(WhisperEncoder, config)
+        with torch.device("meta"):
+            weights = {name: torch.empty(shape) for name, shape in shapes.items()}
+            adapter = net.StackAdapter(weights, net.CompositeConfig.read(settings))
+            return net.Composite(encoder, adapter, llm)
+
+    @property
+    def placeholder(self) -> int:
+        # Any id will do: the speech goes in by position. One that decodes to nothing is best.
+        pad = self.tokenizer.pad_token_id
+        return int(self.tokenizer.eos_token_id if pad is None else pad)
+
+    @property
+    def max_seconds(self) -> float:
+        return self.extractor.n_samples / self.sampling_rate
+
+    @property
+    def seconds_per_position(self) -> float:
+        return 2 * self.settings.stack * self.extractor.hop_length / self.sampling_rate
+
+    def encode_audio(self, wave: np.ndarray) -> AudioInput:
+        """See the base class."""
+        batch = self.extractor(
+            wave,
+            sampling_rate=self.sampling_rate,
+            padding="longest" if self.settings.hears == "clip" else "max_length",
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        features, k = batch["input_features"], self.settings.stack
+        frames = (int(batch["attention_mask"].sum()) - 1) // 2 + 1
+        whole = (features.shape[-1] - 1) // 2 + 1
+        up = k - 1 if self.settings.last == "pad" else 0
+        n, total = (frames + up) // k, (whole + up) // k
+        padding = total - n if self.settings.positions == "window" else 0
+        return AudioInput.of({"input_features": features}, self.placeholder, n, padding)
+
+    def _placed(self, audio: AudioInput, start: int, length: int) -> dict[str, torch.Tensor]:
+        mask = torch.zeros(1, length, dtype=torch.bool)
+        mask[0, start : start + len(audio.ids)] = True
+        return {**audio.features, "speech_mask": mask}
+
+
+ADAPTER = CompositeLM

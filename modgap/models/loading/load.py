@@ -1,0 +1,316 @@
+"""From a name to a model: the embedded family, a folder, or a checkpoint on the hub.
+
+The registry is the folder itself: a module of `modgap.models.families` whose name is a transformers
+model type is that family's adapter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modgap.core.errors import ModelError
+from modgap.models.base import SpeechLM
+from modgap.models.loading.adapters import split
+from modgap.models.loading.explain import explained, first_line
+from modgap.models.loading.identity import held_identity, identity
+from modgap.models.loading.places import locate, read_config
+from modgap.models.loading.quantized import check_quantize, check_widths, quantization_config
+from modgap.models.loading.sizes import refuse_too_large
+
+#: The package whose modules are the families; looked up by name, as what they stand on is below.
+FAMILIES = "modgap.models.families"
+
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+#: What to do with checkpoints that can be had in another form, by how their model types begin.
+_CONVERT = "get the checkpoint's folder and run `modgap convert` on it"
+_ELSEWHERE = {
+    "phi4mm": (
+        "it needs remote code. Load the release in transformers' own format: "
+        "microsoft/Phi-4-multimodal-instruct@refs/pr/70"
+    ),
+    "ultravox": _CONVERT,
+    "omni_speech": _CONVERT,
+}
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that can be named without knowing where it lies.
+
+    Attributes
+    ----------
+    name : str
+        For `load_model`.
+    description : str
+        One line for a list.
+    shipped : bool
+        Whether it comes with modgap; the others are fetched from the hub when they are loaded.
+    details : dict
+        For the embedded family what is known of the checkpoint: strategy, step, accuracies.
+    """
+
+    name: str
+    description: str
+    shipped: bool
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+#: Options of `load_model` that say what a model is; the others say how it is held.
+ONE_MODELS = ("adapter", "revision")
+
+
+def list_models() -> list[ModelEntry]:
+    """List the embedded family and, per adapter, a released checkpoint it is made for.
+
+    An installation without the embedded weights lists the others.
+    """
+    family = importlib.import_module("modgap.demo.family")
+    entries = []
+    # Any other error than missing weights is a defect that should be seen.
+    with contextlib.suppress(FileNotFoundError):
+        for name in family.names():
+            details = family.describe(name)
+            entries.append(ModelEntry(name, _embedded(details), True, details))
+    for model_type in known_types():
+        adapter = _adapter(model_type)
+        entries += [
+            ModelEntry(name, text, shipped=False) for name, text in adapter.checkpoints.items()
+        ]
+    return entries
+
+
+def _embedded(details: dict[str, Any]) -> str:
+    trained = {"full": "fully fine-tuned", "lora": "LoRA"}
+    strategy = trained.get(details["strategy"], details["strategy"])
+    return f"embedded, {strategy}, step {details['step']} of {details['steps']}"
+
+
+def known_types() -> list[str]:
+    """List the transformers model types that have an adapter."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    names = (
+        module.name for module in pkgutil.iter_modules(importlib.import_module(FAMILIES).__path__)
+    )
+    ours = "modgap_"  # types of folders that only modgap reads
+    return sorted(n for n in names if n in CONFIG_MAPPING_NAMES or n.startswith(ours))
+
+
+def load_model(
+    name: str | Path,
+    *,
+    dtype: str | torch.dtype = "auto",
+    device: str | torch.device = "auto",
+    device_map: str | dict[str, Any] | None = None,
+    quantize: str | None = None,
+    adapter: str | Path | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    cache_dir: str | Path | None = None,
+) -> SpeechLM:
+    """Load a speech language model.
+
+    Parameters
+    ----------
+    name : str or Path
+        ``"demo"`` and its variants (``"demo:lora"``, ``"demo:full@3"``), a folder that holds a
+        transformers checkpoint or a PEFT adapter, or a hub id such as
+        ``"Qwen/Qwen2-Audio-7B-Instruct"``, maybe with a revision (``"org/name@v1"``). Only a hub id
+        ever makes a download; an adapter whose base is one names it.
+    dtype : str or torch.dtype
+        "auto" is bfloat16 on a CUDA device and float32 elsewhere, whatever the files hold.
+    device : str or torch.device
+        "auto" is the first CUDA device if there is one, else the CPU.
+    device_map : str or dict, optional
+        Passed to transformers instead of `device`, to spread a model over devices (accelerate).
+    quantize : "8bit" or "4bit", optional
+        Hold the weights of the linear layers in so many bits (bitsandbytes).
+    adapter : str or Path, optional
+        The folder of a PEFT adapter to put on the model `name`.
+    revision : str, optional
+        Of a hub checkpoint: branch, tag or commit; the same as ``"org/name@revision"``.
+    trust_remote_code : bool
+        Whether code that a checkpoint brings may run on this machine.
+    cache_dir : str or Path, optional
+        Where downloads and checkpoints put together from parts are kept; by default the hub's own
+        cache, and ``models`` in the cache of modgap.
+
+    Raises
+    ------
+    ModelError
+        The name leads to no model, the family has no adapter, files are missing or damaged, the hub
+        cannot be reached or refuses, or the device or dtype is not there.
+
+    Examples
+    --------
+    >>> import modgap
+    >>> model = modgap.load_model("demo")  # doctest: +SKIP
+    """
+    base, revision, tuned = split(str(name), adapter, revision)
+    where, folder = locate(base, revision, cache_dir)
+    device = device_of(device)
+    dtype = dtype_of(dtype, device if device_map is None else None)
+    _check_device_map(device_map)
+    spread = device_map is not None
+    check_quantize(quantize, None if spread else device)
+    if quantize is not None and not spread:
+        device_map = {"": device}  # quantized weights are made where they stay
+
+    config_dict, options = read_config(
+        str(name), where, folder, revision, cache_dir, trust_remote_code
+    )
+    family = family_of(str(name), config_dict)
+    if device.type == "cpu" and not spread:
+        refuse_too_large(str(name), family, where, options, dtype, quantize)
+    with explained(str(name), folder), quiet(folder is not None):
+        processor = family.load_processor(where, options)
+        if quantize is not None:
+            options["quantization_config"] = quantization_config(quantize, dtype)
+        hf, report = family.load_weights(
+            where, dtype=dtype, device_map=device_map, use_safetensors=True, **options
+        )
+        if device_map is None:
+            hf.to(device)
+    if report["missing_keys"]:
+        raise ModelError(
+            f"{name} lacks weights that its config asks for ({len(report['missing_keys'])}, for "
+            f"example {sorted(report['missing_keys'])[0]}): get the checkpoint's files again."
+        )
+    if quantize == "4bit":
+        check_widths(hf, device)
+    if tuned is not None:
+        with explained(str(name), folder):
+            hf = tuned.put_on(hf)
+    hf.eval().requires_grad_(False)
+    commit = None if folder else str(options["revision"])
+    model = family(
+        hf,
+        processor,
+        name=str(name),
+        revision=commit or revision,
+        identity=held_identity(
+            identity(config_dict, processor, folder, commit, family.weight_folders),
+            quantize=quantize,
+            adapter=None if tuned is None else tuned.identity,
+        ),
+    )
+    model.quantization, model.adapter = quantize, None if tuned is None else tuned.folder.name
+    return model
+
+
+def load_quietly(name: str, **options: Any) -> SpeechLM:
+    """`load_model` without the bars and the advice of the libraries below it."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    return load_model(name, **options)
+
+
+def family_of(name: str, config: dict[str, Any]) -> type[SpeechLM]:
+    """The adapter of a checkpoint's family.
+
+    Raises
+    ------
+    ModelError
+        There is none.
+    """
+    model_type = config.get("model_type")
+    if isinstance(model_type, str):
+        # A thinker that was saved by itself is still of the whole's family.
+        model_type = model_type.removesuffix("_thinker")
+    if model_type in known_types():
+        return _adapter(str(model_type))
+    if _is_text_model(config):
+        return _adapter("text_only")
+    hint = next((text for kind, text in _ELSEWHERE.items() if str(model_type).startswith(kind)), "")
+    if hint:
+        raise ModelError(f"{name} is of model type {model_type!r}, which is not loaded: {hint}.")
+    raise ModelError(
+        f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
+        f"{', '.join(known_types())}."
+    )
+
+
+@contextlib.contextmanager
+def quiet(quiet: bool) -> Iterator[None]:
+    """Silence transformers' progress bars, which are for downloads, while a folder is read."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    if quiet and shown:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if quiet and shown:
+            logging.enable_progress_bar()
+
+
+def _is_text_model(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint is a causal text model, by the class that its config names."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(config.get("model_type")))
+    return named is not None and named in (config.get("architectures") or ())
+
+
+def family_module(model_type: str) -> Any:
+    """The module of a family, by its model type: the one place where the registry is read."""
+    return importlib.import_module(f"{FAMILIES}.{model_type}")
+
+
+def _adapter(model_type: str) -> type[SpeechLM]:
+    return family_module(model_type).ADAPTER
+
+
+def device_of(device: str | torch.device) -> torch.device:
+    """What "auto" is here, or the device of a name.
+
+    Raises
+    ------
+    ModelError
+        It is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as err:
+        raise ModelError(
+            f'The device {str(device)!r} cannot be used here ({first_line(err)}). Try "cpu".'
+        ) from err
+    return found
+
+
+def dtype_of(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype:
+    """What "auto" is on a device (None: spread over all), and the dtype of a name."""
+    if dtype == "auto":
+        on_cuda = torch.cuda.is_available() if device is None else device.type == "cuda"
+        return torch.bfloat16 if on_cuda else torch.float32
+    found = _DTYPES.get(str(dtype).removeprefix("torch."))
+    if found is None:
+        raise ModelError(
+            f'Unknown dtype {str(dtype)!r}: use "auto" or one of {", ".join(_DTYPES)}.'
+        )
+    return found
+
+
+def _check_device_map(device_map: Any) -> None:
+    if device_map is not None and importlib.util.find_spec("accelerate") is None:
+        raise ModelError("A device map needs accelerate: pip install accelerate")

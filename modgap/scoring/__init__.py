@@ -1,0 +1,1 @@
+"""Questions, answers, and verdicts on them."""

@@ -1,0 +1,270 @@
+"""What the model answers, and whether that is right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from modgap.core.errors import SettingsError
+from modgap.models.base import Generation, Progress, Prompt, SpeechLM
+from modgap.scoring.number_words import ONES, as_digits
+
+if TYPE_CHECKING:
+    from modgap.audio.clip import Clip
+    from modgap.interventions.intervention import Intervention
+
+Verdict = Literal["right", "wrong"]
+
+_DIGITS = {word: str(n) for n, word in enumerate(ONES)}
+# Scripts that put no spaces between words: kana and Han, Thai, Lao, Burmese, Khmer.
+_SPACELESS = re.compile(
+    r"[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U0003ffff\u0e01-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f"
+    r"\u1780-\u17d3\u17d7\u17dc]"
+)
+_HAN_NUMERALS = frozenset("〇零一二三四五六七八九十百千万亿萬億两兩")
+
+# A letter that names an option: nothing but punctuation around it, at the start with a mark behind
+# it, or announced. "A" and "I" are words too, so they need a mark or an end behind them.
+_END = r"(?=\s*(?:$|[\n.,;:!?)\]\"'*]))"
+_ALONE = re.compile(r"[\W_]*([a-z])[\W_]*", re.IGNORECASE)
+_AT_START = re.compile(r"[\s(\[\"'*]*(?:([a-zA-Z])\s*[.):\]*]|([B-HJ-Z])\s+(?!or\b|and\b))")
+_ANNOUNCED = re.compile(
+    r"(?i:\b(?:answer|option|choice|letter)(?:\s+is|\s+would\s+be|\s*[:=])?\s*[:=]?\s*[(\[\"'*]*)"
+    rf"(?:([a-zA-Z])(?!\w){_END}|([B-HJ-Z])(?!\w))"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and the kind of prompt it is an answer to.
+
+    Attributes
+    ----------
+    text : str
+        Without special tokens.
+    tokens, token_ids, logprobs : tuples
+        As in `modgap.models.base.Generation`.
+    kind : "speech" or "text"
+    finished : bool
+        False when `max_new_tokens` cut the answer.
+    top : tuple of (str, float)
+        The likeliest first tokens with their log-probabilities.
+    options : tuple of (str, float)
+        Of a multiple choice: each option and its probability among the options.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    kind: str
+    finished: bool = True
+    top: tuple[tuple[str, float], ...] = ()
+    options: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of(
+        cls, model: SpeechLM, made: Generation, kind: str, options: dict[str, float] | None = None
+    ) -> Answer:
+        """The answer that a generation is."""
+        return cls(
+            text=made.text,
+            tokens=made.tokens,
+            token_ids=made.token_ids,
+            logprobs=made.logprobs,
+            kind=kind,
+            finished=made.finished,
+            top=tuple(
+                (model.tokenizer.decode([i], clean_up_tokenization_spaces=False), p)
+                for i, p in made.first
+            ),
+            options=tuple((options or {}).items()),
+        )
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any], logprobs: Iterable[float]) -> Answer:
+        """The answer of fields as JSON has them, and the log-probabilities kept beside them."""
+        frozen = {name: _frozen(value) for name, value in values.items()}
+        return cls(**frozen, logprobs=tuple(float(x) for x in logprobs))
+
+
+def answer(
+    model: SpeechLM,
+    source: Clip | Prompt,
+    interventions: Intervention | Sequence[Intervention] | None = None,
+    *,
+    transcript: str | None = None,
+    instruction: str = "",
+    system: str | None = None,
+    max_new_tokens: int = 48,
+    temperature: float = 0.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Answer:
+    """Let the model answer a clip, as it is or with interventions.
+
+    Parameters
+    ----------
+    model : SpeechLM
+    source : Clip or Prompt
+        A prompt, of either kind, is answered as it is.
+    interventions : Intervention or a sequence of them, optional
+        Applied one after the other while the clip is read.
+    transcript : str, optional
+        What is said: interventions need it, and the probabilities of a multiple choice's options.
+    instruction, system : str
+        As in `SpeechLM.prepare`.
+    max_new_tokens, temperature, seed, progress
+        As in `SpeechLM.generate`.
+
+    Raises
+    ------
+    SettingsError
+        There are interventions but no transcript or no clip, or one does not fit the model.
+    AudioError
+        The clip is longer than the model takes.
+
+    Examples
+    --------
+    >>> edit = modgap.Intervention(rule="angle", tokens="all")              # doctest: +SKIP
+    >>> modgap.answer(model, clip, edit, transcript="what is up").text      # doctest: +SKIP
+    """
+    decoding: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed,
+    }  # fmt: skip
+    if isinstance(source, Prompt):
+        if interventions:
+            raise SettingsError("Interventions need the clip: pass it instead of a prompt.")
+        return Answer.of(model, model.generate(source, progress=progress, **decoding), source.kind)
+    if transcript is None:
+        if interventions:
+            raise SettingsError(
+                "Interventions move speech states towards those of the words: say what is said "
+                "with transcript=..."
+            )
+        prompt = model.speech_prompt(source, instruction=instruction, system=system)
+        return answer(model, prompt, progress=progress, **decoding)
+    from modgap.interventions.intervention import Intervention
+    from modgap.interventions.prefill import Prefill
+    from modgap.models.decoding import check_decoding, decode_rows
+    from modgap.models.resume import keys_values
+    from modgap.scoring.option_likelihoods import choice_probabilities
+
+    check_decoding(max_new_tokens, temperature)
+    if isinstance(interventions, Intervention):
+        interventions = (interventions,)
+    pair = model.prepare(source, transcript, instruction=instruction, system=system)
+    with model.lock:
+        edited = Prefill.of(model, pair, progress=progress).run([tuple(interventions or ())])
+        cache = keys_values(edited.cache)
+        logits, length = edited.logits[:, 0], pair.speech.length
+        (made,) = decode_rows(model, edited.cache, logits, length, progress=progress, **decoding)
+        shares = choice_probabilities(model, cache, logits[0], length, transcript)
+    return Answer.of(model, made, "speech", shares)
+
+
+def verdict(answer_text: str, reference: str | None) -> Verdict | None:
+    """Compare an answer with the known one by a fixed rule, not by judgement.
+
+    Both are compared as words: lower case, without punctuation, numbers as digits, whether written
+    or said in English ("1,000", "one thousand"). The answer is right if it is the reference or has
+    it in it as whole words, else wrong; "It is not Paris" therefore counts as right for "Paris",
+    but "twenty-five" is no answer "five". Scripts without spaces between words (Chinese, Japanese,
+    Thai, Lao, Burmese, Khmer) are compared by characters; numerals of several Han characters are
+    one word, as those in digits are.
+
+    A reference of one letter names an option. The answer's letter is then the last one that is
+    announced ("The answer is B", "option (b)"), else one at the start with a mark behind it ("B.",
+    "b) Paris", "(B) Paris"; "B Paris" too, but not "A mammal"), else the whole answer. An answer
+    that names no option cannot be judged by its letter.
+
+    Parameters
+    ----------
+    answer_text : str
+    reference : str or None
+
+    Returns
+    -------
+    "right", "wrong" or None
+        None if there is no reference, or no option letter to compare with.
+
+    Examples
+    --------
+    >>> verdict("It is Paris.", "paris")
+    'right'
+    >>> verdict("It is twenty-five.", "five")
+    'wrong'
+    >>> verdict("答案是北京。", "北京")
+    'right'
+    >>> verdict("A mammal", "A") is None
+    True
+    """
+    wanted = comparable_words(reference or "", whole_numbers=True)
+    if not wanted:
+        return None
+    if len(wanted) == 1 and re.fullmatch("[a-z]", wanted[0]):
+        letter = _option(answer_text)
+        if letter is None:
+            return None if comparable_words(answer_text) else "wrong"
+        return "right" if letter == wanted[0] else "wrong"
+    given = comparable_words(answer_text, whole_numbers=True)
+    n = len(wanted)
+    found = any(given[i : i + n] == wanted for i in range(len(given) - n + 1))
+    return "right" if found else "wrong"
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _option(text: str) -> str | None:
+    announced = list(_ANNOUNCED.finditer(text))
+    match = announced[-1] if announced else _AT_START.match(text) or _ALONE.fullmatch(text)
+    if match is None:
+        return None
+    return next(group for group in match.groups() if group is not None).lower()
+
+
+def comparable_words(text: str, *, whole_numbers: bool = False) -> list[str]:
+    """Split into comparable words; marks stay with their letters, decimals and signs in numbers.
+
+    Parameters
+    ----------
+    text : str
+    whole_numbers : bool
+        Numbers of several words are one, in digits. Else each word from zero to twenty is a number
+        by itself, and all others stay as they are: what a recogniser wrote is counted word by word.
+
+    Returns
+    -------
+    list of str
+        In scripts without spaces between words, each character is one.
+    """
+    text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("−", "-")
+    text = _spaced(text, whole_numbers)
+    if whole_numbers:
+        text = as_digits(text)
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "'.,-" else " " for c in text)
+    kept = re.sub(r"(?<!\d)[.,]|[.,](?!\d)", " ", kept)
+    kept = re.sub(r"(?<=\S)-|-(?!\d)", " ", kept)
+    kept = re.sub(r"(?<!\S)'+|'+(?!\S)", " ", kept)
+    return [_DIGITS.get(word, word) for word in kept.split()]
+
+
+def _spaced(text: str, whole_numbers: bool) -> str:
+    """With a space around each character of a script that has none; marks stay with theirs."""
+    if not _SPACELESS.search(text):
+        return text
+    out, before = [], ""
+    for c in text:
+        if unicodedata.category(c)[0] != "M":
+            one = whole_numbers and c in _HAN_NUMERALS and before in _HAN_NUMERALS
+            if not one and (_SPACELESS.match(c) or (before and _SPACELESS.match(before))):
+                out.append(" ")
+            before = c
+        out.append(c)
+    return "".join(out)

@@ -1,0 +1,1 @@
+"""Speech made and heard: synthesis, recognisers, and when each word is said."""

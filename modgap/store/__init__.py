@@ -1,0 +1,1 @@
+"""The cache: content-addressed records, kept as safetensors and parquet."""

@@ -1,0 +1,1 @@
+"""The alignment component: every speech against every text position, with sound."""
