@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 from modgap.core.lazy import attach
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis, analyze, cached_analysis
+    from modgap.analysis.calls import analyze, compare, logit_lens, patching, sweep
     from modgap.analysis.check import CheckReport, check_model
-    from modgap.analysis.comparison import Comparison, compare, compare_variants
+    from modgap.analysis.comparison import Comparison, compare_variants
     from modgap.analysis.consistency import consistency, consistency_table
-    from modgap.analysis.lens import logit_lens
+    from modgap.analysis.measuring import cached_analysis
     from modgap.analysis.model_comparison import ModelComparison, curve_table
     from modgap.analysis.pipeline import Cascade, pipeline
+    from modgap.analysis.result import Analysis
+    from modgap.analysis.session import Session
     from modgap.analysis.several_models import clip_curves, compare_models
-    from modgap.analysis.sweeps import patching, sweep, with_target
+    from modgap.analysis.sweeps import with_target
     from modgap.analysis.word_hits import WordHits, hits_summary, word_hits
     from modgap.audio.clip import Clip, load_clip
     from modgap.core.errors import (
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from modgap.core.settings import AnalysisSettings
+    from modgap.evaluation.runs.word_hits import spoken_words, word_hits_over
     from modgap.interventions.intervention import Intervention
     from modgap.interventions.prefill import Prefill
     from modgap.models.loading.load import list_models, load_model
@@ -58,6 +61,7 @@ __all__ = [
     "ModelError",
     "ModgapError",
     "Prefill",
+    "Session",
     "SettingsError",
     "Store",
     "StoreError",
@@ -85,9 +89,11 @@ __all__ = [
     "logit_lens",
     "patching",
     "pipeline",
+    "spoken_words",
     "sweep",
     "with_target",
     "word_hits",
+    "word_hits_over",
     "word_times",
 ]
 
@@ -96,12 +102,15 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "analysis.model_comparison": ("ModelComparison", "curve_table"),
-        "analysis.analyze": ("Analysis", "analyze", "cached_analysis"),
+        "analysis.calls": ("analyze", "compare", "logit_lens", "patching", "sweep"),
+        "analysis.measuring": ("cached_analysis",),
+        "analysis.result": ("Analysis",),
+        "analysis.session": ("Session",),
         "scoring.answers": ("answer",),
         "audio.clip": ("Clip", "load_clip"),
         "analysis.pipeline": ("Cascade", "pipeline"),
         "analysis.check": ("CheckReport", "check_model"),
-        "analysis.comparison": ("Comparison", "compare", "compare_variants"),
+        "analysis.comparison": ("Comparison", "compare_variants"),
         "core.errors": (
             "AudioError",
             "Cancelled",
@@ -112,7 +121,6 @@ __getattr__, __dir__ = attach(
         ),
         "speech.word_times": ("WordTimes", "word_times"),
         "interventions.intervention": ("Intervention",),
-        "analysis.lens": ("logit_lens",),
         "analysis.several_models": ("clip_curves", "compare_models"),
         "models.loading.load": ("list_models", "load_model"),
         "models.loading.memory": ("estimate_memory",),
@@ -121,7 +129,8 @@ __getattr__, __dir__ = attach(
         "core.settings": ("AnalysisSettings",),
         "analysis.consistency": ("consistency", "consistency_table"),
         "store.cache": ("Store", "default_store"),
-        "analysis.sweeps": ("patching", "sweep", "with_target"),
+        "analysis.sweeps": ("with_target",),
         "analysis.word_hits": ("WordHits", "hits_summary", "word_hits"),
+        "evaluation.runs.word_hits": ("spoken_words", "word_hits_over"),
     },
 )

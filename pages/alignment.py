@@ -10,7 +10,7 @@ from modgap.ui import deferred, recognition, widgets
 from modgap.ui.session import state
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
     from modgap.analysis.word_hits import WordHits
     from modgap.figures.heatmap import AlignmentMap
     from modgap.figures.scores import Panels

@@ -13,7 +13,7 @@ from modgap.ui.lens_view import lens
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
     from modgap.figures.edits import ChangeMap
     from modgap.ui.server.service import Request
 

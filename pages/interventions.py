@@ -12,8 +12,8 @@ from modgap.ui.intervention_inputs import Pairs
 from modgap.ui.session import link, state
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
     from modgap.analysis.comparison import Comparison
+    from modgap.analysis.result import Analysis
 
 S = st.session_state
 

@@ -16,7 +16,7 @@ from modgap.ui.server.service import Request, service
 from modgap.ui.session import link, state
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
 
 S = st.session_state
 CURRENT = link.CURRENT_CLIP

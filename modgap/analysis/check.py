@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from modgap.analysis.analyze import model_info, versions
 from modgap.analysis.fidelity import Check, run_checks
+from modgap.analysis.measuring import model_info, versions
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModelError, SettingsError, StoreError
 from modgap.core.progress import Progress, Steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,20 +15,16 @@ from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.interventions.prefill import BATCH, Edits, Prefill
-from modgap.measures.pair_metrics import PairMetrics
 from modgap.measures.tables import layer_measures
 from modgap.models.decoding import check_decoding, decode_rows
 from modgap.models.resume import keys_values, repeated
 from modgap.scoring.answers import Answer
 from modgap.scoring.option_likelihoods import choice_probabilities
-from modgap.store.kept import kept
 
 if TYPE_CHECKING:
-    from modgap.audio.clip import Clip
-    from modgap.models.base import Progress, SpeechLM
-    from modgap.store.cache import Store
+    from modgap.core.progress import Progress
 
-__all__ = ["Comparison", "compare", "compare_variants", "kl_divergence"]
+__all__ = ["Comparison", "compare_variants", "kl_divergence"]
 
 _PAIR = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
 _CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
@@ -94,73 +90,6 @@ class Comparison:
         }
 
 
-def compare(
-    model: SpeechLM,
-    clip: Clip,
-    transcript: str,
-    interventions: Intervention | Sequence[Intervention],
-    settings: AnalysisSettings | None = None,
-    *,
-    store: Store | None = None,
-    progress: Progress | None = None,
-    **overrides: Any,
-) -> Comparison:
-    """Answer a clip before and after interventions, and its transcript.
-
-    Parameters
-    ----------
-    model : SpeechLM
-    clip : Clip
-    transcript : str
-    interventions : Intervention or a sequence of them
-        Applied one after the other. An empty sequence changes nothing.
-    settings : AnalysisSettings, optional
-        Its prompt and decoding settings count; ``**overrides`` are single ones, by name.
-    store : Store, optional
-        A cache to look in first and to keep the result in.
-    progress : callable (fraction, note), optional
-        May raise `Cancelled`; nothing is left behind.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    SettingsError
-        A setting or an intervention does not fit the model or the clip.
-    AudioError
-        The clip is longer than the model takes.
-
-    Examples
-    --------
-    >>> modgap.compare(model, clip, "what is two plus two",
-    ...                modgap.Intervention(rule="angle", tokens="all")).after.text  # doctest: +SKIP
-    """
-    from modgap.analysis.edit_record import edit_key, from_record, to_record
-
-    stack = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
-    chosen = replace(settings or AnalysisSettings(), **overrides)
-
-    def make() -> Comparison:
-        steps = Steps(progress)
-        pair = model.prepare(
-            clip,
-            transcript,
-            instruction=chosen.instruction,
-            system=chosen.system,
-            markers=chosen.markers,
-        )
-        prefill = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
-        (found,) = compare_variants(
-            prefill, [stack], chosen, progress=steps.part(0.4, 1.0, "edited")
-        )
-        return found
-
-    key = edit_key("compare", model, clip, transcript, chosen, [it.to_dict() for it in stack])
-    return kept(store, key, make, to_record, from_record)
-
-
 def compare_variants(
     prefill: Prefill,
     variants: Sequence[Sequence[Intervention]],
@@ -168,7 +97,7 @@ def compare_variants(
     *,
     progress: Progress | None = None,
 ) -> list[Comparison]:
-    """Several stacks on one clip, in batches; see `compare`.
+    """Several stacks on one clip, in batches; see `modgap.compare`.
 
     The plain answers are given once, and nothing that a variant cannot change is computed again.
     """
@@ -181,7 +110,7 @@ def compare_variants(
     p_text = prefill.text_logits[0]
     kl_before = kl_divergence(p_text, prefill.logits[0])
     if "curves" not in prefill.memo:
-        prefill.memo["curves"] = _curves(prefill, prefill.speech, "before")
+        prefill.memo["curves"] = _curves(prefill, None, "before")
     base, levels = prefill.memo["curves"], np.arange(model.n_layers + 1)
     found: list[Comparison] = []
     total = max(1, len(variants))
@@ -195,7 +124,7 @@ def compare_variants(
             grown = keys_values(edited.cache)
             made = decode_rows(
                 model, edited.cache, edited.logits[:, 0], length, progress=report,
-                **_decoding(chosen),
+                **chosen.decoding,
             )  # fmt: skip
             assert edited.states is not None
             for v, stack in enumerate(part):
@@ -226,14 +155,10 @@ def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> float:
     return max(0.0, float((p.exp() * (p - q)).sum()))
 
 
-def _decoding(s: AnalysisSettings) -> dict[str, Any]:
-    return {"max_new_tokens": s.max_new_tokens, "temperature": s.temperature, "seed": s.seed}
-
-
 def _plain_answers(
     prefill: Prefill, s: AnalysisSettings, progress: Progress | None
 ) -> tuple[Answer, Answer]:
-    known = ("answers", *_decoding(s).items())
+    known = ("answers", *s.decoding.items())
     if known in prefill.memo:
         return prefill.memo[known]
     out = []
@@ -249,7 +174,7 @@ def _plain_answers(
                 logits[:1],
                 length,
                 progress=progress,
-                **_decoding(s),
+                **s.decoding,
             )
             shares = choice_probabilities(
                 prefill.model, cache, logits[0], length, prefill.pair.transcript
@@ -260,17 +185,10 @@ def _plain_answers(
 
 
 def _curves(
-    prefill: Prefill, states: Sequence[torch.Tensor], name: str
+    prefill: Prefill, states: Sequence[torch.Tensor] | None, name: str
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Columns of `Comparison.layers`: a table a variant would cost as much as measuring it."""
-    metrics = PairMetrics(len(states))
-    norm = prefill.model.final_norm
-    with prefill.model.lock, torch.no_grad():
-        for level, (H_s, H_t) in enumerate(zip(states, prefill.text, strict=True)):
-            last = level == prefill.model.n_layers
-            metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
-    coarse, alignment, _, _ = metrics.finish()
-    found = layer_measures(coarse, alignment)
+    found = layer_measures(*prefill.measured(states))
     return {f"{c}_{name}": np.asarray(found[c], np.float64) for c in _CURVES}
 
 

@@ -1,66 +1,35 @@
-"""Comparisons, sweeps and patchings as records of the cache, and the keys they are kept under."""
+"""Comparisons, sweeps, patchings and lenses as records of the cache."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from modgap.analysis.comparison import Comparison
+from modgap.analysis.lens import Lens, Reading
 from modgap.analysis.sweeps import Patching, Sweep
 from modgap.core.errors import StoreError
-from modgap.core.settings import AnalysisSettings, analysis_key, digest
 from modgap.interventions.intervention import Intervention
 from modgap.scoring.answers import Answer
 from modgap.store.record import Record
 
-if TYPE_CHECKING:
-    from modgap.audio.clip import Clip
-    from modgap.models.base import SpeechLM
-
-__all__ = ["edit_key", "from_record", "to_record"]
+__all__ = ["VERSION", "from_record", "to_record"]
 
 #: Goes up when the same request may give other numbers than before.
-VERSION = 2
+VERSION = 3
 _ANSWERS = ("before", "after", "text")
+_READINGS = ("speech", "text")
 _NUMBERS = {Comparison: ("kl_before", "kl_after"), Sweep: ("plain", "text"),
             Patching: ("plain", "text")}  # fmt: skip
 
 
-def edit_key(
-    kind: str,
-    model: SpeechLM,
-    clip: Clip,
-    transcript: str,
-    settings: AnalysisSettings,
-    wanted: Any,
-) -> str:
-    """Key of what is asked of a clip: everything that the result depends on.
-
-    Parameters
-    ----------
-    kind : str
-        "compare", "sweep", "patching".
-    settings : AnalysisSettings
-        Its prompt and decoding settings. An edit always has answers, all layers and the final norm,
-        whatever these say for an analysis.
-    wanted : JSON value
-        The stack of interventions, or the options.
-    """
-    dtype = str(model.dtype).removeprefix("torch.")
-    # Without answers, `analysis_key` leaves out the decoding settings, by which edits are answered.
-    asked = replace(settings, answers=True, layers=None, final_norm=True)
-    clip_key = analysis_key(
-        model.identity, dtype, clip.sha256, transcript, asked, device=model.device.type
-    )
-    return digest("edit", VERSION, kind, clip_key, wanted)
-
-
-def to_record(result: Comparison | Sweep | Patching) -> Record:
+def to_record(result: Comparison | Sweep | Patching | Lens) -> Record:
     """The record that `from_record` turns back into an equal result."""
+    if isinstance(result, Lens):
+        return _lens_record(result)
     numbers = {n: np.float64(getattr(result, n)) for n in _NUMBERS[type(result)]}
     arrays: dict[str, Any] = {n: np.array([v]) for n, v in numbers.items()}
     kind = type(result).__name__
@@ -135,6 +104,42 @@ def _patching(record: Record) -> Patching:
     )
 
 
+def _lens_record(lens: Lens) -> Record:
+    arrays = {"times": lens.times, "first": lens.first_layer, "first_text": lens.first_layer_text}
+    names: dict[int, str] = {}
+    for kind in _READINGS:
+        reading: Reading = getattr(lens, kind)
+        arrays |= {f"ids_{kind}": reading.ids, f"probabilities_{kind}": reading.probabilities}
+        names |= dict(zip(reading.ids.ravel().tolist(), reading.tokens.ravel(), strict=True))
+    meta = {
+        "pieces": list(lens.pieces),
+        "segments": [list(rows) for rows in lens.segments],
+        "path_layer": lens.path_layer,
+        "tokens": [[id, name] for id, name in sorted(names.items())],  # each said once
+    }
+    return Record(arrays, {}, {"kind": "Lens", **meta})
+
+
+def _lens(record: Record) -> Lens:
+    arrays, meta = record.arrays, record.meta
+    names = dict(map(tuple, meta["tokens"]))
+    read = np.vectorize(names.__getitem__, otypes=[object])
+    speech, text = (
+        Reading(read(arrays[f"ids_{k}"]), arrays[f"ids_{k}"], arrays[f"probabilities_{k}"])
+        for k in _READINGS
+    )
+    return Lens(
+        speech=speech,
+        text=text,
+        pieces=tuple(meta["pieces"]),
+        times=arrays["times"],
+        segments=tuple(map(tuple, meta["segments"])),
+        first_layer=arrays["first"],
+        first_layer_text=arrays["first_text"],
+        path_layer=meta["path_layer"],
+    )
+
+
 def _scalars(record: Record, of: type) -> dict[str, Any]:
     return {name: float(record.arrays[name][0]) for name in _NUMBERS[of]}
 
@@ -143,4 +148,5 @@ _MAKERS: dict[str, Callable[[Record], Any]] = {
     "Comparison": _comparison,
     "Sweep": _sweep,
     "Patching": _patching,
+    "Lens": _lens,
 }

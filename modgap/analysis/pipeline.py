@@ -6,14 +6,14 @@ gives it the transcript, so the two answers differ by what was misheard and by n
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modgap.core.errors import SettingsError, StoreError
+from modgap.core.errors import StoreError
+from modgap.core.names import short_name
 from modgap.core.progress import Progress, Steps
 from modgap.core.settings import AnalysisSettings, check_text, digest
 from modgap.scoring.answers import Answer, answer
@@ -135,11 +135,7 @@ def pipeline(
     >>> made = modgap.pipeline(ears, model, clip, "what is two plus two")       # doctest: +SKIP
     >>> made.heard, made.errors.rate, made.answer.text                          # doctest: +SKIP
     """
-    try:
-        settings = replace(settings or AnalysisSettings(), **overrides)
-    except TypeError:
-        unknown = sorted(set(overrides) - set(AnalysisSettings.__dataclass_fields__))
-        raise SettingsError(f"Unknown setting {', '.join(unknown)!r}.") from None
+    settings = (settings or AnalysisSettings()).updated(**overrides)
     check_text("transcript", transcript)
     key = pipeline_key(recognizer, llm, clip.sha256, settings)
     steps = Steps(progress)
@@ -150,18 +146,11 @@ def pipeline(
         heard = recognizer.transcribe(clip, progress=steps.part(0.0, 0.6, "listening"))
         given = None
         if heard.strip():
-            prompt = llm.text_prompt(
-                heard,
-                instruction=settings.instruction,
-                system=settings.system,
-                markers=settings.markers,
-            )
+            prompt = llm.text_prompt(heard, **settings.prompt)
             given = answer(
                 llm,
                 prompt,
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                seed=settings.seed,
+                **settings.decoding,
                 progress=steps.part(0.6, 1.0, "answering"),
             )
         found = heard, given, datetime.now(UTC).isoformat(timespec="seconds")
@@ -196,12 +185,6 @@ def pipeline_key(
         "pipeline", VERSION, recognizer.identity, llm.identity, dtype, llm.device.type,
         clip_sha256, chosen,
     )  # fmt: skip
-
-
-def short_name(name: str) -> str:
-    """A name as it is, of a folder only its last part: results travel."""
-    path = PurePath(name)
-    return path.name if path.is_absolute() or name.startswith((".", "~")) else name
 
 
 def _record(heard: str, given: Answer | None, created: str) -> Record:

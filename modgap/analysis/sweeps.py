@@ -103,7 +103,7 @@ def with_target(
     *,
     progress: Progress | None = None,
 ) -> tuple[Prefill, str]:
-    """The plain runs with the wanted answer behind the prompt.
+    """The plain runs with the target answer behind the prompt.
 
     Parameters
     ----------
@@ -117,16 +117,24 @@ def with_target(
     SettingsError
         The target is empty.
     """
-    chosen = settings or AnalysisSettings()
     steps = Steps(progress)
     plain = Prefill.of(model, pair, progress=steps.part(0.0, 0.4, "plain runs"))
+    report = steps.part(0.5, 1.0, "runs with the answer")
+    return aimed(plain, target, settings or AnalysisSettings(), report)
+
+
+def aimed(
+    plain: Prefill, target: str | None, settings: AnalysisSettings, progress: Progress | None
+) -> tuple[Prefill, str]:
+    """`with_target` where the plain runs are there already."""
+    model = plain.model
     with model.lock:
         (made,) = decode_rows(
             model,
             repeated(plain.text_kept, 1),
             plain.text_logits[:1],
-            pair.text.length,
-            max_new_tokens=chosen.max_new_tokens,
+            plain.pair.text.length,
+            max_new_tokens=settings.max_new_tokens,
         )
     if target is None:
         ids, name = list(made.token_ids), made.text.strip()
@@ -137,22 +145,42 @@ def with_target(
         # An answer begins as this model's answers begin.
         space = " " if made.text.startswith(" ") else ""
         ids = model.tokenizer.encode(space + name, add_special_tokens=False)
-    ready = Prefill.of(
-        model, pair, continuation=ids, progress=steps.part(0.5, 1.0, "runs with the answer")
-    )
-    return ready, name
+    return Prefill.of(model, plain.pair, continuation=ids, progress=progress), name
+
+
+def levels_of(editable: Sequence[int], layers: Sequence[int] | None) -> tuple[int, ...]:
+    """The layers asked for, each once; all that can be changed where none are named."""
+    return tuple(editable if layers is None else dict.fromkeys(layers))
+
+
+def grid_of(
+    editable: Sequence[int],
+    *,
+    rules: Sequence[str] = ("angle", "length"),
+    layers: Sequence[int] | None = None,
+    tokens: Sequence[str] = ("bottom-3", "all"),
+    strengths: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
+    **fixed: Any,
+) -> list[Intervention]:
+    """The variants of a sweep, each once; see `sweep`."""
+    grid = [
+        Intervention.from_dict(
+            {"rule": rule, "layers": [layer], "tokens": which, "strength": alpha, **fixed}
+        )
+        for layer in levels_of(editable, layers)
+        for rule in rules
+        for which in tokens
+        for alpha in strengths
+    ]
+    return list(dict.fromkeys(grid))
 
 
 def sweep(
     prefill: Prefill,
     target: str = "",
     *,
-    rules: Sequence[str] = ("angle", "length"),
-    layers: Sequence[int] | None = None,
-    tokens: Sequence[str] = ("bottom-3", "all"),
-    strengths: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
     progress: Progress | None = None,
-    **fixed: Any,
+    **options: Any,
 ) -> Sweep:
     """Try interventions over a grid.
 
@@ -165,7 +193,7 @@ def sweep(
     rules, layers, tokens, strengths : sequences
         The grid; all layers that can be changed by default, as a rule 0..L-1. A variant that is
         named twice is tried once.
-    **fixed
+    **options
         Further fields of `Intervention`, the same for all.
 
     Raises
@@ -174,17 +202,7 @@ def sweep(
         A field or a layer does not fit.
     """
     _needs_target(prefill)
-    every = prefill.model.editable_levels
-    grid = [
-        Intervention.from_dict(
-            {"rule": rule, "layers": [layer], "tokens": which, "strength": alpha, **fixed}
-        )
-        for layer in (every if layers is None else layers)
-        for rule in rules
-        for which in tokens
-        for alpha in strengths
-    ]
-    grid = list(dict.fromkeys(grid))
+    grid = grid_of(prefill.model.editable_levels, **options)
     plain, text = _plain_scores(prefill)
     scores = prefill.scores([(it,) for it in grid], progress)
     table = pd.DataFrame(
@@ -234,7 +252,7 @@ def patching(
     _needs_target(prefill)
     if where not in ("segment", "pair"):
         raise SettingsError(f'where is "segment" or "pair", not {where!r}.')
-    levels = tuple(prefill.model.editable_levels if layers is None else dict.fromkeys(layers))
+    levels = levels_of(prefill.model.editable_levels, layers)
     times, pieces = prefill.pair.speech.times, prefill.pair.text.pieces
     assert times is not None
     assert pieces is not None

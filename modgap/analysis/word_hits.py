@@ -17,7 +17,7 @@ from modgap.core.errors import ModgapError
 from modgap.speech.words import WordTimes
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
 
 __all__ = ["PATHS", "WordHits", "hits_of", "hits_summary", "in_word", "word_hits", "word_rows"]
 

@@ -29,7 +29,7 @@ from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
-    from modgap.models.base import SpeechLM
+    from modgap.analysis.session import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -99,16 +99,13 @@ def intervene(
             "tokens given without pairs would change nothing: name each with --pair SPEECH:TEXT, "
             "or as pairs=3:0+9:2 in --interventions."
         )
-    lm, words, sound = _ready(clip, transcript, how)
-    from modgap.analysis.comparison import compare
+    session = _session(
+        clip, transcript, how, cache, instruction=instruction, max_new_tokens=max_new_tokens
+    )
     from modgap.cli.render import print_table, progress_bar
-    from modgap.store.cache import default_store
 
     with progress_bar("answering") as report:
-        found = compare(
-            lm, sound, words, stack, progress=report, instruction=instruction,
-            max_new_tokens=max_new_tokens, store=default_store() if cache else None,
-        )  # fmt: skip
+        found = session.compare(stack, progress=report)
     if as_json:
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return
@@ -184,33 +181,20 @@ def sweep(
             "A sweep takes no pairs, and tokens given without them would change nothing: use "
             "bottom-3, top-3, random-3 (any number) or all."
         )
-    lm, words, sound = _ready(clip, transcript, how)
-    from modgap.analysis import sweeps
-    from modgap.analysis.edit_record import edit_key, from_record, to_record
+    session = _session(clip, transcript, how, cache, instruction=instruction)
     from modgap.cli.render import print_table, progress_bar
-    from modgap.core.settings import AnalysisSettings
-    from modgap.store.cache import default_store
-    from modgap.store.kept import kept
 
-    chosen = None if layers is None else parse_layers(layers)
-    shared = {"layers": chosen, "measure": measure, "path_layer": path_layer}
-    grid: dict[str, Any] = {
-        "rules": rule or ("angle", "length"), "tokens": tokens or ("bottom-3", "all"),
-        "strengths": strength or (0.25, 0.5, 0.75, 1.0), "path": path,
+    options: dict[str, Any] = {
+        "layers": None if layers is None else parse_layers(layers), "measure": measure,
+        "path_layer": path_layer, "target": target,
     }  # fmt: skip
-    options = shared if patch else {**shared, **grid}
-    settings = AnalysisSettings(instruction=instruction)
-
-    def make() -> Any:
-        with progress_bar("plain runs") as report:
-            pair = lm.prepare(sound, words, instruction=instruction)
-            prefill, name = sweeps.with_target(lm, pair, target, settings)
-            search = sweeps.patching if patch else sweeps.sweep
-            return search(prefill, name, progress=report, **options)
-
-    kind = "patching" if patch else "sweep"
-    key = edit_key(kind, lm, sound, words, settings, {"target": target, **options})
-    made = kept(default_store() if cache else None, key, make, to_record, from_record)
+    grid = {"rules": rule, "tokens": tokens, "strengths": strength}
+    with progress_bar("plain runs") as report:
+        if patch:
+            made: Any = session.patching(progress=report, **options)
+        else:
+            options |= {name: values for name, values in grid.items() if values}
+            made = session.sweep(progress=report, path=path, **options)
     table = made.table() if patch else made.table
     if out is not None:
         write_atomic(out, table_bytes(table))
@@ -242,9 +226,15 @@ def sweep(
     )
 
 
-def _ready(clip: Path, transcript: str, how: ModelOptions) -> tuple[SpeechLM, str, Any]:
+def _session(
+    clip: Path, transcript: str, how: ModelOptions, cache: bool, **settings: Any
+) -> Session:
     words = read_transcript(transcript)
     from modgap.audio.clip import load_clip
 
     sound = load_clip(sound_source(clip))
-    return how.load(), words, sound
+    model = how.load()
+    from modgap.analysis.session import Session
+    from modgap.store.cache import default_store
+
+    return Session(model, sound, words, store=default_store() if cache else None, **settings)

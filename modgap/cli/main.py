@@ -162,7 +162,7 @@ def analyze(
 
     sound = load_clip(sound_source(clip), start=start, end=end)
 
-    from modgap.analysis.analyze import analyze as run
+    from modgap.analysis.calls import analyze as run
     from modgap.analysis.export import check_folder, to_json
     from modgap.cli.render import literal, print_analysis, progress_bar
     from modgap.store.cache import default_store

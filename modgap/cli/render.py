@@ -15,8 +15,8 @@ from rich.text import Text
 from modgap.cli.errors import literal
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
-    from modgap.analysis.analyze import Progress as Report
+    from modgap.analysis.result import Analysis
+    from modgap.core.progress import Progress as Report
     from modgap.store.cache import StoreInfo
 
 _COLUMNS = (

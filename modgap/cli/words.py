@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,20 +12,15 @@ import typer
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_transcript, sound_source
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.core.errors import ModgapError, SettingsError
+from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modgap.analysis.word_hits import WordHits
-    from modgap.audio.clip import Clip
-    from modgap.speech.recognizers import Recognizer
     from modgap.speech.words import WordTimes
+    from modgap.store.cache import Store
 
-log = logging.getLogger(__name__)
-
-KNOWN = "espeak"
 _PATHS = {"cos": "cosine", "dtw_cos": "cosine, DTW", "euc": "distance", "dtw_euc": "distance, DTW"}
 
 
@@ -77,8 +71,11 @@ def words(
         raise SettingsError("Give a clip with its --transcript, or --data with many of them.")
     names = model or ["demo"]
     how.check(names)
+    from modgap.store.cache import default_store
+
+    store = default_store() if cache else None
     if data is not None:
-        _many(data, names, aligner, limit, seed, out, as_json, how)
+        _many(data, names, aligner, limit, seed, out, as_json, how, store)
         return
     if transcript is None:
         raise SettingsError("Say what is said in the clip: --transcript 'the words'.")
@@ -89,14 +86,12 @@ def words(
 
     assert clip is not None
     sound = load_clip(sound_source(clip))
-    from modgap.analysis.analyze import analyze
+    from modgap.analysis.calls import analyze
     from modgap.analysis.word_hits import word_hits
     from modgap.cli.render import progress_bar
     from modgap.speech.recognizers import load_recognizer
     from modgap.speech.word_times import word_times
-    from modgap.store.cache import default_store
 
-    store = default_store() if cache else None
     with progress_bar("aligning") as report:
         times = word_times(sound, said, load_recognizer(aligner, device=how.device), store=store)
         lm = how.load(names[0])
@@ -123,31 +118,23 @@ def _many(
     out: Path | None,
     as_json: bool,
     how: ModelOptions,
+    store: Store | None,
 ) -> None:
     import pandas as pd
 
-    from modgap.analysis.analyze import analyze
-    from modgap.analysis.word_hits import hits_summary, word_hits
+    from modgap.analysis.word_hits import hits_summary
     from modgap.cli.render import progress_bar
+    from modgap.evaluation.runs.word_hits import spoken_words, word_hits_over
 
-    spoken = _spoken(data, aligner, limit, how.device)
-    found: list[WordHits] = []
+    with progress_bar("aligning") as report:
+        spoken = spoken_words(
+            data, aligner, limit=limit, device=how.device, store=store, progress=report
+        )
     parts = []
     for name in names:
         lm = how.load(name)
-        found = []
         with progress_bar(name) as report:
-            for n, (label, sound, times) in enumerate(spoken):
-                if report is not None:
-                    report(n / len(spoken), f"clip {n + 1} of {len(spoken)}")
-                try:
-                    result = analyze(lm, sound, times.transcript, answers=False)
-                except ModgapError as problem:
-                    log.warning("%s is left out: %s", label, problem)
-                    continue
-                found.append(word_hits(result, times))
-        if not found:
-            raise SettingsError("No clip could be measured; the warnings above say why.")
+            found = word_hits_over(lm, spoken, store=store, progress=report)
         parts.append(hits_summary(found, seed=seed).assign(model=name))
         if not as_json:
             _print_summary(name, data, aligner, parts[-1])
@@ -157,35 +144,6 @@ def _many(
     if as_json:
         body = {"data": data, "aligner": aligner, "rows": _rows(whole)}
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
-
-
-def _spoken(
-    data: str, aligner: str, limit: int | None, device: str
-) -> list[tuple[str, Clip, WordTimes]]:
-    """The clips and when their words are said; what cannot be aligned is left out, and said."""
-    from modgap.cli.render import progress_bar
-    from modgap.evaluation.data.word_clips import known_clips, sounds
-    from modgap.speech.word_times import word_times
-
-    if aligner == KNOWN:
-        if data != "demo":
-            raise SettingsError("Only --data demo is spoken by espeak-ng, which knows its words.")
-        return known_clips(limit or 200)
-    from modgap.speech.recognizers import load_recognizer
-
-    ears: Recognizer = load_recognizer(aligner, device=device)
-    found = []
-    items = sounds(data, limit)
-    with progress_bar("aligning") as report:
-        for n, (label, load, said) in enumerate(items):
-            if report is not None:
-                report(n / len(items), f"clip {n + 1} of {len(items)}")
-            try:
-                sound = load()
-                found.append((label, sound, word_times(sound, said, ears)))
-            except ModgapError as problem:
-                log.warning("%s is left out: %s", label, problem)
-    return found
 
 
 def _print_words(times: WordTimes) -> None:

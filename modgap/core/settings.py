@@ -83,6 +83,27 @@ class AnalysisSettings:
             raise SettingsError(f"temperature is from 0 to 10, not {self.temperature!r}.")
         object.__setattr__(self, "temperature", temperature)
 
+    def updated(self, **changes: Any) -> AnalysisSettings:
+        """The settings with single ones changed, by name.
+
+        Raises
+        ------
+        SettingsError
+            An unknown name, or a value out of range.
+        """
+        return self.from_dict(self.__dict__ | changes) if changes else self
+
+    @property
+    def prompt(self) -> dict[str, Any]:
+        """What `SpeechLM.prepare` takes of them."""
+        return {"instruction": self.instruction, "system": self.system, "markers": self.markers}
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """How answers are decoded: ``max_new_tokens``, ``temperature``, ``seed``."""
+        names = ("max_new_tokens", "temperature", "seed")
+        return {name: getattr(self, name) for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """The settings in JSON's terms."""
         values = asdict(self)

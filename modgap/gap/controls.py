@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from modgap.analysis.session import Session
 from modgap.core.errors import ModgapError, SettingsError, StoreError
 from modgap.core.files import table_bytes, write_atomic
 from modgap.measures.baselines import COLUMNS, PAIRED, layer_table
@@ -138,11 +139,11 @@ def set_controls(
         if progress is not None:
             progress(number / len(asked), f"clip {number + 1} of {len(asked)}")
         try:
-            pair = model.prepare(
-                question.load(), question.transcript, instruction=question.instruction,
-                system=system, markers=markers,  # type: ignore[arg-type]  # checked there
+            session = Session(
+                model, question.load(), question.transcript, instruction=question.instruction,
+                system=system, markers=markers,
             )  # fmt: skip
-            states = capture_pair(model, pair)
+            states = capture_pair(model, session.pair)
         except ModgapError as problem:
             log.warning("%s is left out: %s", question.id, problem)
             continue

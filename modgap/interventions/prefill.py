@@ -19,13 +19,15 @@ from transformers import DynamicCache
 
 from modgap.interventions.edits import Edit, SourcePath, apply_edit, plan_edit, source_path
 from modgap.interventions.intervention import Intervention
-from modgap.measures.alignment import dtw_paths
+from modgap.measures.alignment import Alignment, dtw_paths
+from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.hooks import visiting
 from modgap.models.resume import KeysValues, keys_values, repeated, rerun, resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from modgap.measures.similarity import Coarse
     from modgap.models.base import Progress, PromptPair, SpeechLM
     from modgap.models.prompt import Prompt
 
@@ -133,6 +135,22 @@ class Prefill:
             t.numel() * t.element_size()
             for t in (*self.text, *self._levels, *pairs, self.logits, self.text_logits)
         )
+
+    def measured(self, speech: Sequence[Tensor] | None = None) -> tuple[Coarse, Alignment]:
+        """The measures of every level between speech and text, the last one finally normed.
+
+        Parameters
+        ----------
+        speech : sequence of L + 1 Tensor (T_s, d), optional
+            Raw states to measure in the place of the plain run's.
+        """
+        top, norm = self.model.n_layers, self.model.final_norm
+        metrics = PairMetrics(top + 1)
+        with self.model.lock, torch.no_grad():
+            for level, (H_s, H_t) in enumerate(zip(speech or self.speech, self.text, strict=True)):
+                last = level == top
+                metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
+        return metrics.finish()[:2]
 
     def path(self, layer: int, path: str, measure: str) -> SourcePath:
         """The path between the plain runs' raw states of a layer, found once."""

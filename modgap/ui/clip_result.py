@@ -12,7 +12,7 @@ from modgap.ui.session import state
 from modgap.ui.token_row import token_row
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
 
 S = st.session_state
 

@@ -14,7 +14,7 @@ import streamlit as st
 from modgap.interventions.intervention import MEASURES, PATHS, Intervention
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
 
 S = st.session_state
 RULES = {

@@ -21,9 +21,9 @@ from modgap.ui.server.shared_cache import Shelf
 from modgap.ui.session import state
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
+    from modgap.analysis.session import Session
     from modgap.core.settings import AnalysisSettings
-    from modgap.interventions.prefill import Prefill
     from modgap.models.base import SpeechLM
 
 S = st.session_state
@@ -55,18 +55,29 @@ class EditRequest:
 
 
 class Kept:
-    """Results and plain runs that all sessions share."""
+    """Results, and sessions with their plain runs, that all browser sessions share."""
 
     def __init__(self) -> None:
         self.results: Shelf[str, Any] = Shelf(512)
-        self.runs: Shelf[str, Prefill] = Shelf(PREFILL_BYTES, lambda p: p.nbytes)
-        self.targets: Shelf[str, tuple[Prefill, str]] = Shelf(PREFILL_BYTES, lambda p: p[0].nbytes)
+        self.sessions: Shelf[str, Session] = Shelf(PREFILL_BYTES, lambda s: s.nbytes)
         service().pool.on_drop(self.forget)
 
+    def session(self, request: Request) -> Session:
+        """The session of a request, in the worker; its model is loaded if it is not."""
+        from modgap.analysis.session import Session
+        from modgap.store.cache import default_store
+
+        model = service().pool.get(request.choice)
+        found = self.sessions.get(request.signature)
+        if found is None or found.model is not model:
+            found = Session(
+                model, request.clip, request.transcript, settings_of(request), store=default_store()
+            )
+        return found
+
     def forget(self, model: SpeechLM) -> None:
-        """Let go of the plain runs of a model that leaves the memory."""
-        self.runs.drop(lambda runs: runs.model is model)
-        self.targets.drop(lambda target: target[0].model is model)
+        """Let go of the sessions of a model that leaves the memory."""
+        self.sessions.drop(lambda session: session.model is model)
 
 
 @st.cache_resource(show_spinner=False)
@@ -175,17 +186,13 @@ def _work(wanted: Any, make: Callable[[Any, Progress], Any] | None, progress: Pr
     request: Request | None = getattr(wanted, "request", None)
     import_heavy()  # before anything below resolves the same names beside another thread
     try:
-        if make is None:
-            result, save = _made(wanted, progress)
-        else:
-            result, save = make(wanted, progress), _nothing
+        result = _made(wanted, progress) if make is None else make(wanted, progress)
     except ModgapError as problem:
         said = str(problem)
         if request is not None:
             said = said.replace(request.choice.name, request.label)
         raise type(problem)(said) from problem
     kept().results.put(wanted.signature, result)
-    save()  # nobody waits for the disk
     return str(wanted.signature)
 
 
@@ -199,69 +206,17 @@ def settings_of(request: Request) -> AnalysisSettings:
     )
 
 
-def _nothing() -> None:
-    pass
-
-
-def _made(wanted: EditRequest, progress: Progress) -> tuple[Any, Callable[[], None]]:
-    """The result, and what keeps it in the cache."""
-    from modgap.analysis import sweeps
-    from modgap.analysis.comparison import compare_variants
-    from modgap.analysis.edit_record import edit_key, from_record, to_record
-    from modgap.analysis.lens import logit_lens
-    from modgap.interventions.prefill import Prefill
-    from modgap.store import kept as keeping
-    from modgap.store.cache import default_store
+def _made(wanted: EditRequest, progress: Progress) -> Any:
+    """What is asked of a clip, from its session: of the cache, or computed and kept."""
+    from modgap.core.progress import Steps
 
     request, options = wanted.request, json.loads(wanted.options)
-    settings = settings_of(request)
     progress(0.02, f"Loading the model {request.label}")
-    model = service().pool.get(request.choice)
-
-    def pair() -> Any:
-        return model.prepare(
-            request.clip,
-            request.transcript,
-            instruction=settings.instruction,
-            markers=settings.markers,
-        )
-
-    def part(start: float, end: float) -> Progress:
-        return lambda fraction, note: progress(start + (end - start) * fraction, note)
-
-    def runs() -> Prefill:
-        found = kept().runs.get(request.signature)
-        if found is None or found.model is not model:
-            found = Prefill.of(model, pair(), progress=part(0.05, 0.4))
-            kept().runs.put(request.signature, found)
-        return found
-
-    if wanted.kind == "lens":
-        return logit_lens(runs(), progress=part(0.4, 1.0), **options), _nothing
-
-    def key(asked: Any) -> str:
-        return edit_key(wanted.kind, model, request.clip, request.transcript, settings, asked)
-
-    def compared() -> Any:
-        return compare_variants(runs(), [wanted.stack], settings, progress=part(0.4, 1.0))[0]
-
-    def searched() -> Any:
-        target = options.get("target")
-        name = f"{request.signature}|{target}"
-        ready = kept().targets.get(name)
-        if ready is None or ready[0].model is not model:
-            ready = sweeps.with_target(model, pair(), target, settings, progress=part(0.05, 0.3))
-            kept().targets.put(name, ready)
-        make = sweeps.patching if wanted.kind == "patching" else sweeps.sweep
-        grid = {k: v for k, v in options.items() if k != "target"}
-        return make(*ready, progress=part(0.3, 1.0), **grid)
-
-    asked, make = options, searched
-    if wanted.kind == "compare":
-        asked, make = [it.to_dict() for it in wanted.stack], compared
-    name = key(asked)
-    found = keeping.look_up(default_store(), name, from_record)
-    if found is not None:
-        return found, _nothing
-    made = make()
-    return made, lambda: keeping.keep(default_store(), name, lambda: to_record(made))
+    session = kept().session(request)
+    part = Steps(progress).part(0.05, 1.0, request.label)
+    try:
+        if wanted.kind == "compare":
+            return session.compare(wanted.stack, progress=part)
+        return getattr(session, wanted.kind)(progress=part, **options)
+    finally:
+        kept().sessions.put(request.signature, session)  # its runs count for the memory now

@@ -12,8 +12,8 @@ from modgap.ui import localize, widgets
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modgap.analysis.analyze import Analysis
     from modgap.analysis.lens import Lens
+    from modgap.analysis.result import Analysis
     from modgap.ui.server.service import Request
 
 S = st.session_state

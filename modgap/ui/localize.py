@@ -12,7 +12,7 @@ from modgap.ui import intervention_jobs, widgets
 from modgap.ui.session import link
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
     from modgap.ui.server.service import Request
 
 S = st.session_state

@@ -19,8 +19,8 @@ from modgap.ui.server.service import Request, service
 from modgap.ui.session import state
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
     from modgap.analysis.pipeline import Cascade
+    from modgap.analysis.result import Analysis
     from modgap.speech.words import WordTimes
 
 S = st.session_state

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
 
 NO_VALUE = "–"
 ROW_HEIGHT = 35  # of Streamlit's tables, in pixels

@@ -21,9 +21,11 @@ from safetensors.numpy import load_file
 
 import modgap
 from modgap import AnalysisSettings, Cancelled, SettingsError, Store, StoreError, load_model
-from modgap.analysis.analyze import Analysis, analysis_key, analyze, cached_analysis
+from modgap.analysis.calls import analyze
 from modgap.analysis.export import FILES
-from modgap.analysis.record import states_from_record, states_record
+from modgap.analysis.measuring import cached_analysis
+from modgap.analysis.result import Analysis, states_from_record, states_record
+from modgap.core.settings import analysis_key
 from modgap.models.capture import PairedStates
 from modgap.store.record import Record
 from tests.recompute import strict_json

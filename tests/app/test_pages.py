@@ -17,7 +17,7 @@ import pytest
 import soundfile as sf
 from streamlit.testing.v1 import AppTest
 
-from modgap.analysis.analyze import Analysis
+from modgap.analysis.result import Analysis
 from modgap.audio.clip import Clip
 from modgap.ui import deferred, model_info
 from modgap.ui.server.service import service

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.analysis.analyze import analyze
+from modgap.analysis.calls import analyze
 from modgap.analysis.consistency import consistency
 from modgap.core.settings import AnalysisSettings
 from modgap.models.loading import load as loading

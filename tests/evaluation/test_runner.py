@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from modgap.analysis.analyze import analyze
+from modgap.analysis.calls import analyze
 from modgap.analysis.comparison import compare
 from modgap.audio.clip import load_clip
 from modgap.core.errors import Cancelled, ModelError, SettingsError, StoreError

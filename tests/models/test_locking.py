@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.analysis.analyze import analyze
+from modgap.analysis.calls import analyze
 from modgap.analysis.comparison import Comparison, compare
 from modgap.analysis.lens import logit_lens
 from modgap.analysis.sweeps import patching, sweep, with_target

@@ -94,7 +94,7 @@ def test_grouped_heads_and_odd_widths() -> None:
 
 def test_the_clip_covers_what_was_measured() -> None:
     from benchmarks.analysis import peak_bytes
-    from modgap.analysis.analyze import analyze
+    from modgap.analysis.calls import analyze
     from modgap.interventions.prefill import Prefill
     from tests.tiny import make_clip
 

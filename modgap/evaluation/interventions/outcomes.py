@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from modgap.analysis.session import Session
 from modgap.core.errors import ModgapError, SettingsError
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention, Stack
-from modgap.interventions.prefill import BATCH, Prefill
+from modgap.interventions.prefill import BATCH
 from modgap.models.decoding import decode_rows
 from modgap.models.resume import repeated
 from modgap.scoring.scorers import score
@@ -141,14 +142,11 @@ def _answers(
     model: SpeechLM, item: Question, stacks: Sequence[Stack], s: AnalysisSettings
 ) -> tuple[list[Generation], float]:
     s = replace(s, instruction=item.instruction or s.instruction)
-    pair = model.prepare(
-        item.load(), item.transcript, instruction=s.instruction, system=s.system, markers=s.markers
-    )
-    decoding = {"max_new_tokens": s.max_new_tokens, "temperature": s.temperature, "seed": s.seed}
+    session = Session(model, item.load(), item.transcript, s)
+    pair, kept = session.pair, session.plain
     with model.lock:
-        kept = Prefill.of(model, pair)
         made = [
-            decode_rows(model, repeated(kv, 1), logits[:1], length, **decoding)[0]  # type: ignore[arg-type]
+            decode_rows(model, repeated(kv, 1), logits[:1], length, **s.decoding)[0]
             for kv, logits, length in (
                 (kept.kept, kept.logits, pair.speech.length),
                 (kept.text_kept, kept.text_logits, pair.text.length),
@@ -157,8 +155,8 @@ def _answers(
         for start in range(0, len(stacks), BATCH):
             edited = kept.run(stacks[start : start + BATCH])
             made += decode_rows(
-                model, edited.cache, edited.logits[:, 0], pair.speech.length, **decoding  # type: ignore[arg-type]
-            )  # fmt: skip
+                model, edited.cache, edited.logits[:, 0], pair.speech.length, **s.decoding
+            )
     return made, float(kept.path(0, "argmax", "cosine").value.mean())
 
 

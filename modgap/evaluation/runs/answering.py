@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.decoding import decode_rows
 from modgap.models.resume import KeysValues, keys_values
 
@@ -102,13 +101,7 @@ def answer_batch(model: SpeechLM, batch: Sequence[Waiting]) -> list[Generation]:
 
 def layer_rows(prefill: Prefill) -> list[dict[str, Any]]:
     """Similarity and alignment of each level, as `modgap.analyze` has them; None: undefined."""
-    last, norm = prefill.model.n_layers, prefill.model.final_norm
-    metrics = PairMetrics(last + 1)
-    with prefill.model.lock, torch.no_grad():
-        for level, (H_s, H_t) in enumerate(zip(prefill.speech, prefill.text, strict=True)):
-            top = level == last
-            metrics.add(level, norm(H_s) if top else H_s, norm(H_t) if top else H_t)
-    coarse, paths, _, _ = metrics.finish()
+    coarse, paths = prefill.measured()
     columns = {
         "cosine": coarse.cosine,
         "euclidean": coarse.euclidean,
@@ -118,7 +111,7 @@ def layer_rows(prefill: Prefill) -> list[dict[str, Any]]:
     }
     return [
         {"layer": level} | {name: _number(values[level]) for name, values in columns.items()}
-        for level in range(last + 1)
+        for level in range(prefill.model.n_layers + 1)
     ]
 
 

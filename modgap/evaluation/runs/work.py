@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from modgap.analysis.comparison import kl_divergence
+from modgap.analysis.session import Session
+from modgap.core.settings import AnalysisSettings
 from modgap.evaluation.runs.answering import Waiting, answer_batch, layer_rows, read_prompt
 from modgap.evaluation.runs.faults import Faults, free_memory, out_of_memory
 from modgap.evaluation.runs.shards import Rows
@@ -145,15 +147,14 @@ class Worker:
         """Both passes; what they give goes to the pool only once all of it is there."""
         began = time.perf_counter()
         model, p = self.model, self.settings
-        pair = model.prepare(
-            clip,
-            question.transcript,
+        asked = AnalysisSettings(
             instruction=question.instruction,
             system=p.system,
-            markers=p.markers,  # type: ignore[arg-type]
+            markers=p.markers,  # type: ignore[arg-type]  # checked there
         )
+        session = Session(model, clip, question.transcript, asked)
         with model.lock, torch.no_grad():
-            prefill = Prefill.of(model, pair)
+            pair, prefill = session.pair, session.plain
             text, speech = prefill.text_logits[0], prefill.logits[0]
             took = (time.perf_counter() - began) / 2
             found, layers = [], []

@@ -28,7 +28,7 @@ from modgap.ui.server.shared_cache import Shelf
 if TYPE_CHECKING:
     import numpy as np
 
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
     from modgap.figures.sound import SoundPicture
 
 log = logging.getLogger("modgap.ui")
@@ -201,7 +201,7 @@ class Service:
 
         if not default_store().has(key):
             return None
-        from modgap.analysis.analyze import cached_analysis
+        from modgap.analysis.measuring import cached_analysis
 
         found = cached_analysis(key, default_store())
         if found is None:
@@ -238,7 +238,8 @@ class Service:
     def _analyze(self, request: Request, progress: Progress) -> Outcome:
         progress(0.01, "Loading the libraries")
         import_heavy()
-        from modgap.analysis.analyze import AnalysisSettings, analyze
+        from modgap.analysis.calls import analyze
+        from modgap.core.settings import AnalysisSettings
         from modgap.store.cache import default_store
 
         progress(0.02, f"Loading the model {request.label}")

@@ -24,7 +24,7 @@ from modgap.ui.server.offered import ModelOption, model_options
 from modgap.ui.server.service import Request, service
 
 if TYPE_CHECKING:
-    from modgap.analysis.analyze import Analysis
+    from modgap.analysis.result import Analysis
 
 T = TypeVar("T")
 HELD = ("device", "dtype", "quantize")  # how a model is held, by the names of the widgets

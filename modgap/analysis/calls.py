@@ -1,0 +1,178 @@
+"""What is asked of a clip in one call: each makes a `Session` and asks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modgap.analysis import sweeps
+from modgap.analysis.lens import Lens
+from modgap.analysis.lens import logit_lens as lens_of
+from modgap.analysis.session import Session
+from modgap.interventions.prefill import Prefill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modgap.analysis.comparison import Comparison
+    from modgap.analysis.result import Analysis
+    from modgap.analysis.sweeps import Patching, Sweep
+    from modgap.audio.clip import Clip
+    from modgap.core.progress import Progress
+    from modgap.core.settings import AnalysisSettings
+    from modgap.interventions.intervention import Intervention
+    from modgap.models.base import SpeechLM
+    from modgap.store.cache import Store
+
+__all__ = ["analyze", "compare", "logit_lens", "patching", "sweep"]
+
+
+def analyze(
+    model: SpeechLM,
+    clip: Clip,
+    transcript: str,
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Analysis:
+    """Run a clip and its transcript through a model and measure how they line up.
+
+    Parameters
+    ----------
+    model : SpeechLM
+        From `load_model`.
+    clip : Clip
+        From `load_clip`.
+    transcript : str
+        What is said in the clip.
+    settings : AnalysisSettings, optional
+    store : Store, optional
+        A cache to look in first and to keep the result in. If it cannot be written, a warning is
+        logged and the result returned all the same. Without one, nothing is kept.
+    progress : callable (fraction: float, note: str), optional
+        Called often, with fractions that rise from 0 to 1. It may raise `Cancelled`.
+    **overrides
+        Single settings, by name.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    SettingsError
+        A setting, the layers or the transcript do not fit.
+    AudioError
+        The clip is longer than the model takes.
+    ModgapError
+        The model's states cannot be measured.
+
+    Examples
+    --------
+    >>> model = modgap.load_model("demo")                                       # doctest: +SKIP
+    >>> result = modgap.analyze(model, modgap.load_clip("a.wav"), "what she said")  # doctest: +SKIP
+    >>> result.layers[["layer", "cosine", "aps_cos"]]                           # doctest: +SKIP
+    """
+    session = Session(model, clip, transcript, settings, store=store, **overrides)
+    return session.analyze(progress=progress)
+
+
+def compare(
+    model: SpeechLM,
+    clip: Clip,
+    transcript: str,
+    interventions: Intervention | Sequence[Intervention],
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Comparison:
+    """Answer a clip before and after interventions, and its transcript.
+
+    Of the settings, those of the prompt and of decoding count. `interventions` as in
+    `Session.compare`, the rest as in `analyze`.
+
+    Examples
+    --------
+    >>> modgap.compare(model, clip, "what is two plus two",
+    ...                modgap.Intervention(rule="angle", tokens="all")).after.text  # doctest: +SKIP
+    """
+    session = Session(model, clip, transcript, settings, store=store, **overrides)
+    return session.compare(interventions, progress=progress)
+
+
+def sweep(
+    model: SpeechLM | Prefill,
+    clip: Clip | str = "",
+    transcript: str = "",
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Sweep:
+    """How much likelier a grid of interventions makes the target answer.
+
+    ``target`` and the grid as in `Session.sweep`, the rest as in `analyze`. Plain runs of one's own
+    (`with_target`) go in the place of the model, with the target's name behind them; nothing is
+    looked up or kept then.
+
+    Examples
+    --------
+    >>> modgap.sweep(model, clip, "what is two plus two", rules=["angle"]).table  # doctest: +SKIP
+    """
+    if isinstance(model, Prefill):
+        return sweeps.sweep(model, clip, progress=progress, **options)  # type: ignore[arg-type]
+    session = Session(model, clip, transcript, settings, store=store)  # type: ignore[arg-type]
+    return session.sweep(progress=progress, **options)
+
+
+def patching(
+    model: SpeechLM | Prefill,
+    clip: Clip | str = "",
+    transcript: str = "",
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Patching:
+    """Replace each text token's speech positions by its own state, layer by layer.
+
+    ``target`` and the options as in `Session.patching`, the rest as in `sweep`.
+
+    Examples
+    --------
+    >>> modgap.patching(model, clip, "what is two plus two").change.shape       # doctest: +SKIP
+    """
+    if isinstance(model, Prefill):
+        return sweeps.patching(model, clip, progress=progress, **options)  # type: ignore[arg-type]
+    session = Session(model, clip, transcript, settings, store=store)  # type: ignore[arg-type]
+    return session.patching(progress=progress, **options)
+
+
+def logit_lens(
+    model: SpeechLM | Prefill,
+    clip: Clip | None = None,
+    transcript: str = "",
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Lens:
+    """Read every level's states as tokens.
+
+    ``top`` and ``path_layer`` as in `Session.lens`, the rest as in `analyze`; plain runs of one's
+    own (`Prefill`) go in the place of the model.
+
+    Examples
+    --------
+    >>> modgap.logit_lens(model, clip, "what is two plus two").table()          # doctest: +SKIP
+    """
+    if isinstance(model, Prefill):
+        return lens_of(model, progress=progress, **options)
+    session = Session(model, clip, transcript, settings, store=store)  # type: ignore[arg-type]
+    return session.lens(progress=progress, **options)

@@ -1,0 +1,339 @@
+"""One question, asked of one clip, in one model: what app, library and command line share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from modgap.analysis import edit_record, sweeps
+from modgap.analysis.comparison import Comparison, compare_variants
+from modgap.analysis.lens import Lens, logit_lens
+from modgap.analysis.measuring import cached_analysis, clip_info, measure, model_info
+from modgap.analysis.result import states_from_record, states_record
+from modgap.audio.clip import Clip
+from modgap.core.errors import SettingsError
+from modgap.core.progress import Steps
+from modgap.core.settings import AnalysisSettings, analysis_key, check_text, digest
+from modgap.interventions.intervention import Intervention, Stack
+from modgap.interventions.prefill import Prefill
+from modgap.models.capture import capture_pair
+from modgap.store.kept import keep, kept, look_up
+
+if TYPE_CHECKING:
+    from modgap.analysis.result import Analysis
+    from modgap.core.progress import Progress
+    from modgap.models.base import SpeechLM
+    from modgap.models.prompt import PromptPair
+    from modgap.store.cache import Store
+
+__all__ = ["KINDS", "Session"]
+
+#: What can be asked of a session, by the names that `Session.key` takes.
+KINDS = ("analysis", "compare", "sweep", "patching", "lens")
+
+
+class Session:
+    """A clip and its transcript in a model: prompts and plain runs are made once, and kept.
+
+    Everything that is asked of it has a key (`key`): the page, the command and the library find
+    each other's results in the cache, since all of them ask a session.
+
+    Parameters
+    ----------
+    model : SpeechLM
+        From `load_model`.
+    clip : Clip
+        From `load_clip`.
+    transcript : str
+        What is said in the clip.
+    settings : AnalysisSettings, optional
+        How both prompts are made and answered, and what of them is measured.
+    store : Store, optional
+        A cache to look in first and to keep results in. One that cannot be written is warned of,
+        no more. Without one, nothing is kept.
+    **overrides
+        Single settings, by name.
+
+    Raises
+    ------
+    SettingsError
+        A setting, the transcript or the clip does not fit.
+
+    Examples
+    --------
+    >>> session = modgap.Session(model, clip, "what is two plus two")           # doctest: +SKIP
+    >>> session.analyze().layers[["layer", "cosine", "aps_cos"]]                # doctest: +SKIP
+    >>> session.compare(modgap.Intervention(tokens="all")).after.text           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: SpeechLM,
+        clip: Clip,
+        transcript: str,
+        settings: AnalysisSettings | None = None,
+        *,
+        store: Store | None = None,
+        **overrides: Any,
+    ) -> None:
+        self.model, self.clip, self.store = model, clip, store
+        self.settings = (settings or AnalysisSettings()).updated(**overrides)
+        self.transcript = check_text("transcript", transcript)
+        if not isinstance(clip, Clip):
+            raise SettingsError("The clip must be a Clip: make one with modgap.load_clip(...).")
+        self._plain: Prefill | None = None
+        # The plain runs with a target's tokens behind the prompt; those of the last one asked for.
+        self._aimed: tuple[str | None, Prefill, str] | None = None
+
+    @cached_property
+    def pair(self) -> PromptPair:
+        """The speech prompt and the text prompt, equal but for the content.
+
+        Raises
+        ------
+        AudioError
+            The clip is longer than the model takes.
+        """
+        return self.model.prepare(self.clip, self.transcript, **self.settings.prompt)
+
+    @property
+    def plain(self) -> Prefill:
+        """One run of each prompt as it is: raw states, keys and values."""
+        return self._runs(None)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the runs that are kept, on the model's device."""
+        made = (self._plain, self._aimed and self._aimed[1])
+        return sum(runs.nbytes for runs in made if runs)
+
+    # ---- what is asked ---------------------------------------------------------------------------
+
+    def analyze(self, *, progress: Progress | None = None) -> Analysis:
+        """Measure how the clip and its transcript line up; see `modgap.analyze`."""
+        model, settings, about = self.model, self.settings, model_info(self.model)
+        if settings.layers is not None and settings.layers[-1] > model.n_layers:
+            raise SettingsError(
+                f"Layer {settings.layers[-1]} does not exist: this model has layers 0 to "
+                f"{model.n_layers}, where 0 is what enters the first decoder layer."
+            )
+        key = self.key("analysis")
+        states_key = digest("states", key)
+        steps = Steps(progress)
+        steps(0.0, "looking in the cache" if self.store is not None else "preparing")
+        found = None if self.store is None else cached_analysis(key, self.store)
+        if found is None:
+            found = measure(model, self.clip, self.pair, settings, key, steps)
+            keep(self.store, key, found.record)
+        states = None
+        if settings.states:
+            states = look_up(self.store, states_key, states_from_record)
+            if states is None:
+                captured = capture_pair(
+                    model,
+                    self.pair,
+                    layers=settings.layers,
+                    final_norm=settings.final_norm,
+                    progress=steps.part(steps.done, 1.0, "states"),
+                )
+                states = replace(captured, speech=captured.speech.cpu(), text=captured.text.cpu())
+                keep(self.store, states_key, lambda: states_record(states))
+        steps(1.0, "done")
+        # What does not enter the key is this call's, not that of the call that filled the cache.
+        return replace(
+            found, model=about, clip=clip_info(self.clip), settings=settings, states=states
+        )
+
+    def compare(
+        self,
+        interventions: Intervention | Sequence[Intervention] = (),
+        *,
+        progress: Progress | None = None,
+    ) -> Comparison:
+        """Answer the clip before and after interventions, and its transcript.
+
+        Parameters
+        ----------
+        interventions : Intervention or a sequence of them
+            Applied one after the other. An empty sequence changes nothing.
+        progress : callable (fraction, note), optional
+            May raise `Cancelled`; nothing is left behind.
+
+        Raises
+        ------
+        SettingsError
+            An intervention does not fit the model or the clip.
+        AudioError
+            The clip is longer than the model takes.
+        """
+        stack = _stack(interventions)
+        steps = Steps(progress)
+
+        def make() -> Comparison:
+            plain = self._runs(steps.part(0.0, 0.4, "plain runs"))
+            return compare_variants(
+                plain, [stack], self.settings, progress=steps.part(0.4, 1.0, "edited")
+            )[0]
+
+        return self._kept("compare", make, interventions=stack)
+
+    def sweep(
+        self,
+        *,
+        target: str | None = None,
+        progress: Progress | None = None,
+        **grid: Any,
+    ) -> sweeps.Sweep:
+        """How much likelier a grid of interventions makes the target answer.
+
+        Parameters
+        ----------
+        target : str, optional
+            The answer that is scored; by default the model's own answer to the text.
+        progress : callable (fraction, note), optional
+        **grid
+            ``rules``, ``layers``, ``tokens``, ``strengths``, and further fields of `Intervention`:
+            see `modgap.analysis.sweeps.sweep`.
+
+        Raises
+        ------
+        SettingsError
+            The target is empty, or a field or a layer does not fit.
+        """
+        return self._searched("sweep", target, progress, grid)
+
+    def patching(
+        self,
+        *,
+        target: str | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> sweeps.Patching:
+        """Replace each text token's speech positions by its own state, layer by layer.
+
+        Parameters
+        ----------
+        target : str, optional
+            The answer that is scored; by default the model's own answer to the text.
+        progress : callable (fraction, note), optional
+        **options
+            ``layers``, ``where``, ``measure``, ``path_layer``: see
+            `modgap.analysis.sweeps.patching`.
+
+        Raises
+        ------
+        SettingsError
+            The target is empty, or an option does not fit.
+        """
+        return self._searched("patching", target, progress, options)
+
+    def lens(self, *, progress: Progress | None = None, **options: Any) -> Lens:
+        """Read every level's states as tokens; ``top``, ``path_layer``: see `logit_lens`."""
+        steps = Steps(progress)
+
+        def make() -> Lens:
+            plain = self._runs(steps.part(0.0, 0.4, "plain runs"))
+            return logit_lens(plain, progress=steps.part(0.4, 1.0, "logit lens"), **options)
+
+        return self._kept("lens", make, **options)
+
+    def key(self, kind: str, **options: Any) -> str:
+        """The key of a result in the cache: a hash of everything that it depends on.
+
+        Options are filled with their defaults first, so that a default and the same value said
+        aloud are one request.
+
+        Parameters
+        ----------
+        kind : str
+            One of `KINDS`.
+        **options
+            Of the method of that name (but ``progress``).
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+
+        Raises
+        ------
+        SettingsError
+            The kind or an option is unknown, or an option's value does not fit.
+        """
+        if kind not in KINDS:
+            raise SettingsError(f"There is no {kind!r} of a session; use {', '.join(KINDS)}.")
+        settings = self.settings
+        if kind != "analysis":
+            # An edit has answers, all layers and the final norm whatever these say of an analysis.
+            settings = replace(settings, answers=True, layers=None, final_norm=True)
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        clip_key = analysis_key(
+            self.model.identity, dtype, self.clip.sha256, self.transcript, settings,
+            device=self.model.device.type,
+        )  # fmt: skip
+        if kind == "analysis":
+            return clip_key
+        return digest("edit", edit_record.VERSION, kind, clip_key, self._wanted(kind, options))
+
+    # ---- how it is done --------------------------------------------------------------------------
+
+    def _runs(self, progress: Progress | None) -> Prefill:
+        if self._plain is None:
+            self._plain = Prefill.of(self.model, self.pair, progress=progress)
+        return self._plain
+
+    def _searched(
+        self, kind: str, target: str | None, progress: Progress | None, options: dict[str, Any]
+    ) -> Any:
+        steps = Steps(progress)
+        search: Any = sweeps.sweep if kind == "sweep" else sweeps.patching
+
+        def make() -> Any:
+            if self._aimed is None or self._aimed[0] != target:
+                plain = self._runs(steps.part(0.0, 0.2, "plain runs"))
+                report = steps.part(0.2, 0.3, "runs with the answer")
+                self._aimed = (target, *sweeps.aimed(plain, target, self.settings, report))
+            _, runs, name = self._aimed
+            return search(runs, name, progress=steps.part(0.3, 1.0, "variants"), **options)
+
+        return self._kept(kind, make, target=target, **options)
+
+    def _kept(self, kind: str, make: Callable[[], Any], **options: Any) -> Any:
+        key = self.key(kind, **options)  # an option that does not fit is told before any work
+        return kept(self.store, key, make, edit_record.to_record, edit_record.from_record)
+
+    def _wanted(self, kind: str, options: dict[str, Any]) -> Any:
+        """The options in JSON's terms, with nothing left to a default."""
+        if kind == "compare":
+            given = _bound(self.compare, options)
+            return [it.to_dict() for it in _stack(given["interventions"])]
+        options = dict(options)
+        target = options.pop("target", None)
+        levels = self.model.editable_levels
+        if kind == "sweep":
+            grid = sweeps.grid_of(levels, **options)
+            return {"target": target, "grid": [it.to_dict() for it in grid]}
+        function = sweeps.patching if kind == "patching" else logit_lens
+        given = _bound(function, options, prefill=None)
+        del given["prefill"], given["progress"]
+        if kind == "patching":
+            del given["target"]
+            given |= {"target": target, "layers": list(sweeps.levels_of(levels, given["layers"]))}
+        return given
+
+
+def _stack(interventions: Intervention | Sequence[Intervention]) -> Stack:
+    return (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+
+
+def _bound(function: Callable[..., Any], options: dict[str, Any], **placed: Any) -> dict[str, Any]:
+    """The arguments of a call, its defaults among them."""
+    try:
+        given = inspect.signature(function).bind(*placed.values(), **options)
+    except TypeError as problem:
+        raise SettingsError(f"{function.__name__} takes other options: {problem}.") from None
+    given.apply_defaults()
+    return dict(given.arguments)
