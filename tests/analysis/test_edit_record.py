@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from modgap.analysis.comparison import compare
-from modgap.analysis.edit_record import edit_key, from_record, to_record
+from modgap.analysis.calls import compare
+from modgap.analysis.edit_record import from_record, to_record
+from modgap.analysis.lens import Reading, logit_lens
+from modgap.analysis.session import Session
 from modgap.analysis.sweeps import patching, sweep, with_target
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.settings import AnalysisSettings
@@ -27,7 +29,6 @@ from tests.tiny import make_clip
 WORDS = "What is two plus three? A, four. B, five."
 EDIT = Intervention(rule="angle", tokens="all", strength=0.8)
 STACK = (EDIT, Intervention(rule="length", layers=(2,)))
-ASKED = (EDIT.to_dict(),)
 SHORT = AnalysisSettings(max_new_tokens=4)
 
 
@@ -38,7 +39,9 @@ def same(a: Any, b: Any) -> None:
         if isinstance(mine, pd.DataFrame):
             pd.testing.assert_frame_equal(mine, other)
         elif isinstance(mine, np.ndarray):
-            assert np.array_equal(mine, other, equal_nan=True)
+            assert np.array_equal(mine, other, equal_nan=mine.dtype.kind == "f")
+        elif isinstance(mine, Reading):
+            same(mine, other)
         else:
             assert mine == other, field.name
 
@@ -51,10 +54,11 @@ def results(tiny_model: Any) -> dict[str, Any]:
         "compare": compare(tiny_model, clip, WORDS, STACK, SHORT),
         "sweep": sweep(ready, name, layers=(0, 2), strengths=(0.5, 1.0)),
         "patching": patching(ready, name, layers=(0, 3)),
+        "lens": logit_lens(ready, top=3),
     }
 
 
-@pytest.mark.parametrize("kind", ["compare", "sweep", "patching"])
+@pytest.mark.parametrize("kind", ["compare", "sweep", "patching", "lens"])
 def test_a_result_comes_back_equal_from_the_files(results: dict[str, Any], kind: str) -> None:
     blobs = pack("0" * 64, to_record(results[kind]))
     blobs.pop("meta.json")
@@ -85,18 +89,19 @@ def test_keys_differ_where_results_may(tiny_model: Any) -> None:
         sound: Any = clip,
         words: str = WORDS,
         settings: AnalysisSettings = SHORT,
-        wanted: Any = ASKED,
+        **options: Any,
     ) -> str:
-        return edit_key(kind, tiny_model, sound, words, settings, list(wanted))
+        options = options or {"interventions": STACK}
+        return Session(tiny_model, sound, words, settings).key(kind, **options)
 
     others = [
-        key(kind="sweep"),
+        key(kind="sweep", rules=["angle"]),
         key(sound=make_clip(1.3, seed=1)),
         key(words="What"),
         key(settings=replace(SHORT, max_new_tokens=5)),
         key(settings=replace(SHORT, instruction="Say it.")),
-        key(wanted=(replace(EDIT, strength=0.7).to_dict(),)),
-        key(wanted=()),
+        key(interventions=(replace(EDIT, strength=0.7),)),
+        key(interventions=()),
     ]
     assert len({key(), *others}) == 1 + len(others)
     assert key() == key(sound=make_clip(1.3))
@@ -122,7 +127,7 @@ def test_a_kept_answer_is_not_given_to_a_longer_or_a_sampled_one(
 def test_what_only_an_analysis_heeds_makes_no_other_key(tiny_model: Any) -> None:
     clip = make_clip(1.3)
     keys = {
-        edit_key("compare", tiny_model, clip, WORDS, settings, list(ASKED))
+        Session(tiny_model, clip, WORDS, settings).key("compare", interventions=STACK)
         for settings in (
             SHORT,
             replace(SHORT, answers=False),

@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) -> None:
-    from modgap.analysis.comparison import compare
+    from modgap.analysis.calls import compare
 
     items = read_questions(str(folder / "m.csv"))
     variants = {"patch, all": CONTROLS["patch, all"], **RULES_OF_THE_SOURCE}

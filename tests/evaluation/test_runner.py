@@ -13,8 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from modgap.analysis.calls import analyze
-from modgap.analysis.comparison import compare
+from modgap.analysis.calls import analyze, compare
 from modgap.audio.clip import load_clip
 from modgap.core.errors import Cancelled, ModelError, SettingsError, StoreError
 from modgap.evaluation.data.datasets import read_questions
@@ -419,7 +418,7 @@ def test_memory_that_is_short_once_is_tried_again_and_else_recorded(
     real, left = Prefill.of, {"q0": 1, "q1": 9}
     current = [""]
 
-    def short(cls: Any, model: Any, pair: Any) -> Any:
+    def short(cls: Any, model: Any, pair: Any, **_: Any) -> Any:
         if left.get(current[0], 0) > 0:
             left[current[0]] -= 1
             raise torch.OutOfMemoryError("CUDA out of memory")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from modgap.analysis.comparison import compare, compare_variants, kl_divergence
+from modgap.analysis.calls import compare
+from modgap.analysis.comparison import compare_variants, kl_divergence
 from modgap.core.errors import Cancelled, SettingsError
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.edits import apply_edit

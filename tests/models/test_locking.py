@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.analysis.calls import analyze
-from modgap.analysis.comparison import Comparison, compare
+from modgap.analysis.calls import analyze, compare
+from modgap.analysis.comparison import Comparison
 from modgap.analysis.lens import logit_lens
 from modgap.analysis.sweeps import patching, sweep, with_target
 from modgap.core.settings import AnalysisSettings
