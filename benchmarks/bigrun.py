@@ -98,9 +98,9 @@ def measure(folder: Path) -> dict[str, Any]:
     import statsmodels.api  # noqa: F401
 
     from modgap.gap.accuracy import accuracies, gap_table
-    from modgap.gap.points import gaps, layer_means
-    from modgap.gap.questions import auc, logistic, question_rows
-    from modgap.gap.reasons import reasons
+    from modgap.gap.correlation import gaps, layer_means
+    from modgap.gap.failure_reasons import reasons
+    from modgap.gap.per_question import auc, logistic, question_rows
     from modgap.gap.run_data import open_run
     from modgap.gap.run_table import Change, clip_rows, count_clips
 

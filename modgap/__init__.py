@@ -35,12 +35,14 @@ if TYPE_CHECKING:
         StoreError,
     )
     from modgap.core.settings import AnalysisSettings
+    from modgap.evaluation.data.datasets import read_questions
     from modgap.evaluation.runs.word_hits import spoken_words, word_hits_over
     from modgap.interventions.intervention import Intervention
     from modgap.interventions.prefill import Prefill
     from modgap.models.loading.load import list_models, load_model
     from modgap.models.loading.memory import estimate_memory
     from modgap.scoring.answers import answer
+    from modgap.scoring.scorers import score
     from modgap.speech.recognizers import load_recognizer
     from modgap.speech.word_times import WordTimes, word_times
     from modgap.store.cache import Store, default_store
@@ -89,6 +91,8 @@ __all__ = [
     "logit_lens",
     "patching",
     "pipeline",
+    "read_questions",
+    "score",
     "spoken_words",
     "sweep",
     "with_target",
@@ -107,6 +111,7 @@ __getattr__, __dir__ = attach(
         "analysis.result": ("Analysis",),
         "analysis.session": ("Session",),
         "scoring.answers": ("answer",),
+        "scoring.scorers": ("score",),
         "audio.clip": ("Clip", "load_clip"),
         "analysis.pipeline": ("Cascade", "pipeline"),
         "analysis.check": ("CheckReport", "check_model"),
@@ -131,6 +136,7 @@ __getattr__, __dir__ = attach(
         "store.cache": ("Store", "default_store"),
         "analysis.sweeps": ("with_target",),
         "analysis.word_hits": ("WordHits", "hits_summary", "word_hits"),
+        "evaluation.data.datasets": ("read_questions",),
         "evaluation.runs.word_hits": ("spoken_words", "word_hits_over"),
     },
 )

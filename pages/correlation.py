@@ -74,23 +74,23 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
     """The scatter, the layers' curve, and the numbers of the lines."""
     from modgap.figures.correlation import PUBLISHED, GapScatter, LayerR2
     from modgap.figures.measures import measure as about
-    from modgap.gap import points as gap_points
+    from modgap.gap import correlation
 
     name, layer, split = chosen["measure"], chosen["layer"], chosen["split"]
-    means = runs.ask(run, "means", gap_points.layer_means, name, chosen["where"], split)
+    means = runs.ask(run, "means", correlation.layer_means, name, chosen["where"], split)
     gap = runs.ask(
-        run, "gaps", gap_points.gaps, chosen["where"], split, relative=chosen["relative"]
+        run, "gaps", correlation.gaps, chosen["where"], split, relative=chosen["relative"]
     )
-    points = gap_points.points(means, gap, layer)
+    points = correlation.points(means, gap, layer)
     if points.empty:
         st.caption(
             "No checkpoint has answers to text and speech, and similarities, for these questions."
         )
         return
-    lines = gap_points.fits(points)
+    lines = correlation.fits(points)
     curve = runs.ask(
         run, f"curve|{name}|{split}|{chosen['relative']}|{chosen['where']}",
-        lambda _: gap_points.layer_curve(means, gap),
+        lambda _: correlation.layer_curve(means, gap),
     )  # fmt: skip
     scatter, layers = GapScatter(points, lines, name, layer), LayerR2(curve, name)
     left, right = st.columns([3, 2], gap="medium")
@@ -211,7 +211,7 @@ def influence(lines: list[Any]) -> None:
 
 def questions(run: Run, chosen: dict[str, Any]) -> None:
     """Whether a clip's own similarity tells that its answer fails."""
-    from modgap.gap import questions as gap_questions
+    from modgap.gap import per_question
 
     st.subheader("Question by question: does a clip's own similarity tell its failure?",
                  anchor=False)  # fmt: skip
@@ -224,12 +224,12 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
         S["co_model"] = runs.finals(run, spoken)[0]
     model = st.selectbox("Checkpoint", spoken, key="co_model", width=230, persist_state="session")
     rows = runs.ask(
-        run, "questions", gap_questions.question_rows, model, name, layer, chosen["where"]
+        run, "questions", per_question.question_rows, model, name, layer, chosen["where"]
     )
     asked = f"{model}|{name}|{layer}|{chosen['where']}"
     area = runs.ask(
         run, f"auc|{asked}",
-        lambda _: gap_questions.auc(rows, higher_fails=name in ("euclidean", "aps_euc")),
+        lambda _: per_question.auc(rows, higher_fails=name in ("euclidean", "aps_euc")),
     )  # fmt: skip
     left, right = st.columns([2, 3], gap="medium")
     with left:
@@ -249,10 +249,10 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
             )
         if run.has_items:
             every = runs.ask(
-                run, "questions", gap_questions.question_rows, model, name, layer,
+                run, "questions", per_question.question_rows, model, name, layer,
                 chosen["where"], text_right=False,
             )  # fmt: skip
-            within = runs.ask(run, f"within|{asked}", lambda _: gap_questions.within_items(every))
+            within = runs.ask(run, f"within|{asked}", lambda _: per_question.within_items(every))
             st.caption("**Within items** (the same question in several voices, item effects "
                        "removed):")  # fmt: skip
             if within.reason:
@@ -265,7 +265,7 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
                     f"{within.questions:,} clips."
                 )
     with right:
-        made = runs.ask(run, f"logistic|{asked}", lambda _: gap_questions.logistic(rows))
+        made = runs.ask(run, f"logistic|{asked}", lambda _: per_question.logistic(rows))
         if made.reason:
             st.caption(f"No logistic regression: {made.reason}.")
         else:

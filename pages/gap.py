@@ -57,7 +57,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     """Bars, decomposition, reasons, counts."""
     from modgap.evaluation.runs.bases import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
-    from modgap.gap import accuracy, reasons
+    from modgap.gap import accuracy, failure_reasons
 
     if by and len(models) > 1:
         st.caption(f"By {widgets.plain(by)}: of the first checkpoint chosen. Choose one at a time.")
@@ -97,10 +97,10 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             "A clip counts as heard up to a word error rate of", 0.0, 1.0, 0.0, 0.05,
             key="gap_tolerance", width=330, persist_state="session",
         )  # fmt: skip
-        why = runs.ask(run, "reasons", reasons.reasons, models, where, tolerance=tolerance)
+        why = runs.ask(run, "reasons", failure_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
             alarms = runs.ask(
-                run, "alarms", reasons.false_alarms, models, where, tolerance=tolerance
+                run, "alarms", failure_reasons.false_alarms, models, where, tolerance=tolerance
             )
             shares = ReasonShares(why, alarms)
             widgets.chart(
@@ -142,7 +142,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
 def numbers(table: pd.DataFrame, counts: pd.DataFrame) -> None:
     """The table behind the bars, and the scores by other rules, in percent."""
     from modgap.gap.accuracy import quantity_name
-    from modgap.gap.options import NOTE, rules_table
+    from modgap.gap.option_rules import NOTE, rules_table
 
     with st.expander("Table of the numbers"):
         shown = table.assign(quantity=table["quantity"].map(quantity_name))

@@ -81,7 +81,7 @@ def test_the_root_has_nothing_but_the_public_names_and_the_folders():
         ("measures/cka.py", "from modgap.models.base import SpeechLM"),
         ("figures/gap.py", "from modgap.ui import widgets"),
         ("ui/widgets.py", "from modgap.cli import render"),
-        ("analysis/lens.py", "def f():\n    from modgap.gap.points import fit"),
+        ("analysis/lens.py", "def f():\n    from modgap.gap.correlation import fit"),
         ("models/base.py", "import modgap.models.loading.load"),
         ("demo/family.py", "from modgap.demo.training.loop import Run"),
         ("core/files.py", "from modgap import Store"),

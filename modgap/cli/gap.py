@@ -54,7 +54,7 @@ def gap(
     """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
     from modgap.evaluation.runs.bases import foreign_bases
     from modgap.gap import accuracy as measures
-    from modgap.gap.reasons import false_alarms, reasons
+    from modgap.gap.failure_reasons import false_alarms, reasons
     from modgap.gap.run_folders import find_run
 
     opened = find_run(run)
@@ -113,7 +113,7 @@ def _filters(given: Sequence[str] | None) -> dict[str, list[str]]:
 def _lines(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.DataFrame:
     import pandas as pd
 
-    from modgap.gap.points import fits, gaps, layer_means, points
+    from modgap.gap.correlation import fits, gaps, layer_means, points
     from modgap.gap.run_data import MEASURES
 
     if not run.layers:
@@ -131,7 +131,7 @@ def _lines(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.DataF
 def _questions(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.DataFrame:
     import pandas as pd
 
-    from modgap.gap.questions import auc, question_rows
+    from modgap.gap.per_question import auc, question_rows
 
     rows = []
     for model in models if run.layers else ():
@@ -154,7 +154,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
     from modgap.cli.render import print_table
     from modgap.gap.accuracy import COUNTS, quantity_name
-    from modgap.gap.options import rules_table
+    from modgap.gap.option_rules import rules_table
 
     def percent(value: float) -> str:
         return "-" if value != value else f"{100 * value:.1f}"

@@ -15,7 +15,7 @@ from modgap.figures import base
 from modgap.figures.measures import measure
 from modgap.figures.palette import DASHES, MARKERS, palette, rgba
 from modgap.figures.text import plain
-from modgap.gap.points import Fit
+from modgap.gap.correlation import Fit
 
 #: R^2 over checkpoints tuned with LoRA, as published (arXiv 2510.12116): measure -> (whose, R^2).
 PUBLISHED = {
@@ -31,7 +31,7 @@ GAP_TITLES = {
 
 @dataclass(frozen=True, eq=False)
 class GapScatter:
-    """One point a checkpoint, from `modgap.gap.points.points`, and the lines through them.
+    """One point a checkpoint, from `modgap.gap.correlation.points`, and the lines through them.
 
     points : DataFrame
         ``model``, ``part``, ``group``, ``quantity``, ``gap``, ``gap_low``, ``gap_high``, ``x``.
@@ -154,7 +154,7 @@ class GapScatter:
 
 @dataclass(frozen=True, eq=False)
 class LayerR2:
-    """R^2 of similarity against the gap in every layer, from `modgap.gap.points.layer_curve`."""
+    """R^2 of similarity against the gap in every layer, from `correlation.layer_curve`."""
 
     curve: pd.DataFrame
     measure: str

@@ -13,7 +13,7 @@ from modgap.figures import base
 from modgap.figures.palette import palette
 from modgap.figures.text import plain, shorten
 from modgap.gap.accuracy import NAMES
-from modgap.gap.reasons import REASONS
+from modgap.gap.failure_reasons import REASONS
 
 INPUT_NAMES = {
     "base": "base LLM, text",
@@ -191,9 +191,9 @@ class ReasonShares:
     """Why spoken questions failed that are answered rightly as text.
 
     table : DataFrame
-        From `modgap.gap.reasons.reasons`.
+        From `modgap.gap.failure_reasons.reasons`.
     alarms : DataFrame, optional
-        From `modgap.gap.reasons.false_alarms`: a mark on the bars.
+        From `modgap.gap.failure_reasons.false_alarms`: a mark on the bars.
     """
 
     table: pd.DataFrame

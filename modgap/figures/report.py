@@ -12,8 +12,7 @@ import pandas as pd
 
 from modgap.core.errors import ModgapError
 from modgap.evaluation.runs.bases import foreign_bases
-from modgap.gap import accuracy, options, questions, reasons
-from modgap.gap import points as gap_points
+from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
 from modgap.gap.run_data import MEASURES, is_snapshot
 
 if TYPE_CHECKING:
@@ -96,8 +95,8 @@ def _gap(run: Run, models: list[str]) -> str:
     counts = accuracy.accuracies(run)
     asked = (
         f"<h3>What was asked</h3>{_table(counts[list(accuracy.COUNTS)])}"
-        f"<h3>By more than one rule</h3><p class=note>{options.NOTE}</p>"
-        + _table(options.rules_table(counts), digits=1)
+        f"<h3>By more than one rule</h3><p class=note>{option_rules.NOTE}</p>"
+        + _table(option_rules.rules_table(counts), digits=1)
     )
     table = accuracy.gap_table(run, models)
     if table.empty:
@@ -132,12 +131,12 @@ def _groups(run: Run, models: list[str]) -> str:
 def _reasons(run: Run, models: list[str]) -> str:
     from modgap.figures.gap import ReasonShares
 
-    table = reasons.reasons(run, models)
+    table = failure_reasons.reasons(run, models)
     if not (table["text"] == "right").any():
         return ""
-    said = "; ".join(f"<i>{name}</i>: {text}" for name, text in reasons.REASONS.items())
+    said = "; ".join(f"<i>{name}</i>: {text}" for name, text in failure_reasons.REASONS.items())
     shown = table.assign(share=100 * table["share"]).rename(columns={"share": "%"})
-    marks = reasons.false_alarms(run, models)
+    marks = failure_reasons.false_alarms(run, models)
     alarms = marks.assign(share=100 * marks["share"]).rename(columns={"share": "%"})
     control = (
         "<h3>Answered rightly aloud, and yet written down with an error</h3><p class=note>What "
@@ -157,19 +156,19 @@ def _lines(run: Run) -> str:
     from modgap.figures.correlation import PUBLISHED, GapScatter, LayerR2
     from modgap.figures.measures import measure
 
-    found = gap_points.gaps(run)
+    found = correlation.gaps(run)
     rows, figures = [], ""
     for name in MEASURES:
-        means = gap_points.layer_means(run, name)
-        points = gap_points.points(means, found)
+        means = correlation.layer_means(run, name)
+        points = correlation.points(means, found)
         if points.empty:
             continue
-        lines = gap_points.fits(points)
+        lines = correlation.fits(points)
         rows += [{"measure": measure(name).short, **f.row()} for f in lines]
         figures += f"<h3>{html.escape(measure(name).label)}</h3>"
         figures += _figure(GapScatter(points, lines, name).figure(height=420))
         if any(f.reason is None for f in lines):
-            curve = gap_points.layer_curve(means, found)
+            curve = correlation.layer_curve(means, found)
             figures += _figure(LayerR2(curve, name).figure(height=320))
         parts = [f.influence.assign(group=f.group) for f in lines if f.influence is not None]
         if parts:
@@ -201,8 +200,8 @@ def _questions(run: Run, models: list[str]) -> str:
         if not {"text", "speech"} <= set(run.inputs_of(model)):
             continue
         for name in MEASURES:
-            found = questions.question_rows(run, model, name)
-            area = questions.auc(found, higher_fails=name in DISTANCES)
+            found = per_question.question_rows(run, model, name)
+            area = per_question.auc(found, higher_fails=name in DISTANCES)
             rows.append({"model": model, "measure": name, "AUC": area.value, "from": area.low,
                          "to": area.high, "failed": area.failed, "did not": area.kept,
                          "note": area.reason or ""})  # fmt: skip
@@ -219,7 +218,7 @@ def _questions(run: Run, models: list[str]) -> str:
 
 
 def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
-    made = questions.logistic(found)
+    made = per_question.logistic(found)
     out = f"<h3>{html.escape(model)}: logistic regression of failing aloud (APS cosine)</h3>"
     if made.reason:
         out += f"<p class=note>None: {html.escape(made.reason)}.</p>"
@@ -227,8 +226,8 @@ def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
         out += _table(made.table.rename(columns={"odds_ratio": "odds ratio per SD"}), digits=3)
         out += f"<p class=note>n = {made.n:,}, McFadden's R² {made.pseudo_r2:.3f}.</p>"
     if run.has_items:
-        every = questions.question_rows(run, model, text_right=False)
-        within = questions.within_items(every)
+        every = per_question.question_rows(run, model, text_right=False)
+        within = per_question.within_items(every)
         out += "<p class=note>Within items (item effects removed): " + (
             f"none, {html.escape(within.reason)}.</p>"
             if within.reason

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from modgap.core.errors import SettingsError
-from modgap.gap.options import OPTION_COLUMNS, option_scores
+from modgap.gap.option_rules import OPTION_COLUMNS, option_scores
 
 if TYPE_CHECKING:
     from modgap.gap.run_data import Run, Where
@@ -227,7 +227,7 @@ def accuracies(run: Run, where: Where | None = None) -> pd.DataFrame:
         ``unparsed`` (judged wrong because no answer was found in the response), ``failed``
         (questions that could not be run); ``accuracy`` (right of those judged); ``expected`` (mean
         score that VoiceBench's rule would give on average, and where that is the same, 1 or 0) over
-        ``expected_of`` answers; and the columns of `modgap.gap.options.option_scores`. Shares in
+        ``expected_of`` answers; and the columns of `option_rules.option_scores`. Shares in
         [0, 1], NaN where there is nothing to take one of.
     """
     condition, parameters = run.condition(where)

@@ -48,7 +48,7 @@ class Run(RunDatabase):
     """One run folder, as it was when it was opened.
 
     Safe to share between threads. Questions are asked of it by the modules `modgap.gap.accuracy`,
-    `modgap.gap.points`, `modgap.gap.reasons` and `modgap.gap.questions`.
+    `modgap.gap.correlation`, `modgap.gap.failure_reasons` and `modgap.gap.per_question`.
     """
 
     _has_means = False

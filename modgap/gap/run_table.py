@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from modgap.core.errors import SettingsError
-from modgap.gap.reasons import reason
+from modgap.gap.failure_reasons import reason
 from modgap.gap.run_data import MEASURES
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def clip_rows(
     descending : bool
     start, limit : int
     tolerance : float
-        As in `modgap.gap.reasons.reason`.
+        As in `modgap.gap.failure_reasons.reason`.
 
     Returns
     -------

@@ -14,7 +14,7 @@ import pytest
 from modgap.core.errors import ModgapError, StoreError
 from modgap.figures.controls import OwnAgainstOthers, against_controls
 from modgap.gap.controls import Controls, made_again, read_controls, write_controls
-from modgap.gap.points import layer_means
+from modgap.gap.correlation import layer_means
 from modgap.gap.run_data import open_run
 from modgap.gap.run_folders import prompt_of
 from modgap.measures.baselines import COLUMNS, PAIRED, layer_table, own_against_others

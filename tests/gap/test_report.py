@@ -17,8 +17,8 @@ from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
 from modgap.figures.report import report_html
 from modgap.gap.accuracy import gap_table
 from modgap.gap.controls import kept_controls, read_controls
-from modgap.gap.points import fits, gaps, layer_curve, layer_means, points
-from modgap.gap.reasons import false_alarms, reasons
+from modgap.gap.correlation import fits, gaps, layer_curve, layer_means, points
+from modgap.gap.failure_reasons import false_alarms, reasons
 from modgap.gap.run_data import open_run
 from modgap.gap.run_folders import known_runs
 from modgap.gap.run_table import Change, clip_rows, count_clips

@@ -14,7 +14,7 @@ import pytest
 from modgap.core.errors import StoreError
 from modgap.evaluation.runs.tables import QUESTIONS, TABLES
 from modgap.gap.accuracy import accuracies, gap_table
-from modgap.gap.points import layer_means
+from modgap.gap.correlation import layer_means
 from modgap.gap.run_data import open_run
 from modgap.gap.run_database import signature_of
 from tests.gap.made import answer, full, question, write_run

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modgap.core.errors import SettingsError
-from modgap.gap.auc import area_under_curve
+from modgap.gap.delong import area_under_curve
 from modgap.gap.run_data import MEASURES
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Auc:
     ----------
     value, low, high : float
         Area under the ROC curve with its 95 % interval, value +- 1.96 standard errors as in
-        `modgap.gap.auc`; it has no width at 0 and 1, and is NaN with fewer than two items that
+        `modgap.gap.delong`; it has no width at 0 and 1, and is NaN with fewer than two items that
         failed or did not.
     failed, kept : int
         Questions that failed and that did not.

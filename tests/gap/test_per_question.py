@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modgap.evaluation.runs.tables import ANSWERS
-from modgap.gap.questions import auc, logistic, question_rows, within_items
-from modgap.gap.reasons import false_alarms, reason, reasons
+from modgap.gap.failure_reasons import false_alarms, reason, reasons
+from modgap.gap.per_question import auc, logistic, question_rows, within_items
 from modgap.gap.run_data import open_run
 from modgap.gap.run_table import Change, clip_rows
 from tests.gap.made import answer, full, question, write_run

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modgap.core.errors import SettingsError
-from modgap.gap.points import ONE_VALUE, TOO_FEW, fit, fits, gaps, layer_curve, layer_means, points
+from modgap.gap.correlation import (
+    ONE_VALUE,
+    TOO_FEW,
+    fit,
+    fits,
+    gaps,
+    layer_curve,
+    layer_means,
+    points,
+)
 from modgap.gap.run_data import open_run
 from tests.gap.made import answer, question, write_run
 
