@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from modgap.core.errors import ModgapError
+from modgap.core.names import unused_name
 from modgap.ui import widgets
 from modgap.ui.examples import example, examples
 from modgap.ui.server.offered import model_options
@@ -96,19 +97,9 @@ def runs(clips: list[str], models: list[str]) -> list[Run]:
                 key = S.get("run")
             else:
                 key = service().known(request) if request is not None else None
-            found.append(Run(", ".join(parts), request, key))
-    return apart(found)
-
-
-def apart(found: list[Run]) -> list[Run]:
-    """Number what would bear the same name."""
-    seen: dict[str, int] = {}
-    named = []
-    for run in found:
-        seen[run.name] = seen.get(run.name, 0) + 1
-        suffix = f" ({seen[run.name]})" if seen[run.name] > 1 else ""
-        named.append(Run(run.name + suffix, run.request, run.key))
-    return named
+            name = unused_name(", ".join(parts), [r.name for r in found])
+            found.append(Run(name, request, key))
+    return found
 
 
 def asked(clip: str, model: str) -> Request | None:

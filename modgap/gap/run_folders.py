@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modgap.core.errors import StoreError
+from modgap.core.names import named_in, unused_name
 from modgap.gap.run_database import is_run
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ __all__ = [
     "shipped_runs",
     "source_of",
 ]
-
-log = logging.getLogger("modgap")
 
 VARIABLE = "MODGAP_RUNS"  # a JSON list of the folders that the operator adds
 SHIPPED = Path(__file__).resolve().parents[2] / "cache" / "runs"
@@ -47,13 +44,11 @@ def known_runs() -> dict[str, Path]:
     """
     folders = shipped_runs()
     folders += _runs_in(Path(os.environ.get("MODGAP_CACHE") or "cache") / "runs")
-    folders += [p for p in _named() if is_run(p)]
+    named = named_in(VARIABLE, '["runs/mine"]')
+    folders += [p for p in (Path(n).expanduser() for n in named) if is_run(p)]
     found: dict[str, Path] = {}
     for folder in dict.fromkeys(p.resolve() for p in folders):
-        name, number = folder.name, 2
-        while name in found:
-            name, number = f"{folder.name} ({number})", number + 1
-        found[name] = folder
+        found[unused_name(folder.name, found)] = folder
     return found
 
 
@@ -134,17 +129,3 @@ def _runs_in(folder: Path) -> Iterator[Path]:
     except OSError:
         return
     yield from (p for p in paths if is_run(p))
-
-
-def _named() -> list[Path]:
-    value = os.environ.get(VARIABLE, "")
-    if not value:
-        return []
-    try:
-        names = json.loads(value)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-        log.error('%s must be a JSON list of folders, such as ["runs/mine"].', VARIABLE)
-        return []
-    return [Path(n).expanduser() for n in names]

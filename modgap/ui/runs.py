@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.core.errors import ModgapError
+from modgap.core.names import unused_name
 from modgap.ui import widgets
 from modgap.ui.server.offered import model_options
 from modgap.ui.server.shared_cache import Shelf
@@ -143,10 +144,9 @@ def _open_path() -> None:
         return
     from modgap.gap.run_folders import known_runs
 
-    name, number = folder.name or "run", 2
     own: dict[str, str] = S.setdefault("own_runs", {})
-    while name in known_runs() or own.get(name, str(folder)) != str(folder):
-        name, number = f"{folder.name} ({number})", number + 1
+    others = {name for name, path in own.items() if path != str(folder)}
+    name = unused_name(folder.name or "run", others | set(known_runs()))
     own[name] = str(folder)
     S["next_run"] = name
 

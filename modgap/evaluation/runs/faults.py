@@ -9,7 +9,7 @@ import torch
 
 from modgap.core.errors import ModgapError
 
-__all__ = ["DeviceLost", "Faults", "free_memory", "out_of_memory"]
+__all__ = ["DeviceLost", "Faults", "out_of_memory"]
 
 #: Questions in a row that fail for reasons nobody foresaw: then it is not the questions.
 UNFORESEEN = 20
@@ -76,12 +76,6 @@ class Faults:
 def out_of_memory(problem: BaseException) -> bool:
     """Whether there was too little memory, which a smaller batch may mend."""
     return isinstance(problem, MemoryError | torch.OutOfMemoryError)
-
-
-def free_memory() -> None:
-    """Give back what the allocator holds unused."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _device_lost(problem: BaseException) -> bool:

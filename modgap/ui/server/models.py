@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import ModelError
+from modgap.core.memory import free_memory
 from modgap.ui.server.preload import import_heavy
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class ModelPool:
                 self._trim(self._max_bytes // 2)
                 model = self._load()(choice.name, **choice.options)
             except BaseException:
-                free()  # what was read of it so far
+                free_memory()  # what was read of it so far
                 raise
             finally:
                 self._loading = None
@@ -180,15 +179,7 @@ class ModelPool:
                 del model
                 dropped = True
         if dropped:
-            free()
-
-
-def free() -> None:
-    """Give memory back at once: hooks make cycles, and CUDA keeps what it has had."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+            free_memory()
 
 
 def weight_bytes(model: Any) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from modgap.core.names import named_in, short_name, unused_name
 
 log = logging.getLogger("modgap.ui")
 
@@ -32,23 +32,20 @@ class ModelOption:
 def recognizer_options() -> dict[str, ModelOption]:
     """The embedded recogniser, then what the operator named in ``MODGAP_RECOGNIZERS``."""
     options = {"pocketsphinx": ModelOption("pocketsphinx", "pocketsphinx", "embedded, English")}
-    _add_named(options, os.environ.get(RECOGNIZERS_VARIABLE, ""))
+    _add_named(options, RECOGNIZERS_VARIABLE)
     return options
 
 
 def model_options() -> dict[str, ModelOption]:
     """The embedded family, then what the operator named in ``MODGAP_MODELS`` (a JSON list)."""
     options = {option.id: option for option in _embedded()}
-    _add_named(options, os.environ.get(VARIABLE, ""))
+    _add_named(options, VARIABLE)
     return options
 
 
-def _add_named(options: dict[str, ModelOption], value: str) -> None:
-    for name in _operators(value):
-        short, number = _short(name), 2
-        id = short
-        while id in options:
-            id, number = f"{short} ({number})", number + 1
+def _add_named(options: dict[str, ModelOption], variable: str) -> None:
+    for name in named_in(variable, '["org/model"]'):
+        id = unused_name(short_name(name), options)
         options[id] = ModelOption(id, name, "named by the operator")
 
 
@@ -80,27 +77,3 @@ def _share(accuracies: Mapping[str, Any], condition: str) -> float | None:
     """The accuracy measured under one condition, in [0, 1]."""
     found = accuracies.get(condition)
     return float(found["accuracy"]) if found else None
-
-
-@lru_cache(maxsize=4)
-def _operators(value: str) -> tuple[str, ...]:
-    if not value:
-        return ()
-    try:
-        names = json.loads(value)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
-        log.error(
-            '%s and %s must be JSON lists of names, such as ["org/model"].',
-            VARIABLE,
-            RECOGNIZERS_VARIABLE,
-        )
-        return ()
-    return tuple(dict.fromkeys(names))
-
-
-def _short(name: str) -> str:
-    """A folder by its last part, a hub id whole."""
-    is_path = name.startswith(("/", ".", "~")) or "\\" in name
-    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "model" if is_path else name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from modgap.ui.server.models import free, weight_bytes
+from modgap.core.memory import free_memory
+from modgap.ui.server.models import weight_bytes
 
 if TYPE_CHECKING:
     from modgap.speech.recognizers import Recognizer
@@ -57,7 +58,7 @@ class RecognizerPool:
         """Let a Whisper go."""
         if self._other is not None:
             self._other, self._bytes = None, 0
-            free()
+            free_memory()
 
     def _load(self, name: str, device: str) -> Recognizer:
         if self._loader is not None:
