@@ -12,6 +12,7 @@ import typer
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_transcript, sound_source
 from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import Cache, Json, ModelName
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -27,10 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @with_model(named=False)
 def check(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="A name from `modgap models`, a folder, or a hub id."),
-    ],
+    name: ModelName,
     how: ModelOptions,
     clip: Annotated[
         Path | None, typer.Option(help="An audio file instead of synthetic tones.")
@@ -38,8 +36,8 @@ def check(
     transcript: Annotated[
         str | None, typer.Option(help="What is said in it, or @FILE; needs --clip.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
+    as_json: Json = False,
+    cache: Cache = True,
     debug: Debug = False,
 ) -> None:
     """Compare a model with plain transformers: logits, states, edits, prompts; per dtype.

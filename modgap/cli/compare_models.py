@@ -11,6 +11,7 @@ import typer
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_transcript, sound_source
 from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import Cache, Instruction, Json, Measure
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -55,15 +56,15 @@ def compare_models(
         list[str] | None,
         typer.Option(help="A name, a folder or a hub id. Can be given again; full and LoRA."),
     ] = None,
-    measure: Annotated[str, typer.Option(help="cosine or euclidean.")] = "cosine",
-    instruction: Annotated[str, typer.Option(help="A typed question about the clip.")] = "",
+    measure: Measure = "cosine",
+    instruction: Instruction = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling of clips.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Write the tables and a JSON file into this folder.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
+    as_json: Json = False,
+    cache: Cache = True,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer to CLIP.")] = 48,
     debug: Debug = False,
 ) -> None:

@@ -12,8 +12,8 @@ import typer
 
 from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import MaxTokens
-from modgap.cli.runs import export, judge
+from modgap.cli.options import Json, Markers, MaxTokens, Models, System
+from modgap.cli.runs import RunFolder, export, judge
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def evaluate(
         str,
         typer.Option(help="A manifest, or demo, demo:noisy/open+choice, ...: see the docs."),
     ] = "demo",
-    model: Annotated[list[str] | None, typer.Option(help="Can be given again.")] = None,
+    model: Models = None,
     inputs: Annotated[
         str, typer.Option(help="Of text, speech, pipeline, base, with commas.")
     ] = "text,speech",
@@ -82,10 +82,8 @@ def evaluate(
         ),
     ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
-    system: Annotated[str | None, typer.Option(help="A system message.")] = None,
-    markers: Annotated[
-        str, typer.Option(help="keep or drop the audio markers around the transcript.")
-    ] = "keep",
+    system: System = None,
+    markers: Markers = "keep",
     max_new_tokens: MaxTokens = 48,
     batch: Annotated[int, typer.Option(min=1, help="Prompts that are answered together.")] = 16,
     unit: Annotated[
@@ -123,7 +121,6 @@ def evaluate(
         from modgap.demo.phrasings import TRANSCRIBE
 
         asked = heard_instruction or TRANSCRIBE
-    models = model or ["demo"]
     text, bases = _bases(base or [], models)
     settings = RunSettings(
         inputs=wanted,
@@ -169,8 +166,8 @@ def evaluate(
 
 
 def info(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    run: RunFolder,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say how a run was made, what of it is done, what failed, and the accuracies."""

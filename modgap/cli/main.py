@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -28,11 +28,9 @@ from modgap.cli import words as cli_words
 from modgap.cli.errors import Commands, Debug, say
 from modgap.cli.inputs import parse_layers, read_transcript, sound_source
 from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import Cache, Clip, Instruction, Markers, MaxTokens, System
 from modgap.core.errors import SettingsError
 from modgap.core.version import __version__
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     cls=Commands,
@@ -103,21 +101,18 @@ def _root(
 )
 @with_model()
 def analyze(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")],
+    clip: Clip,
     transcript: Annotated[
         str,
         typer.Option(help="What is said, or @FILE that holds it (UTF-8); @@ stands for a real @."),
     ],
     how: ModelOptions,
-    instruction: Annotated[str, typer.Option(help="A typed question about the clip.")] = "",
-    system: Annotated[str | None, typer.Option(help="A system message.")] = None,
+    instruction: Instruction = "",
+    system: System = None,
     layers: Annotated[
         str | None, typer.Option(help="Which layers, such as 0,4-8; all by default.")
     ] = None,
-    markers: Annotated[
-        str,
-        typer.Option(help="keep or drop the audio markers around the transcript."),
-    ] = "keep",
+    markers: Markers = "keep",
     final_norm: Annotated[
         bool, typer.Option(help="Take the last layer after the model's final norm.")
     ] = True,
@@ -132,9 +127,9 @@ def analyze(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print analysis.json instead of the table.")
     ] = False,
-    cache: Annotated[bool, typer.Option(help="Use the cache of results.")] = True,
+    cache: Cache = True,
     answers: Annotated[bool, typer.Option(help="Let the model answer both prompts.")] = True,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 48,
+    max_new_tokens: MaxTokens = 48,
     temperature: Annotated[float, typer.Option(help="Of the answers; 0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of sampled answers.")] = 0,
     debug: Debug = False,

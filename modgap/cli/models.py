@@ -11,6 +11,7 @@ import typer
 from modgap.cli import families
 from modgap.cli.errors import Debug, say
 from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import Json, ModelName
 from modgap.cli.render import print_table, size
 
 if TYPE_CHECKING:
@@ -41,12 +42,10 @@ def models(context: typer.Context, debug: Debug = False) -> None:
 )
 @with_model(named=False)
 def info(
-    name: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A name from the list, a folder, or a hub id.")
-    ],
+    name: ModelName,
     how: ModelOptions,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of the clip to plan for.")] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say what a model and a clip in it would take, from its config alone."""

@@ -10,7 +10,14 @@ import typer
 Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")]
 Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
+System = Annotated[str | None, typer.Option(help="A system message.")]
+Markers = Annotated[str, typer.Option(help="keep or drop the audio markers around the transcript.")]
 Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A name from `modgap models`, a folder, or a hub id."),
+]
+Models = Annotated[list[str] | None, typer.Option("--model", help="Can be given again.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
 MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]

@@ -10,7 +10,16 @@ import typer
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_transcript, sound_source
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Clip, Instruction, MaxTokens, Transcript
+from modgap.cli.options import (
+    Cache,
+    Clip,
+    Instruction,
+    Json,
+    Markers,
+    MaxTokens,
+    System,
+    Transcript,
+)
 
 if TYPE_CHECKING:
     from modgap.analysis.pipeline import Cascade
@@ -19,7 +28,6 @@ Recognizer = Annotated[
     str,
     typer.Option(help="pocketsphinx, or a Whisper: a folder or a hub id."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +49,8 @@ def pipeline(
         typer.Option(help="Another model for the words; by default the text side of --model."),
     ] = None,
     instruction: Instruction = "",
-    system: Annotated[str | None, typer.Option(help="A system message.")] = None,
-    markers: Annotated[
-        str, typer.Option(help="keep or drop the audio markers around the words.")
-    ] = "keep",
+    system: System = None,
+    markers: Markers = "keep",
     max_new_tokens: MaxTokens = 48,
     as_json: Json = False,
     cache: Cache = True,

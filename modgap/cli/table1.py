@@ -9,7 +9,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import MaxTokens, PathLayer
+from modgap.cli.options import MaxTokens, Models, PathLayer
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -32,7 +32,7 @@ def table1(
             "demo:noisy, ...: the embedded family's held-out questions."
         ),
     ] = "demo",
-    model: Annotated[list[str] | None, typer.Option(help="Can be given again.")] = None,
+    model: Models = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Only so many questions.")] = None,
     path_layer: PathLayer = None,
     adaptive: Annotated[
