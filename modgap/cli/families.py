@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +19,43 @@ def register(app: typer.Typer) -> None:
     )(convert)
 
 
+@dataclass(frozen=True)
+class Family:
+    """A family of speech language models.
+
+    Attributes
+    ----------
+    model_type : str
+        As in a checkpoint's config.json; also the name of the module.
+    title : str
+        What it is made of, in a line.
+    state : str
+        What it was tested with.
+    checkpoints : tuple of str
+        Hub ids of released checkpoints.
+    """
+
+    model_type: str
+    title: str
+    state: str
+    checkpoints: tuple[str, ...]
+
+
+def list_families() -> list[Family]:
+    """List every family that `load_model` knows; text models, which have many types, come last."""
+    from modgap.models.loading.load import family_module, known_types
+
+    found = []
+    for model_type in (*known_types(), "text_only"):
+        module = family_module(model_type)
+        adapter = module.ADAPTER
+        title = str(module.__doc__).splitlines()[0].rstrip(".")
+        found.append(Family(model_type, title, adapter.tested, tuple(adapter.checkpoints)))
+    return found
+
+
 def print_families() -> None:
     """Print every family, what it is, and what it was tested with."""
-    from modgap.models.loading.family_list import list_families
-
     print_table(
         ("family", "what it is", "state"),
         [(family.model_type, family.title, family.state) for family in list_families()],

@@ -113,6 +113,20 @@ def seconds_ticks(times: np.ndarray, count: int = 10) -> tuple[list[float], list
     return where.tolist(), [f"{t:.{digits}f}" for t in at]
 
 
+def error_bars(
+    value: np.ndarray, low: np.ndarray, high: np.ndarray, **style: Any
+) -> dict[str, Any]:
+    """``error_x`` or ``error_y`` from values to both ends, each of shape (n,)."""
+    bars = {"type": "data", "symmetric": False, "array": high - value, "arrayminus": value - low}
+    return {**bars, "thickness": 1, "width": 3, **style}
+
+
+def colour_bar(title: str, **style: Any) -> dict[str, Any]:
+    """The narrow ``colorbar`` of a heatmap."""
+    named = {"text": title, "font": {"size": 13}}
+    return {"title": named, "thickness": 12, "outlinewidth": 0, **style}
+
+
 def mark_layer(fig: go.Figure, layer: float | None, dark: bool) -> None:
     """A vertical line at the current layer (or depth), behind the curves."""
     if layer is not None:

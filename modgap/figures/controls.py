@@ -79,8 +79,7 @@ class OwnAgainstOthers:
             line = go.Scatter(
                 x=layers.astype(np.int32), y=value, mode="lines+markers", name="",
                 line={"color": p.series[0], "width": 2}, marker={"size": 6}, showlegend=False,
-                error_y={"type": "data", "symmetric": False, "array": high - value,
-                         "arrayminus": value - low, "thickness": 1.5, "width": 4},
+                error_y=base.error_bars(value, low, high, thickness=1.5, width=4),
                 customdata=np.stack([low, high], axis=1),
                 hovertemplate="layer %{x}: %{y:.4f}"
                 + (" [%{customdata[0]:.4f} … %{customdata[1]:.4f}]" if known.all() else "")
@@ -113,8 +112,7 @@ class CkaHeat:
         heat = go.Heatmap(
             z=self.cka.values.astype(np.float32), x=layers, y=layers, zmin=0, zmax=1, name="",
             colorscale=colorscale(p.sequential),
-            colorbar={"title": {"text": "CKA", "font": {"size": 13}}, "thickness": 12,
-                      "outlinewidth": 0},
+            colorbar=base.colour_bar("CKA"),
             hovertemplate="speech layer %{y}, text layer %{x}: %{z:.3f}<extra></extra>",
         )  # fmt: skip
         fig = base.figure([heat], dark=dark, height=height)

@@ -181,8 +181,7 @@ class ChangeMap:
             zmax=top,
             colorscale=colorscale(tuple(palette(dark).diverging)),
             hoverinfo="skip",
-            colorbar={"title": {"text": "nats", "font": {"size": 13}}, "thickness": 12,
-                      "outlinewidth": 0},
+            colorbar=base.colour_bar("nats"),
         )  # fmt: skip
         hover = [
             [f"layer {k}<br>{row}<br>{self.values[r, n]:+.3f} nats"
@@ -263,8 +262,7 @@ class LensGrid:
             zmin=0,
             zmax=1,
             colorscale=[[0, p.page], [1, p.series[0]]],
-            colorbar={"title": {"text": "probability", "font": {"size": 13}}, "thickness": 12,
-                      "outlinewidth": 0},
+            colorbar=base.colour_bar("probability"),
         )  # fmt: skip
         cells = click_cells(np.arange(K), range(n), hover)
         fig = base.figure([heat, cells], dark=dark, height=height or 26 * K + 90)

@@ -33,7 +33,9 @@ class GainCurve:
         lines = []
         for number, (variant, rows) in enumerate(self.table.groupby("variant", sort=False)):
             color = p.series[number % len(p.series)]
-            change = 100 * rows["change"].to_numpy(dtype=float)
+            change, low, high = (
+                100 * rows[c].to_numpy(dtype=float) for c in ("change", "change_low", "change_high")
+            )
             lines.append(
                 go.Scatter(
                     x=100 * rows["own"].to_numpy(dtype=float),
@@ -42,14 +44,7 @@ class GainCurve:
                     name=plain(str(variant)),
                     line={"color": color, "width": 1.5},
                     marker={"color": color, "size": 8},
-                    error_y={
-                        "type": "data",
-                        "symmetric": False,
-                        "array": 100 * rows["change_high"].to_numpy(dtype=float) - change,
-                        "arrayminus": change - 100 * rows["change_low"].to_numpy(dtype=float),
-                        "thickness": 1,
-                        "width": 3,
-                    },
+                    error_y=base.error_bars(change, low, high),
                     customdata=[plain(str(name)) for name in rows["model"]],
                     hovertemplate="%{customdata}<br>%{x:.1f} %: %{y:+.1f}",
                 )

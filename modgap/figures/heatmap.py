@@ -92,8 +92,7 @@ class AlignmentMap:
             customdata=np.broadcast_to(mid.astype(np.float32), (m, n)),
             colorscale=colorscale(p.diverging if cos else p.sequential),
             zmin=-1 if cos else 0, zmax=1 if cos else self.scale,
-            colorbar={"title": {"text": "cosine" if cos else "distance", "font": {"size": 13}},
-                      "thickness": 12, "outlinewidth": 0},
+            colorbar=base.colour_bar("cosine" if cos else "distance"),
             hovertemplate=f"%{{customdata:.2f}} s ↔ %{{text}}<br>{name} = "
             "%{z:.4f}<extra></extra>",
         )  # fmt: skip

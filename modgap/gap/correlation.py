@@ -13,7 +13,7 @@ import pandas as pd
 
 from modgap.core.errors import SettingsError
 from modgap.gap.accuracy import RESAMPLES, estimates, patterns
-from modgap.gap.run_data import MEASURES
+from modgap.gap.run_data import check_measure
 
 if TYPE_CHECKING:
     from modgap.gap.run_data import Run, Where
@@ -101,8 +101,7 @@ def layer_means(
         ``model``, ``part`` (the facet's value, else empty), ``layer``, ``value``, ``n`` (clips for
         which the measure is defined).
     """
-    if measure not in MEASURES:
-        raise SettingsError(f"Unknown measure {measure!r}. Choose from {', '.join(MEASURES)}.")
+    check_measure(measure)
     condition, parameters = run.condition(where)
     part = f"{run.column(split)}::VARCHAR" if split else "''"
     joined = "JOIN q ON q.question = l.question" if split or where else ""

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modgap.core.errors import SettingsError
 from modgap.gap.delong import area_under_curve
-from modgap.gap.run_data import MEASURES
+from modgap.gap.run_data import check_measure
 
 if TYPE_CHECKING:
     from modgap.gap.run_data import Run, Where
@@ -53,8 +52,7 @@ def question_rows(
     DataFrame
         ``failed`` (bool), ``measure``, ``seconds``, ``wer`` (NaN where unknown), ``item``.
     """
-    if measure not in MEASURES:
-        raise SettingsError(f"Unknown measure {measure!r}. Choose from {', '.join(MEASURES)}.")
+    check_measure(measure)
     number = run.model_number(model)
     condition, parameters = run.condition(where)
     s = run.input_number("speech")

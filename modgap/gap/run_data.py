@@ -33,6 +33,12 @@ def is_snapshot(model: str) -> bool:
     return bool(mark) and not hub_id
 
 
+def check_measure(measure: str) -> None:
+    """Raise SettingsError unless `measure` is one of `MEASURES`: it becomes part of an SQL text."""
+    if measure not in MEASURES:
+        raise SettingsError(f"Unknown measure {measure!r}. Choose from {', '.join(MEASURES)}.")
+
+
 def open_run(folder: str | Path) -> Run:
     """Open a run for reading.
 

@@ -71,6 +71,8 @@ class SpeechLM(PromptMaker):
     plain_decoder: ClassVar[bool] = False
     #: What the family was tested with.
     tested: ClassVar[str] = "tested with a tiny checkpoint; never run with real weights here"
+    #: Frames of the feature extractor that a position covers, where that is one number.
+    frames_per_position: ClassVar[int]
     #: Released checkpoints of the family, hub id to one line for a list.
     checkpoints: ClassVar[dict[str, str]] = {}
     #: How the weights are held, if not as they are ("8bit", "4bit"), and the PEFT adapter on them.
@@ -145,6 +147,11 @@ class SpeechLM(PromptMaker):
     @property
     def sampling_rate(self) -> int:
         return int(self.extractor.sampling_rate)
+
+    @property
+    def seconds_per_position(self) -> float:
+        """What a position of the speech covers."""
+        return self.frames_per_position * self.extractor.hop_length / self.sampling_rate
 
     @property
     def placeholder(self) -> int:

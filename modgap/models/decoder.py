@@ -19,22 +19,12 @@ def decoder_of(hf: Any) -> Any:
     ModelError
         It is not found, or of a kind that would fail, or mislead, later on.
     """
-    decoder = _unwrap(hf.get_decoder())
-    _check_layers(decoder)
-    return decoder
-
-
-def _unwrap(module: Any) -> Any:
-    """Follow `model` down to the stack that has the layers (PEFT and some families wrap it)."""
-    for _ in range(4):
-        if hasattr(module, "layers"):
-            return module
-        module = getattr(module, "model", None)
-    raise ModelError("This model's decoder layers were not found; its family needs an adapter.")
-
-
-def _check_layers(decoder: Any) -> None:
-    """Refuse what would fail, or mislead, later on."""
+    decoder = hf.get_decoder()
+    for _ in range(3):  # PEFT and some families wrap the stack
+        if not hasattr(decoder, "layers"):
+            decoder = getattr(decoder, "model", None)
+    if not hasattr(decoder, "layers"):
+        raise ModelError("This model's decoder layers were not found; its family needs an adapter.")
     if any(name.endswith("mamba") for name, _ in decoder.layers.named_modules()):
         raise ModelError(
             "This model has Mamba layers, whose memory is no cache of positions: Mamba and its "
@@ -44,6 +34,7 @@ def _check_layers(decoder: Any) -> None:
         raise ModelError(
             "This model's decoder narrows its states before the head, which is not supported."
         )
+    return decoder
 
 
 def final_norm(decoder: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from modgap.core.errors import SettingsError
-from modgap.models.locking import holding_lock
+from modgap.models.hooks import holding_lock
 from modgap.models.prompt import Generation, Prompt
 
 if TYPE_CHECKING:

@@ -1,19 +1,42 @@
-"""The one place where the decoder's layers are hooked: to look at a level, or to change it."""
+"""The one place where the decoder's layers are hooked: to look at a level, or to change it.
+
+A hook hangs on the layer, not on the pass: it sees and changes every pass that runs meanwhile, also
+that of another thread. So all passes of a model are made under its lock, hooked or not.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from torch import Tensor
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
 
-__all__ = ["Visit", "visiting"]
+__all__ = ["Visit", "holding_lock", "visiting"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Visit = Callable[[int, Tensor], Tensor | None]
+
+
+def holding_lock(
+    run: Callable[Concatenate[SpeechLM, P], T],
+) -> Callable[Concatenate[SpeechLM, P], T]:
+    """Hold the lock of the first argument, a model, for the whole call.
+
+    The lock is re-entrant: who holds it over several passes may call these functions all the same.
+    """
+
+    @functools.wraps(run)
+    def held(model: SpeechLM, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with model.lock:
+            return run(model, *args, **kwargs)
+
+    return held
 
 
 @contextmanager
@@ -37,6 +60,7 @@ def visiting(
     """
 
     def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Families differ in how they call their layers: by position, or by name.
         new = visit(0, args[0] if args else kwargs["hidden_states"])
         if new is None:
             return None
@@ -54,6 +78,7 @@ def visiting(
     handles: list[Any] = []
     with model.lock:
         try:
+            # Inside: a hook that cannot be set must not leave those before it behind.
             for level in levels:
                 if level == 0:
                     handle = model.layers[0].register_forward_pre_hook(

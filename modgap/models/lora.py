@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from modgap.models.parts import hub_options, optional_file
+
 #: Part of no weight's own name. transformers takes every weight whose name holds the adapter's name
 #: for a part of the adapter, and makes those anew that the adapter's file lacks.
 NAME = "modgap"
@@ -27,17 +29,10 @@ def load_adapter(hf: Any, where: str, subfolder: str, options: dict[str, Any]) -
     set of str
         Weights that the adapter's config asks for and its file lacks.
     """
-    from transformers.utils.hub import cached_file
-
-    hub: dict[str, Any] = {
-        k: options[k] for k in ("revision", "cache_dir", "local_files_only") if k in options
-    }
     names = ("adapter_config.json", "adapter_model.safetensors")  # a pickle is not read
-    for name in names:
-        if not cached_file(
-            where, name, subfolder=subfolder, _raise_exceptions_for_missing_entries=False, **hub
-        ):
-            return set()
+    if not all(optional_file(where, name, options, subfolder) for name in names):
+        return set()
+    hub = hub_options(options)
     kwargs: dict[str, Any] = {**hub, "subfolder": subfolder} if subfolder else dict(hub)
     report = hf.load_adapter(where, adapter_name=NAME, use_safetensors=True, adapter_kwargs=kwargs)
     hf.set_adapter(NAME)

@@ -55,26 +55,53 @@ def load_parts(
     )
 
 
-def _processor_template(where: str, options: dict[str, Any]) -> str | None:
-    """The template that belongs to the processor, which a tokenizer's own may lack audio of."""
+def optional_file(
+    where: str, name: str, options: dict[str, Any], folder: str = "", *, here: bool = False
+) -> Path | None:
+    """A file of a checkpoint, or None where the checkpoint has none.
+
+    Parameters
+    ----------
+    where, name : str
+    options : dict
+        For ``from_pretrained``; of it counts what `hub_options` names.
+    folder : str
+        Where in the checkpoint.
+    here : bool
+        Whether a file that is not on this machine counts as missing. Else not to know is an error:
+        a checkpoint without its adapter would give other numbers.
+    """
     from transformers.utils.hub import cached_file
 
+    hub = hub_options(options) | ({"local_files_only": True} if here else {})
+    found = cached_file(
+        where, name, subfolder=folder, _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=not here, **hub,
+    )  # fmt: skip
+    return None if found is None else Path(found)
+
+
+def hub_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Of what ``from_pretrained`` takes: which revision is meant, and where its files are had."""
+    return {k: options[k] for k in ("revision", "cache_dir", "local_files_only") if k in options}
+
+
+def _processor_template(where: str, options: dict[str, Any]) -> str | None:
+    """The template that belongs to the processor, which a tokenizer's own may lack audio of."""
     for name in ("chat_template.jinja", "chat_template.json"):
-        found = cached_file(where, name, _raise_exceptions_for_missing_entries=False, **options)
+        found = optional_file(where, name, options, options.get("subfolder", ""))
         if found is not None:
-            text = Path(found).read_text(encoding="utf-8")
+            text = found.read_text(encoding="utf-8")
             return text if name.endswith("jinja") else json.loads(text)["chat_template"]
     return None
 
 
 def extractor_settings(where: str, options: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint's files say of its feature extractor."""
-    from transformers.utils.hub import cached_file
-
     for name in ("processor_config.json", "preprocessor_config.json"):
-        found = cached_file(where, name, _raise_exceptions_for_missing_entries=False, **options)
+        found = optional_file(where, name, options, options.get("subfolder", ""))
         if found is not None:
-            read = json.loads(Path(found).read_text(encoding="utf-8"))
+            read = json.loads(found.read_text(encoding="utf-8"))
             return read.get("audio_processor") or read.get("feature_extractor") or read
     return {}
 

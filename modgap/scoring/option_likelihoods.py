@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from modgap.models.locking import holding_lock
+from modgap.models.hooks import holding_lock
 from modgap.models.resume import KeysValues, repeated
 from modgap.scoring.named_options import named_options
 

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from modgap.cli.families import list_families
 from modgap.cli.main import app
-from modgap.models.loading.family_list import list_families
 from tests.families.makers import MAKERS, text_model
 from tests.tiny import make_clip
 

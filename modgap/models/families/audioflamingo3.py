@@ -18,14 +18,11 @@ class AudioFlamingo3(SpeechLM):
     model_type = "audioflamingo3"
     model_class = "AudioFlamingo3ForConditionalGeneration"
     chat_template = chatml("<sound>", "You are a helpful assistant.")
+    frames_per_position = 4
     checkpoints: ClassVar[dict[str, str]] = {
         "nvidia/audio-flamingo-3-hf": "Audio Flamingo 3, 8B, wants a GPU",
     }
     max_seconds = 600.0
-
-    @property
-    def seconds_per_position(self) -> float:
-        return 4 * self.extractor.hop_length / self.sampling_rate
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class."""

@@ -28,14 +28,11 @@ class GlmAsr(SpeechLM):
     model_type = "glmasr"
     model_class = "GlmAsrForConditionalGeneration"
     chat_template = _TEMPLATE
+    frames_per_position = 8
     checkpoints: ClassVar[dict[str, str]] = {
         "zai-org/GLM-ASR-Nano-2512": "GLM-ASR Nano, 1.5B, a recogniser",
     }
     max_seconds = 655.0
-
-    @property
-    def seconds_per_position(self) -> float:
-        return 8 * self.extractor.hop_length / self.sampling_rate
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class."""

@@ -26,7 +26,7 @@ from modgap.models.bare import bare
 from modgap.models.base import SpeechLM
 from modgap.models.families.text_only import text_skeleton
 from modgap.models.lora import load_adapter
-from modgap.models.parts import Parts, load_parts
+from modgap.models.parts import Parts, load_parts, optional_file
 from modgap.models.prompt import AudioInput
 
 
@@ -62,23 +62,10 @@ class CompositeLM(SpeechLM):
         """See the base class."""
         import transformers
         from safetensors.torch import load_file
-        from transformers.utils.hub import cached_file
 
         from modgap.models import composite_net as net
 
-        hub: dict[str, Any] = {
-            k: options[k] for k in ("revision", "cache_dir", "local_files_only") if k in options
-        }
-
-        def file(name: str, subfolder: str = "") -> Path:
-            found = cached_file(
-                where, name, subfolder=subfolder, _raise_exceptions_for_missing_entries=False, **hub
-            )
-            if found is None:
-                raise ModelError(f"{where} lacks {subfolder and subfolder + '/'}{name}.")
-            return Path(found)
-
-        settings = net.CompositeConfig.read(json.loads(file("config.json").read_text()))
+        settings = net.CompositeConfig.read(_json(where, options))
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             where,
             subfolder="llm",
@@ -89,11 +76,13 @@ class CompositeLM(SpeechLM):
         llm, report = loaded
         missing = load_adapter(llm, where, cls.adapter_folder, options)
         encoder = net.load_encoder(
-            file("model.safetensors", "encoder"),
-            json.loads(file("config.json", "encoder").read_text()),
+            _file(where, "model.safetensors", options, "encoder"),
+            _json(where, options, "encoder"),
             llm.dtype,
         )
-        adapter = net.StackAdapter(load_file(file("adapter.safetensors")), settings).to(llm.dtype)
+        adapter = net.StackAdapter(
+            load_file(_file(where, "adapter.safetensors", options)), settings
+        ).to(llm.dtype)
         widths = (adapter.linear1.in_features, adapter.linear2.out_features)
         wanted = (settings.stack * encoder.config.d_model, llm.get_input_embeddings().embedding_dim)
         if widths != wanted:
@@ -113,14 +102,12 @@ class CompositeLM(SpeechLM):
         import transformers
         from safetensors import safe_open
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
-        from transformers.utils.hub import cached_file
 
         from modgap.models import composite_net as net
 
         config = transformers.WhisperConfig.from_pretrained(where, subfolder="encoder", **options)
         settings, _ = transformers.PretrainedConfig.get_config_dict(where, **options)
-        hub = {k: v for k, v in options.items() if k != "trust_remote_code"}
-        file = cached_file(where, "adapter.safetensors", **hub)
+        file = _file(where, "adapter.safetensors", options)
         with safe_open(file, framework="pt") as held:
             shapes = {name: held.get_slice(name).get_shape() for name in held.keys()}  # noqa: SIM118
         llm = text_skeleton(where, {**options, "subfolder": "llm"})
@@ -165,6 +152,17 @@ class CompositeLM(SpeechLM):
         mask = torch.zeros(1, length, dtype=torch.bool)
         mask[0, start : start + len(audio.ids)] = True
         return {**audio.features, "speech_mask": mask}
+
+
+def _file(where: str, name: str, options: dict[str, Any], folder: str = "") -> Path:
+    found = optional_file(where, name, options, folder)
+    if found is None:
+        raise ModelError(f"{where} lacks {folder and folder + '/'}{name}.")
+    return found
+
+
+def _json(where: str, options: dict[str, Any], folder: str = "") -> dict[str, Any]:
+    return json.loads(_file(where, "config.json", options, folder).read_text())
 
 
 ADAPTER = CompositeLM

@@ -22,6 +22,7 @@ class Qwen25Omni(SpeechLM):
     model_class = "Qwen2_5OmniThinkerForConditionalGeneration"
     chat_template = chatml("<|audio_bos|><|AUDIO|><|audio_eos|>", "You are a helpful assistant.")
     system_in_parts = True
+    frames_per_position = 4  # the stride of two convolutions and the mean of two frames
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen2.5-Omni-7B": "Qwen2.5-Omni, 7B, the thinker, wants a GPU",
         "Qwen/Qwen2.5-Omni-3B": "Qwen2.5-Omni, 3B, the thinker, wants a GPU",
@@ -30,11 +31,6 @@ class Qwen25Omni(SpeechLM):
     @property
     def max_seconds(self) -> float:
         return float(self.extractor.chunk_length)
-
-    @property
-    def seconds_per_position(self) -> float:
-        # Two convolutions' stride and the mean of two frames.
-        return 4 * self.extractor.hop_length / self.sampling_rate
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class."""

@@ -19,15 +19,12 @@ class Qwen3ASR(SpeechLM):
     model_class = "Qwen3ASRForConditionalGeneration"
     extractor_class = "Qwen3ASRFeatureExtractor"
     chat_template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
+    frames_per_position = 8
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen3-ASR-1.7B-hf": "Qwen3-ASR, 1.7B, a recogniser",
         "Qwen/Qwen3-ASR-0.6B-hf": "Qwen3-ASR, 0.6B, a recogniser",
     }
     max_seconds = None
-
-    @property
-    def seconds_per_position(self) -> float:
-        return 8 * self.extractor.hop_length / self.sampling_rate
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class; the mel frames are padded to whole chunks, the positions are not."""

@@ -22,6 +22,7 @@ class Qwen3Omni(SpeechLM):
     model_class = "Qwen3OmniMoeThinkerForConditionalGeneration"
     chat_template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
     system_in_parts = True
+    frames_per_position = 8
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen3-Omni-30B-A3B-Instruct": "Qwen3-Omni, 30B (3B active), the thinker",
     }
@@ -31,10 +32,6 @@ class Qwen3Omni(SpeechLM):
     def chunk_frames(self) -> int:
         """Mel frames that the encoder takes at a time."""
         return 2 * int(self.hf.config.audio_config.n_window)
-
-    @property
-    def seconds_per_position(self) -> float:
-        return 8 * self.extractor.hop_length / self.sampling_rate
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class."""

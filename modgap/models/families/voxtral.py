@@ -28,15 +28,12 @@ class Voxtral(SpeechLM):
     model_type = "voxtral"
     model_class = "VoxtralForConditionalGeneration"
     chat_template = _TEMPLATE
+    frames_per_position = 8
     checkpoints: ClassVar[dict[str, str]] = {
         "mistralai/Voxtral-Mini-3B-2507": "Voxtral Mini, 3B, wants a GPU",
         "mistralai/Voxtral-Small-24B-2507": "Voxtral Small, 24B",
     }
     max_seconds = None
-
-    @property
-    def seconds_per_position(self) -> float:
-        return 8 * self.extractor.hop_length / self.sampling_rate
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class; the whole clip is scaled as one and then cut into windows."""

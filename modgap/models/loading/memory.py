@@ -26,6 +26,7 @@ from modgap.models.loading.sizes import (
     plain_options,
     weight_bytes,
 )
+from modgap.models.parts import optional_file
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -259,36 +260,15 @@ def _dry(
 
 def _own_adapter(family: type[SpeechLM], where: str, options: dict[str, Any]) -> int:
     """Bytes of the LoRA weights that a checkpoint brings beside its others."""
-    from transformers.utils import cached_file
-
-    path = cached_file(
-        where,
-        "adapter_model.safetensors",
-        subfolder=family.adapter_folder,
-        revision=options["revision"],
-        cache_dir=options["cache_dir"],
-        local_files_only=True,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return 0 if path is None else Path(path).stat().st_size
+    name, folder = "adapter_model.safetensors", family.adapter_folder
+    path = optional_file(where, name, options, folder, here=True)
+    return 0 if path is None else path.stat().st_size
 
 
 def _has_template(family: type[SpeechLM], where: str, options: dict[str, Any]) -> bool:
-    from transformers.utils import cached_file
-
     def text(file: str, subfolder: str) -> str | None:
-        path = cached_file(
-            where,
-            file,
-            subfolder=subfolder,
-            revision=options["revision"],
-            cache_dir=options["cache_dir"],
-            local_files_only=True,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-        return None if path is None else Path(path).read_text("utf-8")
+        path = optional_file(where, file, options, subfolder, here=True)
+        return None if path is None else path.read_text("utf-8")
 
     for part in ("", *family.weight_folders):
         if text("chat_template.jinja", part) or text("chat_template.json", part):
