@@ -1,4 +1,7 @@
-"""Waveform conditions: noise, reverberation, narrow bands, speed, gain. Pure numpy and scipy."""
+"""Waveform conditions: noise, reverberation, narrow bands, speed, gain. Pure numpy and scipy.
+
+Clips are mono at `RATE`: float arrays of shape (n,), full scale at 1.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,41 @@ def _noise(n: int, slope: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def add_noise(x: np.ndarray, snr_db: float, slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Add coloured noise at a signal-to-noise ratio in dB (over the whole clip)."""
+    """Add coloured noise to a clip.
+
+    Parameters
+    ----------
+    x : ndarray float, shape (n,)
+    snr_db : float
+        Signal-to-noise ratio over the whole clip, in dB.
+    slope : float
+        The noise's power falls with frequency as ``f**-slope``: 0 white, 1 pink, 2 brown.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray float, shape (n,)
+    """
     power = np.sqrt(np.mean(x**2)) + 1e-9
     return x + _noise(x.size, slope, rng) * power * 10 ** (-snr_db / 20)
 
 
 def reverberate(x: np.ndarray, rt60: float, wet: float, rng: np.random.Generator) -> np.ndarray:
-    """Convolve with an exponentially decaying noise tail of ``rt60`` seconds; same length."""
+    """Convolve with an exponentially decaying tail of noise; the clip keeps its length.
+
+    Parameters
+    ----------
+    x : ndarray float, shape (n,)
+    rt60 : float
+        Seconds in which the tail falls by 60 dB.
+    wet : float
+        Share of the tail beside the direct sound.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray float, shape (n,)
+    """
     n = max(int(rt60 * RATE), 16)
     tail = rng.standard_normal(n) * 10 ** (-3.0 * np.arange(n) / n)
     tail[: int(0.004 * RATE)] = 0.0  # the direct sound arrives first, then the room answers
@@ -36,26 +67,62 @@ def reverberate(x: np.ndarray, rt60: float, wet: float, rng: np.random.Generator
 
 
 def band_limit(x: np.ndarray, low: float | None, high: float) -> np.ndarray:
-    """Keep a band (Hz). ``(300, 3400)`` is the telephone; no lower edge: an 8 kHz recording."""
+    """Keep a band. 300 to 3,400 Hz is the telephone; no lower edge, a recording at 8 kHz.
+
+    Parameters
+    ----------
+    x : ndarray float, shape (n,)
+    low : float or None
+    high : float
+        Edges in Hz.
+
+    Returns
+    -------
+    ndarray float64, shape (n,)
+    """
     edge, kind = ((low, high), "bandpass") if low else (high, "lowpass")
     sos = signal.butter(6 if low else 8, edge, kind, fs=RATE, output="sos")
     return signal.sosfilt(sos, x)
 
 
 def change_speed(x: np.ndarray, factor: float) -> np.ndarray:
-    """Play ``factor`` times as fast; pitch moves along, which is another speaker, nearly."""
+    """Play ``factor`` times as fast; pitch moves along, which is another speaker, nearly.
+
+    Parameters
+    ----------
+    x : ndarray float, shape (n,)
+    factor : float
+
+    Returns
+    -------
+    ndarray float64, shape (n / factor,), rounded and at least 2
+    """
     n = max(round(x.size / factor), 2)
     return np.interp(np.linspace(0, x.size - 1, n), np.arange(x.size), x)
 
 
 def normalise(x: np.ndarray, peak: float = 0.7) -> np.ndarray:
-    """Scale to a peak value, as float32."""
+    """Scale to a peak value: ndarray float, shape (n,), to float32 of the same shape."""
     return (x * (peak / (np.max(np.abs(x)) + 1e-9))).astype(np.float32)
 
 
 def pad(x: np.ndarray, before: float, after: float, floor: float, rng: np.random.Generator
         ) -> np.ndarray:  # fmt: skip
-    """Add near-silence of so many seconds on either side."""
+    """Add near-silence on either side.
+
+    Parameters
+    ----------
+    x : ndarray float, shape (n,)
+    before, after : float
+        Seconds.
+    floor : float
+        Standard deviation of the noise, which lies under the clip, too.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray float64, shape (n + 16,000 (before + after),)
+    """
     a, b = int(before * RATE), int(after * RATE)
     out = floor * rng.standard_normal(x.size + a + b)
     out[a : a + x.size] += x
@@ -67,6 +134,24 @@ def condition(x: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
 
     ``noisy``: pink noise at 10 dB; ``reverberant``: a room of 0.5 s; ``telephone``: 300 to
     3,400 Hz; ``clean`` and ``fast``: nothing.
+
+    Parameters
+    ----------
+    x : ndarray float, shape (n,)
+    name : str
+        One of `CONDITIONS`.
+    rng : numpy.random.Generator
+        Its state decides everything.
+
+    Returns
+    -------
+    ndarray float32, shape (n + 2400,)
+        With 0.05 s before and 0.1 s after the clip.
+
+    Raises
+    ------
+    ValueError
+        An unknown condition.
     """
     x = pad(x.astype(np.float64), 0.05, 0.1, 1e-4, rng)
     if name == "noisy":

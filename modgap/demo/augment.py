@@ -12,8 +12,8 @@ def training_augment(x: np.ndarray, rng: np.random.Generator, digit: bool = Fals
 
     Parameters
     ----------
-    x : numpy.ndarray, shape (n,)
-        Mono at 16 kHz.
+    x : numpy.ndarray, float, shape (n,)
+        Mono at 16 kHz, full scale at 1.
     rng : numpy.random.Generator
         Its state decides everything.
     digit : bool
@@ -22,6 +22,8 @@ def training_augment(x: np.ndarray, rng: np.random.Generator, digit: bool = Fals
     Returns
     -------
     numpy.ndarray, float32, shape (m,)
+        Longer by up to 0.35 s of near-silence; a digit's own part is 0.82 to 1.22 times as fast.
+        Its peak lies between 0.2 and 0.95.
     """
     x = x.astype(np.float64)
     if digit:

@@ -60,7 +60,7 @@ class DepthCurves:
         return LayerCurves(self.key, self.curves).measure
 
     def depths(self) -> tuple[np.ndarray, ...]:
-        """layer / L of each curve's points."""
+        """layer / L of each curve's points, float (K,) in [0, 1]."""
         return tuple(c.layers / n for c, n in zip(self.curves, self.n_layers, strict=True))
 
     def figure(

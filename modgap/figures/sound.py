@@ -54,7 +54,7 @@ class SoundPicture:
 
     @classmethod
     def of(cls, clip: Clip, token_times: np.ndarray | None = None) -> SoundPicture:
-        """Computed from a clip, at 16 kHz whatever its rate."""
+        """Computed from a clip, at 16 kHz whatever its rate; `token_times` (T_s, 2) in seconds."""
         import librosa.feature  # late: its first import takes seconds
         from librosa import mel_frequencies, power_to_db
 

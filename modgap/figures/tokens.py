@@ -21,7 +21,10 @@ def speech_tokens(times: np.ndarray) -> pd.DataFrame:
 
 
 def text_tokens(pieces: tuple[str, ...], spans: np.ndarray | None = None) -> pd.DataFrame:
-    """One row per text token: j, the piece as it is, the piece made visible, and its characters."""
+    """One row per text token: j, the piece as it is, the piece made visible, and its characters.
+
+    `spans` is int (T_t, 2): the first character of each token in the transcript, and the one after.
+    """
     table = pd.DataFrame(
         {"j": np.arange(len(pieces)), "piece": list(pieces), "shown": [visible(p) for p in pieces]}
     )

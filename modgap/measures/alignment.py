@@ -95,7 +95,13 @@ def align(S: Array, D: Array) -> Alignment:
 
 
 def align_checked(S: np.ndarray, D: np.ndarray) -> Alignment:
-    """``align`` for C-contiguous float32 matrices that are known to be finite."""
+    """``align`` for matrices that need no check.
+
+    Parameters
+    ----------
+    S, D : ndarray float32, shape (K, T_s, T_t)
+        C-contiguous and finite.
+    """
     cos, euc = trace((S, True), (D, False))
     rho_cos, reason_cos = monotonicity(cos.best)
     rho_euc, reason_euc = monotonicity(euc.best)

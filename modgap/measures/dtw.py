@@ -59,13 +59,14 @@ def trace(*problems: tuple[np.ndarray, bool]) -> list[Traced]:
         for (matrices, similar), result in zip(problems, results, strict=True)
         for start, stop in pairwise(np.linspace(0, len(matrices), workers + 1).astype(int))
     ]
+    # Each job writes its own layers of the results, which are there already: no lock is needed.
     if workers == 1:
         for job in jobs:
             _trace_layers(*job)
     else:
         with ThreadPoolExecutor(workers) as pool:
             for done in [pool.submit(_trace_layers, *job) for job in jobs]:
-                done.result()
+                done.result()  # what a thread has raised is raised here
     return results
 
 
@@ -94,6 +95,8 @@ def best_rows(matrices, highest, best):
     for k in range(matrices.shape[0]):
         matrix = matrices[k]
         n_rows, n_cols = matrix.shape
+        # Row by row, as the matrix lies in memory, and without a branch: the compiler makes vectors
+        # of columns.
         top = np.empty(n_cols, matrices.dtype)
         row = best[k]
         for j in range(n_cols):
@@ -119,6 +122,7 @@ def shortest_paths(matrices, similar, paths, lengths, totals):
     had from the smallest predecessor; the step is then chosen by the sums, as librosa does.
     """
     n_rows, n_cols = matrices.shape[1:]
+    # Two rows of sums, shifted by one: entry j + 1 is column j, entry 0 a border without a way in.
     above = np.empty(n_cols + 1, np.float64)
     here = np.empty(n_cols + 1, np.float64)
     costs = np.empty(n_cols, np.float64)
@@ -136,6 +140,8 @@ def shortest_paths(matrices, similar, paths, lengths, totals):
                 for j in range(1, n_cols):
                     here[j + 1] = here[j] + costs[j]
             else:
+                # Apart from the next loop, in which each column waits for the one before it: here
+                # columns are independent, and become vectors.
                 for j in range(n_cols):
                     here[j + 1] = min(above[j], above[j + 1])
                 for j in range(n_cols):
@@ -150,7 +156,7 @@ def shortest_paths(matrices, similar, paths, lengths, totals):
             above, here = here, above
             here[0] = np.inf
         totals[k] = above[n_cols]
-        path = paths[k]
+        path = paths[k]  # walked from the end, and turned round below
         i, j = n_rows - 1, n_cols - 1
         length = 0
         while True:
@@ -185,6 +191,6 @@ def best_on_paths(matrices, highest, paths, lengths, pairs):
         pairs[k, :] = -1
         for p in range(lengths[k]):
             i, j = paths[k, p]
-            held = pairs[k, j]
+            held = pairs[k, j]  # of an earlier row: paths rise, so ">" keeps the first of ties
             if held < 0 or sign * matrix[i, j] > sign * matrix[held, j]:
                 pairs[k, j] = i

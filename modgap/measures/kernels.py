@@ -95,7 +95,7 @@ def compare(X, Y, x_norm, y_norm, S, D, row_mean):
         x_inverse = one / x_norm[i] if x_norm[i] > zero else zero
         x_square = x_norm[i] * x_norm[i]
         total = 0.0
-        for j in range(m):
+        for j in range(m):  # before the products are overwritten
             total += S[i, j]
         row_mean[i] = total / m
         close = 0
@@ -106,10 +106,14 @@ def compare(X, Y, x_norm, y_norm, S, D, row_mean):
             squared = both - two * dot
             again = squared < cancelled * both
             close += again
+            # No distance is -1: it marks what the loop below computes again. A branch in this one
+            # would keep the compiler from making vectors.
             D[i, j] = -one if again else np.sqrt(max(squared, zero))
         if close:
             for j in range(m):
                 if D[i, j] < zero:
+                    # |x - y|^2 = (|x| - |y|)^2 + 2 |x||y| (1 - cos). Neither norm is 0: of a zero
+                    # vector and another, `squared` is `both`, and was not marked.
                     apart, longer = _differences(X[i], Y[j])
                     longer /= x_norm[i] + y_norm[j]
                     cosine = one - (apart - longer * longer) / (two * x_norm[i] * y_norm[j])

@@ -194,7 +194,7 @@ class Composite(nn.Module):
         speech_mask: Tensor | None = None,
         **inputs: Any,
     ) -> Any:
-        """As the text model's own forward."""
+        """As the text model's own forward; shapes as for `embed`."""
         embeds = self.embed(input_ids, input_features, speech_mask)
         return self.llm(inputs_embeds=embeds, **inputs)
 

@@ -45,7 +45,10 @@ class AudioInput:
         padding: int = 0,
         times: np.ndarray | None = None,
     ) -> AudioInput:
-        """The usual case: `n` placeholders of speech, then `padding` of silence."""
+        """The usual case: `n` placeholders of speech, then `padding` of silence.
+
+        Features and `times`, (n, 2) in seconds, as in the class.
+        """
         return cls(features, [placeholder] * (n + padding), range(n), range(n, n + padding), times)
 
 

@@ -70,7 +70,13 @@ class PromptMaker(ABC):
 
     @abstractmethod
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
-        """What the clip becomes; `wave` is float32 mono at `sampling_rate`."""
+        """What the clip becomes.
+
+        Parameters
+        ----------
+        wave : ndarray float32, shape (n,)
+            Mono at `sampling_rate`, full scale at 1.
+        """
 
     @property
     @abstractmethod

@@ -32,7 +32,14 @@ def keys_values(cache: Any) -> tuple[KeysValues, ...]:
 
 
 def repeated(kept: Sequence[KeysValues], rows: int) -> DynamicCache:
-    """A cache of `rows` equal sequences, without a copy until it grows."""
+    """A cache of `rows` equal sequences, without a copy until it grows.
+
+    Parameters
+    ----------
+    kept : L of (keys, values), each Tensor (1, H, S, D)
+        Only read: a layer of the cache grows by making a longer tensor, never in place.
+    rows : int
+    """
     cache: Any = DynamicCache()
     for keys, values in kept:
         layer = DynamicLayer()
@@ -76,11 +83,13 @@ def resume(
     rows, n, _ = hidden.shape
     end = start + n
     cache: Any = DynamicCache()
-    if start:
+    if start:  # what the plain run left before `start` is what it would leave in every variant
         cache = repeated([(k[:, :, :start], v[:, :, :start]) for k, v in kept], rows)
     positions = torch.arange(start, end, device=hidden.device).expand(rows, n)
     run = _run_plain_layers if model.plain_decoder else run_layers
     states = run(model, hidden, first, edit, position_ids=positions, past_key_values=cache)
+    # The layers below did not run, so the cache lacks their positions from `start` on: those of the
+    # plain run hold, as nothing below the edit has changed.
     below = repeated([(k[:, :, :end], v[:, :, :end]) for k, v in kept[:first]], rows)
     if cache.layers:
         cache.layers[:first] = below.layers
@@ -145,6 +154,7 @@ def run_layers(
         return new
 
     with _switched_off(model.layers[:first]), visiting(model, levels, visit, first=True):
+        # As embeddings the states only give shapes: they come in at level `first`, by the hook.
         model.decoder(inputs_embeds=hidden, use_cache="past_key_values" in inputs, **inputs)
     return last[0]
 

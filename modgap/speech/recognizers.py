@@ -78,7 +78,7 @@ def load_recognizer(
 
 
 def pcm16(clip: Clip) -> np.ndarray:
-    """The clip as int16 samples at `RATE`, scaled down if it goes beyond full scale."""
+    """The clip as samples at `RATE`, int16 (n,), scaled down if it goes beyond full scale."""
     x = clip.resample(RATE)
     x /= max(1.0, float(np.abs(x).max()))
     return np.clip(np.rint(x * 32768), -32768, 32767).astype(np.int16)

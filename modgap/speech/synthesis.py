@@ -74,6 +74,8 @@ class Synthesizer:
     ) -> tuple[np.ndarray, int, WordTimes]:
         """Like `speak` by the worker, and when it says each word, by its own account.
 
+        Returns samples, float32 (n,), their rate in Hz, and the times in seconds.
+
         espeak-ng runs some short words together ("of the"); it tells no time where one of them ends
         and the next begins, so both are left out. The transcript is `text` with single blanks.
         """

@@ -89,6 +89,7 @@ class Store:
             raise StoreError(f"The size limit of the cache must be positive, not {max_bytes}.")
         self.root = Path(root or os.environ.get("MODGAP_CACHE") or "cache")
         self.max_bytes = int(max_bytes)
+        # Only of the counts below. Files need none: they come and go by renames.
         self._lock = threading.Lock()
         self._estimate: int | None = None  # bytes held; None: not counted yet
         self._since_scan = 0  # bytes that this object wrote since it last counted
@@ -145,6 +146,7 @@ class Store:
         """
         folder = self.path(key)
         blobs = pack(key, record)
+        # In the cache itself: a rename is one step only within a file system.
         temp = self.root / f"{_TMP}{uuid.uuid4().hex}"
         try:
             temp.mkdir(parents=True)
@@ -219,7 +221,7 @@ class Store:
             try:
                 temp.rename(folder)
                 return
-            except OSError:
+            except OSError:  # nearly always: an entry is there, and a rename replaces none
                 before = _identity(folder)
                 if before is None:
                     if folder.is_symlink() or folder.exists():  # a foreign file or a dead link
@@ -231,6 +233,7 @@ class Store:
                 os.utime(folder)
                 return  # another writer was first, with the same content
             except BadEntryError as problem:
+                # Else it was exchanged meanwhile, and what stands there now may be good.
                 if _identity(folder) == before:
                     self.reject(key, str(problem))
         raise OSError(f"entry {key[:12]} keeps changing")
@@ -246,6 +249,8 @@ class Store:
             self._sweep(STALE_SECONDS)
             found = self._scan()
             total = sum(f.bytes for f in found)
+            # What was set aside goes first. Several processes may evict at once: what one of them
+            # has removed already is no error for the others (`_remove`).
             for item in sorted(found, key=lambda f: (not f.corrupt, f.used)):
                 if total <= self.max_bytes:
                     break

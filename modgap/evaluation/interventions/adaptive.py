@@ -48,7 +48,7 @@ class Choice:
     n: int
 
     def touches(self, aps: np.ndarray) -> np.ndarray:
-        """Which clips it is applied to, by their ``aps``."""
+        """Which clips it is applied to, by their ``aps``: float (n,) to bool (n,)."""
         return np.asarray(aps) <= self.threshold
 
 

@@ -219,7 +219,20 @@ def gains(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The mean's 95 % interval: a percentile bootstrap of `RESAMPLES` resamples."""
+    """The mean's 95 % interval: a percentile bootstrap of `RESAMPLES` resamples.
+
+    Parameters
+    ----------
+    values : ndarray float, shape (n,)
+        One a question, n at least 1.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    low, high : float
+        In the unit of the values; both the mean where all values are the same.
+    """
     from scipy.stats import bootstrap
 
     if len(values) < 2 or np.ptp(values) == 0:

@@ -163,6 +163,7 @@ class _Spread:
         try:
             for hand in self.hands:
                 self._fill(hand)
+            # An actor does what it was given in order, so its first reference is ready first.
             while refs := {h.given[0][0]: h for h in self.hands if h.given}:
                 ready, _ = self.ray.wait(list(refs), num_returns=1)
                 self._take(refs[ready[0]])
@@ -206,6 +207,8 @@ class _Spread:
         return None
 
     def _take(self, hand: _Hand) -> None:
+        # A unit's rows come back whole or not at all, and only then are handed to the plan: a unit
+        # whose worker died is asked again without any row being written twice.
         ref, unit = hand.given[0]
         try:
             found = self.ray.get(ref)
@@ -239,6 +242,7 @@ class _Spread:
     def _died(self, hand: _Hand, problem: Exception) -> None:
         """Start another worker; the units of the dead one are done again, by whoever is free."""
         self.in_vain += 1
+        # Each worker may die of the same bad unit a few times; more in a row is the cluster.
         if self.in_vain > 3 * self.count + DEATHS:
             raise DeviceLost(
                 f"Workers died {self.in_vain} times in a row, the last one of this: "

@@ -82,6 +82,7 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     if read_run(folder) is None and _foreign(folder):
         raise StoreError(f"The folder {folder} holds something that is not a run: name another.")
+    # Under the lock from the first look at what is done: else two calls would do the same units.
     with locked(folder):
         plan = Plan(
             folder, data, limit, models, settings or RunSettings(), loader or Loader(),
@@ -107,7 +108,7 @@ def in_process(plan: Plan) -> None:
     for name in plan.models:
         units = plan.units(name)
         first = next(units, None)
-        if first is None:
+        if first is None:  # asked before the model is loaded: what is whole costs nothing
             plan.report(name)
             continue
         plan.report(f"loading {name}")

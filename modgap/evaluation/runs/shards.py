@@ -85,8 +85,10 @@ def write_part(folder: Path, rows: Rows) -> str:
 
     from modgap.evaluation.runs.tables import TABLES
 
-    name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
     # The names start with the time, so that "the first of equal keys" is the oldest.
+    name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
+    # `MARK` last, and written even without rows. Each file is on the disk before the next is begun,
+    # so a file that vouches for the others never stands without them, after a power cut neither.
     for table in sorted({*rows, MARK}, key=lambda t: t == MARK):
         buffer = io.BytesIO()
         schema = TABLES[table]
@@ -97,7 +99,10 @@ def write_part(folder: Path, rows: Rows) -> str:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what a killed writer left unfinished; return how many files that were."""
+    """Remove what a killed writer left unfinished; return how many files that were.
+
+    Only for who holds the run's lock: a part that is being written looks the same.
+    """
     from modgap.evaluation.runs.tables import TABLES
 
     whole = {path.name for path in (folder / MARK).glob("part-*.parquet")}
@@ -177,6 +182,7 @@ def done(
             for model, question, given in zip(*columns, strict=True):
                 number = index.get(question)
                 if number is not None:
+                    # A byte a question, not its id: a run may have millions of rows.
                     mine = found.setdefault((model, given), bytearray(len(index)))
                     mine[number] = 1
     return found

@@ -156,6 +156,7 @@ class Jobs:
             When the queue or the session's share of it is full.
         """
         with self._changed:
+            # Looked up and queued under one lock: of two clicks at once, one joins the other.
             job = self._active(key)
             if job is None:
                 waiting = [j for j in self._jobs.values() if j.state == "queued"]
@@ -210,11 +211,14 @@ class Jobs:
 
     def _active(self, key: str) -> _Job | None:
         for job in self._jobs.values():
+            # One that was told to stop may run on for a while, but leaves nothing: who wants the
+            # same now needs a job of their own.
             if job.key == key and job.state in ACTIVE and not job.stop.is_set():
                 return job
         return None
 
     def _stop(self, job: _Job) -> None:
+        # A running job's state is the worker's to set, when it is out of the model.
         job.stop.set()
         if job.state == "queued":
             job.state = "cancelled"
@@ -287,6 +291,7 @@ class Jobs:
         except BaseException as error:  # the worker must outlive whatever a model throws
             log.exception("job %s failed", job.id)
             job.error = _describe(error)
+        # Last: whoever sees that a job is done sees its result.
         with self._changed:
             job.state, job.ended = state, time.monotonic()
 
