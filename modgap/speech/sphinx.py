@@ -13,10 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from modgap.core.errors import AudioError, ModelError, SettingsError
+from modgap.speech.base import EMBEDDED, RATE, Recognizer
 from modgap.speech.phones import pronounce
-from modgap.speech.recognizers import EMBEDDED, RATE, Recognizer, pcm16, words_of
-from modgap.speech.words import Word, WordTimes, timed
+from modgap.speech.words import Word, WordTimes, timed, words_of
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
@@ -110,7 +112,7 @@ class PocketSphinx(Recognizer):
 def _decode(decoder: Any, clip: Clip) -> None:
     decoder.start_stream()  # forget the noise of the clip before
     decoder.start_utt()
-    decoder.process_raw(pcm16(clip).tobytes(), full_utt=True)
+    decoder.process_raw(_pcm16(clip).tobytes(), full_utt=True)
     decoder.end_utt()
 
 
@@ -156,3 +158,10 @@ def _identity() -> str:
 
     digest.update(version("pocketsphinx").encode())
     return digest.hexdigest()
+
+
+def _pcm16(clip: Clip) -> np.ndarray:
+    """The clip as samples at `RATE`, int16 (n,), scaled down if it goes beyond full scale."""
+    x = clip.resample(RATE)
+    x /= max(1.0, float(np.abs(x).max()))
+    return np.clip(np.rint(x * 32768), -32768, 32767).astype(np.int16)

@@ -18,8 +18,8 @@ from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Steps
 from modgap.models.loading.explain import explained
 from modgap.models.loading.places import named_revision, read_config
-from modgap.speech.recognizers import RATE, Recognizer, words_of
-from modgap.speech.words import WordTimes, timed
+from modgap.speech.base import RATE, Recognizer
+from modgap.speech.words import WordTimes, timed, words_of
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip

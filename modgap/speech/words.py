@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modgap.core.errors import ModgapError, StoreError
+from modgap.core.errors import ModgapError, SettingsError, StoreError
 from modgap.store.record import Record
 
 # A number with its separators, letters with apostrophes inside, or a sign that is read out. What
@@ -33,6 +33,14 @@ def split_words(transcript: str) -> tuple[Word, ...]:
     ["It's", '1,905', 'lower', 'case', 'letters']
     """
     return tuple(Word(m[0], m.start(), m.end()) for m in _WORD.finditer(transcript))
+
+
+def words_of(transcript: str) -> tuple[Word, ...]:
+    """The words to align, or SettingsError if there are none."""
+    words = split_words(transcript)
+    if not words:
+        raise SettingsError("The transcript holds no words to look for in the clip.")
+    return words
 
 
 @dataclass(frozen=True, eq=False)
