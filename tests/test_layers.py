@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,16 @@ def floor_of(module: str) -> str:
     return max(found, key=len) if found else path
 
 
-def imports(file: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name below ``modgap`` of all that a file imports from it, at any depth."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+def imports(file: Path, *, types: bool = True) -> Iterator[tuple[int, str]]:
+    """Line and dotted name below ``modgap`` of all that a file imports from it, at any depth.
+
+    Without `types`, not what is imported for type checkers only.
+    """
+    tree = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if not types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [a.name for a in node.names]
@@ -91,3 +99,50 @@ def test_an_upward_import_is_found(tmp_path: Path, file: str, line: str):
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(line + "\n")
     assert len(upward(tmp_path)) == 1
+
+
+def circles(root: Path) -> list[str]:
+    """Modules that import themselves by way of others of their folder, as ``a -> b -> a``.
+
+    Late imports count; those of types don't: an annotation may name the class that a module's
+    functions serve, as those of `models.decoding` name `SpeechLM`, whose `generate` they are.
+    """
+    found = []
+    for folder in sorted({p.parent for p in root.rglob("*.py")} - {root}):
+        inside = folder.relative_to(root).as_posix().replace("/", ".")
+        modules = {p.stem: p for p in folder.glob("*.py") if p.stem != "__init__"}
+        graph = {
+            name: {
+                other
+                for _, imported in imports(path, types=False)
+                for other in modules
+                if other != name and f"{imported}.".startswith(f"{inside}.{other}.")
+            }
+            for name, path in modules.items()
+        }
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as problem:
+            found.append(f"{inside}: {' -> '.join(reversed(problem.args[1]))}")
+    return found
+
+
+def test_no_folder_has_a_circle_of_imports():
+    assert circles(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("from modgap.speech.base import Recognizer", 1),
+        ("def f():\n    import modgap.speech.base", 1),
+        ("if TYPE_CHECKING:\n    from modgap.speech.base import Recognizer", 0),
+        ("from modgap.speech.words import Word", 0),
+    ],
+)
+def test_a_circle_is_found_unless_it_is_of_types(tmp_path: Path, line: str, count: int):
+    (tmp_path / "speech").mkdir()
+    (tmp_path / "speech/base.py").write_text("from modgap.speech.sphinx import PocketSphinx\n")
+    (tmp_path / "speech/sphinx.py").write_text(line + "\n")
+    (tmp_path / "speech/words.py").write_text("")
+    assert len(circles(tmp_path)) == count
