@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +76,9 @@ def gap(
         for name, table in tables.items():
             write_atomic(out / f"{name}.parquet", table_bytes(table))
     if as_json:
-        found = {name: _records(tables[name]) for name in PRINTED}
+        from modgap.analysis.model_comparison import records
+
+        found = {name: records(tables[name]) for name in PRINTED}
         sys.stdout.write(json.dumps({"run": opened.name, **found}, ensure_ascii=False) + "\n")
         return
     _print(tables, by)
@@ -141,14 +142,6 @@ def _questions(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.D
                          "high": made.high, "failed": made.failed, "kept": made.kept,
                          "reason": made.reason, "interval": made.method})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows in JSON's terms: undefined numbers as null."""
-    return [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        for row in table.to_dict("records")
-    ]
 
 
 def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:

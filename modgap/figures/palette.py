@@ -98,22 +98,3 @@ def lookup_table(anchors: tuple[str, ...], n: int = 255) -> np.ndarray:
 def colorscale(anchors: tuple[str, ...]) -> list[list[float | str]]:
     """The same anchors in Plotly's form, ``[[0, colour], ..., [1, colour]]``."""
     return [[i / (len(anchors) - 1), a] for i, a in enumerate(anchors)]
-
-
-def lightness(colours: np.ndarray) -> np.ndarray:
-    """CIE L* (0 black, 100 white) of sRGB uint8 colours, shape (..., 3) -> (...)."""
-    c = np.asarray(colours, dtype=float) / 255
-    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-    y = linear @ np.array([0.2126, 0.7152, 0.0722])
-    return np.where(y > 216 / 24389, 116 * np.cbrt(y) - 16, y * 24389 / 27)
-
-
-def contrast(a: str, b: str) -> float:
-    """WCAG contrast ratio of two colours, 1 to 21."""
-
-    def luminance(colour: str) -> float:
-        star = float(lightness(np.array(rgb(colour))))
-        return ((star + 16) / 116) ** 3 if star > 8 else star * 27 / 24389
-
-    hi, lo = sorted((luminance(a), luminance(b)), reverse=True)
-    return (hi + 0.05) / (lo + 0.05)

@@ -13,7 +13,7 @@ import pandas as pd
 from modgap.core.errors import ModgapError
 from modgap.evaluation.runs.bases import foreign_bases
 from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
-from modgap.gap.run_data import MEASURES, is_snapshot
+from modgap.gap.run_data import MEASURES, finals
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -61,8 +61,7 @@ def report_html(run: Run, *, title: str | None = None, models: Sequence[str] | N
         raise ModgapError(f"The run {run.name} has no answers to report on.")
     for model in models or ():
         run.model_number(model)
-    finals = [m for m in run.models if not is_snapshot(m)] or list(run.models)
-    chosen = list(models) if models else finals[:MOST_BARS]
+    chosen = list(models) if models else finals(run.models)[:MOST_BARS]
     heading = html.escape(title or run.name)
     parts = [_head(run, heading), _gap(run, chosen), _groups(run, chosen), _reasons(run, chosen)]
     if run.layers:

@@ -33,6 +33,11 @@ def is_snapshot(model: str) -> bool:
     return bool(mark) and not hub_id
 
 
+def finals(models: Sequence[str]) -> list[str]:
+    """The models that are no snapshots; all of them where there is nothing else."""
+    return [m for m in models if not is_snapshot(m)] or list(models)
+
+
 def check_measure(measure: str) -> None:
     """Raise SettingsError unless `measure` is one of `MEASURES`: it becomes part of an SQL text."""
     if measure not in MEASURES:

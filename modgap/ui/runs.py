@@ -190,10 +190,9 @@ def link_of(run: Run, where: dict[str, list[str]]) -> dict[str, Any]:
 
 def finals(run: Run, models: Sequence[str] | None = None) -> list[str]:
     """Checkpoints that are not on the way to another."""
-    from modgap.gap.run_data import is_snapshot
+    from modgap.gap import run_data
 
-    names = list(models or run.models)
-    return [m for m in names if not is_snapshot(m)] or names
+    return run_data.finals(models or run.models)
 
 
 def open_clip(run: Run, question: str, model: str) -> bool:

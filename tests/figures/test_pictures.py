@@ -20,9 +20,28 @@ from modgap.figures import (
     text_tokens,
 )
 from modgap.figures.base import seconds_ticks
-from modgap.figures.palette import DARK, LIGHT, contrast, lightness, lookup_table, rgb
+from modgap.figures.palette import DARK, LIGHT, lookup_table, rgb
 
 TIMES = np.stack([np.arange(50) * 0.04, np.arange(1, 51) * 0.04], axis=1)
+
+
+def lightness(colours: np.ndarray) -> np.ndarray:
+    """CIE L* (0 black, 100 white) of sRGB uint8 colours, shape (..., 3) -> (...)."""
+    c = np.asarray(colours, dtype=float) / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    y = linear @ np.array([0.2126, 0.7152, 0.0722])
+    return np.where(y > 216 / 24389, 116 * np.cbrt(y) - 16, y * 24389 / 27)
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG contrast ratio of two colours, 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        star = float(lightness(np.array(rgb(colour))))
+        return ((star + 16) / 116) ** 3 if star > 8 else star * 27 / 24389
+
+    hi, lo = sorted((luminance(a), luminance(b)), reverse=True)
+    return (hi + 0.05) / (lo + 0.05)
 
 
 def tone(hz: float, rate: int = 22050, seconds: float = 2.0):
