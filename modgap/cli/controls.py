@@ -11,6 +11,7 @@ import typer
 
 from modgap.cli.errors import Debug
 from modgap.cli.options import Device, Dtype
+from modgap.core.errors import SettingsError
 from modgap.core.files import write_atomic
 
 if TYPE_CHECKING:
@@ -52,10 +53,16 @@ def controls(
     from modgap.cli.render import progress_bar
     from modgap.evaluation.data.datasets import iter_questions
     from modgap.gap.controls import folder_in_run, set_controls, write_controls
-    from modgap.gap.run_folders import find_run, prompt_of, source_of
+    from modgap.gap.run_folders import find_run, is_only_read, prompt_of, source_of
     from modgap.models.loading.load import load_quietly
 
     opened = None if run is None else find_run(run)
+    kept = opened is not None and not is_only_read(opened.path)
+    if opened is not None and not kept and out is None:
+        raise SettingsError(
+            f"The run {opened.name} came with modgap and is only read: name a folder for its "
+            "controls with --out."
+        )
     markers: str = "keep"
     system: str | None = None
     size: int | None = limit
@@ -76,7 +83,7 @@ def controls(
                 lm, asked, path_layer=path_layer, markers=markers, system=system, progress=bar
             )
         _print_controls(name, made)
-        if opened is not None:
+        if opened is not None and kept:
             write_controls(folder_in_run(opened.path, name), name, data, made)
         if out is not None:
             folder = folder_in_run(out, name) if len(models) > 1 else out

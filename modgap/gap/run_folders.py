@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modgap.core.errors import StoreError
+from modgap.core.folders import cache_folder, checkout, shipped_runs_folder
 from modgap.core.names import named_in, unused_name
 from modgap.gap.run_database import is_run
 
@@ -19,6 +19,7 @@ __all__ = [
     "VARIABLE",
     "find_question",
     "find_run",
+    "is_only_read",
     "known_runs",
     "prompt_of",
     "shipped_runs",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 VARIABLE = "MODGAP_RUNS"  # a JSON list of the folders that the operator adds
-SHIPPED = Path(__file__).resolve().parents[2] / "cache" / "runs"
+SHIPPED = shipped_runs_folder()
 
 
 def shipped_runs() -> list[Path]:
@@ -34,8 +35,13 @@ def shipped_runs() -> list[Path]:
     return list(_runs_in(SHIPPED))
 
 
+def is_only_read(folder: Path) -> bool:
+    """Whether a run is one of those that came with an installed modgap: nothing is added to it."""
+    return checkout() is None and folder.resolve().is_relative_to(SHIPPED.resolve())
+
+
 def known_runs() -> dict[str, Path]:
-    """All runs that are offered: those shipped, in ``$MODGAP_CACHE/runs``, and in `VARIABLE`.
+    """All runs that are offered: those shipped, in ``runs`` of the cache folder, and in `VARIABLE`.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def known_runs() -> dict[str, Path]:
         Names are those of the folders, numbered where two bear the same.
     """
     folders = shipped_runs()
-    folders += _runs_in(Path(os.environ.get("MODGAP_CACHE") or "cache") / "runs")
+    folders += _runs_in(cache_folder() / "runs")
     named = named_in(VARIABLE, '["runs/mine"]')
     folders += [p for p in (Path(n).expanduser() for n in named) if is_run(p)]
     found: dict[str, Path] = {}

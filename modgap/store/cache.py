@@ -23,6 +23,7 @@ from pathlib import Path
 
 from modgap.core.errors import StoreError
 from modgap.core.files import sync_folder, write_new
+from modgap.core.folders import cache_folder
 from modgap.store.record import META, BadEntryError, Record, pack, read, unpack
 
 __all__ = ["DEFAULT_BYTES", "Record", "Store", "StoreInfo", "check_key", "default_store"]
@@ -79,7 +80,7 @@ class Store:
     Parameters
     ----------
     root : path, optional
-        The folder, made at the first `put`. Default: ``$MODGAP_CACHE``, or ``cache``.
+        The folder, made at the first `put`. Default: `modgap.core.folders.cache_folder`.
     max_bytes : int
         When the entries exceed this, the least recently used go; the newest always stays.
     """
@@ -87,7 +88,7 @@ class Store:
     def __init__(self, root: str | Path | None = None, *, max_bytes: int = DEFAULT_BYTES) -> None:
         if max_bytes <= 0:
             raise StoreError(f"The size limit of the cache must be positive, not {max_bytes}.")
-        self.root = Path(root or os.environ.get("MODGAP_CACHE") or "cache")
+        self.root = Path(root or cache_folder())
         self.max_bytes = int(max_bytes)
         # Only of the counts below. Files need none: they come and go by renames.
         self._lock = threading.Lock()
@@ -289,12 +290,12 @@ class Store:
 
 
 def default_store() -> Store:
-    """The store that the command line and the app share (``$MODGAP_CACHE``, or ``cache``)."""
-    return _store_at(os.environ.get("MODGAP_CACHE") or "cache")
+    """The store that the library, the command line and the app share, in `cache_folder`."""
+    return _store_at(cache_folder())
 
 
 @lru_cache(maxsize=8)
-def _store_at(root: str) -> Store:
+def _store_at(root: Path) -> Store:
     return Store(root)
 
 

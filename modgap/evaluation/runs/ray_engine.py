@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modgap.core.errors import ModelError, SettingsError
+from modgap.core.folders import cache_folder
 from modgap.evaluation.runs.faults import DeviceLost
 from modgap.evaluation.runs.plan import Plan, Unit, records_of
 from modgap.evaluation.runs.record import RunSettings
@@ -174,7 +175,7 @@ class _Spread:
                 self.ray.kill(hand.actor)
 
     def _hand(self) -> _Hand:
-        cache = str(Path(os.environ.get("MODGAP_CACHE") or "cache").resolve())
+        cache = str(cache_folder().resolve())
         return _Hand(self.make.remote(self.plan.loader, self.plan.settings, cache))
 
     def _fill(self, hand: _Hand) -> None:

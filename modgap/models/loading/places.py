@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from modgap.core.errors import ModelError
 from modgap.core.files import write_atomic
+from modgap.core.folders import cache_folder
 from modgap.models.loading.explain import explained
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -39,7 +39,7 @@ def locate(
     """
     if name == "demo" or name.startswith("demo:"):
         family = importlib.import_module("modgap.demo.family")
-        where = Path(cache_dir or Path(os.environ.get("MODGAP_CACHE") or "cache", "models"))
+        where = Path(cache_dir or cache_folder() / "models")
         try:
             folder = Path(family.resolve(name, where))
         except (FileNotFoundError, ValueError) as err:
