@@ -7,10 +7,11 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
+import modgap.ui
 from modgap.ui.server.security import SecurityHeaders
 
 # The entry script lies away from pages/: beside it, Streamlit would take that folder for its older
 # way of listing pages and open deep links under a "Page not found" dialog.
-ENTRY = Path(__file__).resolve().parent / "modgap" / "ui" / "main.py"
+ENTRY = Path(modgap.ui.__file__).resolve().with_name("main.py")
 
 app = st.App(ENTRY, middleware=[Middleware(SecurityHeaders)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from modgap.ui import run_baselines, runs, widgets
+from modgap.ui import PAGES, run_baselines, runs, widgets
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -163,10 +163,10 @@ def point(row: pd.Series, name: str) -> None:
                 S.setdefault("clips_change", "LOST")
                 S.setdefault("clips_sort", "question")
                 S["gap_models_of"], S["gap_models"], S["gap_by"] = S["gap_run"], [model], "none"
-                st.switch_page("../../pages/gap.py")
+                st.switch_page(PAGES / "gap.py")
             for title, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment")):
                 if model in model_options() and st.button(f"Open on {title}", key=f"co_{page}"):
-                    st.switch_page(f"../../pages/{page}.py")
+                    st.switch_page(PAGES / f"{page}.py")
 
 
 def table_of_lines(lines: list[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.interventions.intervention import Intervention
-from modgap.ui import intervention_inputs, intervention_jobs, localize, widgets
+from modgap.ui import PAGES, intervention_inputs, intervention_jobs, localize, widgets
 from modgap.ui.lens_view import lens
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple
         )  # fmt: skip
         if st.button("Show on the Alignment page", key="wd_align"):
             localize.show_on_alignment(analysis, layer, j)
-            st.switch_page("../../pages/alignment.py")
+            st.switch_page(PAGES / "alignment.py")
         if st.button("Patch it on the Interventions page", key="wd_edit"):
             localize.show_on_alignment(analysis, layer, j)
             intervention_inputs.show_next(
                 analysis, intervention_inputs.patch_of(analysis, layer, j, where)
             )
-            st.switch_page("../../pages/interventions.py")
+            st.switch_page(PAGES / "interventions.py")
     return j, layer
 
 
@@ -131,7 +131,7 @@ def sweep(request: Request, analysis: Analysis) -> None:
         rule, which, strength = map_.variants[row]
         it = Intervention(rule=rule, layers=(layer,), tokens=which, strength=strength)
         intervention_inputs.show_next(analysis, it)
-        st.switch_page("../../pages/interventions.py")
+        st.switch_page(PAGES / "interventions.py")
     settings = localize.settings_file(
         request, analysis, "sweep", {**options, "target": made.target}
     )

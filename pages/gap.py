@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.ui import runs, widgets
+from modgap.ui import PAGES, runs, widgets
 from modgap.ui.session import state
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def details(row: pd.Series, model: str, opened: bool) -> None:
             for name, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment"),
                                ("Interventions", "interventions")):  # fmt: skip
                 if st.button(f"Open on {name}", key=f"goto_{page}", disabled=not opened):
-                    st.switch_page(f"../../pages/{page}.py")
+                    st.switch_page(PAGES / f"{page}.py")
 
 
 def page() -> None:

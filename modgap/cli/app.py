@@ -17,6 +17,7 @@ from pathlib import Path
 
 from modgap.cli.errors import say
 from modgap.core.errors import SettingsError
+from modgap.core.folders import cache_folder, explorer_folder
 
 FIRST_PORT, PORTS_TRIED = 8501, 50
 # JSON lists of the names that the operator adds
@@ -64,12 +65,12 @@ def plan(
     SettingsError
         The port is taken, the address is not this machine's, or there is no ``app.py``.
     """
-    root = Path(__file__).resolve().parents[2]
-    script = root / "app.py"
+    folder = explorer_folder()
+    script = folder / "app.py"
     if not script.is_file():
         raise SettingsError(
-            "The explorer's app.py is not beside the modgap package: run `modgap app` from a "
-            "checkout of modgap (`make app` sets one up)."
+            "This copy of the modgap package is without its explorer: install modgap with pip, or "
+            "run `make app` in a checkout."
         )
     port = _free_port(address) if port is None else _checked_port(address, port)
     wildcard = address in ("0.0.0.0", "::")
@@ -94,10 +95,10 @@ def plan(
         MODELS_VARIABLE: absolute(models),
         RECOGNIZERS_VARIABLE: absolute(recognizers),
         **_named_runs(runs),
-        "MODGAP_CACHE": str(Path(os.environ.get("MODGAP_CACHE") or "cache").resolve()),
+        "MODGAP_CACHE": str(cache_folder().resolve()),
     }
     host = "localhost" if wildcard else f"[{address}]" if ":" in address else address
-    return Server(tuple(command), environment, root, f"http://{host}:{port}")
+    return Server(tuple(command), environment, folder, f"http://{host}:{port}")
 
 
 def _named_runs(runs: Sequence[Path]) -> dict[str, str]:

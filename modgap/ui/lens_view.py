@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from modgap.ui import localize, widgets
+from modgap.ui import PAGES, localize, widgets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> 
         "Show on the Alignment page", key="wd_lens_align"
     ):
         localize.show_on_alignment(analysis, level, j)
-        st.switch_page("../../pages/alignment.py")
+        st.switch_page(PAGES / "alignment.py")
 
 
 def right_cells(made: Lens) -> np.ndarray:

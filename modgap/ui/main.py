@@ -10,25 +10,24 @@ from pathlib import Path
 
 import streamlit as st
 
-from modgap.ui import deferred, jobs_panel, sidebar
+from modgap.ui import PAGES, deferred, jobs_panel, sidebar
 from modgap.ui.model_info import about_model
 from modgap.ui.server.service import service
 from modgap.ui.session import address, state
 
-ROOT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).parent / "static" / "page.css"
 ICON = Path(__file__).parent / "static" / "icon.svg"
 
 st.set_page_config(page_title="modgap", page_icon=ICON, layout="wide")
 pages = [
-    st.Page(ROOT / "pages" / "clip.py", title="Clip", default=True),
-    st.Page(ROOT / "pages" / "layers.py", title="Layers"),
-    st.Page(ROOT / "pages" / "alignment.py", title="Alignment"),
-    st.Page(ROOT / "pages" / "interventions.py", title="Interventions"),
-    st.Page(ROOT / "pages" / "decided.py", title="Where is the gap decided?"),
-    st.Page(ROOT / "pages" / "compare.py", title="Compare"),
-    st.Page(ROOT / "pages" / "gap.py", title="Modality gap"),
-    st.Page(ROOT / "pages" / "correlation.py", title="Similarity vs gap"),
+    st.Page(PAGES / "clip.py", title="Clip", default=True),
+    st.Page(PAGES / "layers.py", title="Layers"),
+    st.Page(PAGES / "alignment.py", title="Alignment"),
+    st.Page(PAGES / "interventions.py", title="Interventions"),
+    st.Page(PAGES / "decided.py", title="Where is the gap decided?"),
+    st.Page(PAGES / "compare.py", title="Compare"),
+    st.Page(PAGES / "gap.py", title="Modality gap"),
+    st.Page(PAGES / "correlation.py", title="Similarity vs gap"),
 ]
 page = st.navigation(pages, position="top")
 

@@ -112,8 +112,8 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
     if not folders:
         st.info(
             f"**No run to {purpose} yet.** Make one with `modgap eval --data demo --model "
-            "demo:full --model demo:lora --inputs text,speech --out cache/runs/mine`, or start the "
-            f"explorer with `{'MODGAP_RUNS'}='[\"folder\"]'`."
+            "demo:full --model demo:lora --inputs text,speech --out runs/mine`, and start the "
+            "explorer with `modgap app --run runs/mine`."
         )
         return None
     try:
