@@ -86,7 +86,7 @@ def serving(
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url + "/_stcore/health", process, time.monotonic() + patience)
+        wait_for(url + "/_stcore/health", process, time.monotonic() + patience)
         yield url
     finally:
         process.terminate()
@@ -96,7 +96,14 @@ def serving(
             process.kill()
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], limit: float) -> None:
+def wait_for(address: str, process: subprocess.Popen[bytes], limit: float) -> None:
+    """Return once a server answers at `address`, before the monotonic clock says `limit`.
+
+    Raises
+    ------
+    RuntimeError
+        It has ended, or does not answer.
+    """
     while process.poll() is None:
         try:
             with urllib.request.urlopen(address, timeout=2):
