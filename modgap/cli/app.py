@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -113,6 +114,8 @@ def _named_runs(runs: Sequence[Path]) -> dict[str, str]:
 
 def serve(server: Server, *, open_browser: bool) -> int:
     """Run the server until it ends or is interrupted; returns its exit code."""
+    # `kill` ends this process alone, and would leave the server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     process = subprocess.Popen(server.command, env=server.environment, cwd=server.folder)
     threading.Thread(target=_announce, args=(server, process, open_browser), daemon=True).start()
     try:

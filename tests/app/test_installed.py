@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -120,7 +121,9 @@ def server(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            assert process.wait(20) == 128 + signal.SIGTERM
+            with socket.socket() as probe:  # the server itself has ended, too
+                assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_a_wheel_carries_what_is_shipped_and_no_more(wheel: Path) -> None:
