@@ -8,18 +8,17 @@ import numpy as np
 import streamlit as st
 
 from modgap.ui import PAGES, localize, widgets
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from modgap.analysis.lens import Lens
     from modgap.analysis.result import Analysis
-    from modgap.ui.server.service import Request
-
-S = st.session_state
+    from modgap.ui.server.requests import AnalysisRequest
 
 
-def lens(request: Request, analysis: Analysis) -> None:
+def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     """What positions read as."""
     from modgap.figures.edits import LensGrid
 
@@ -52,11 +51,12 @@ def lens(request: Request, analysis: Analysis) -> None:
         widgets.table(first_layers(made), key="lens_first", height=340)
         st.caption("A word's stretch of speech: the monotone path of layer "
                    f"{made.path_layer}.")  # fmt: skip
+    here = visit().decided
     if heard is not None:
-        S["wd_lens_cell"] = (analysis.key, heard[0], heard[1], word_at(made, heard[1]))
+        here.lens_cell = (analysis.key, heard[0], heard[1], word_at(made, heard[1]))
     elif read is not None:
-        S["wd_lens_cell"] = (analysis.key, read[0], made.segments[read[1]][0], read[1])
-    key, *cell = S.get("wd_lens_cell", (None,))
+        here.lens_cell = (analysis.key, read[0], made.segments[read[1]][0], read[1])
+    key, *cell = here.lens_cell or ("",)
     with details:
         alternatives(made, analysis, *(cell if key == analysis.key else (0, 0, word_at(made, 0))))
     file = widgets.Download

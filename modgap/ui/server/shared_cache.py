@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Shelf(Generic[K, V]):
+class SharedCache(Generic[K, V]):
     """A mapping of bounded size that drops what was used longest ago; safe to share."""
 
     def __init__(self, limit: int, size: Callable[[V], int] = lambda value: 1) -> None:
