@@ -127,7 +127,7 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
     run, i, j = visit().alignment.cell or ("", 0, 0)
     if run != analysis.key:
         return  # the component says what to do
-    k = [int(layer) for layer in analysis.layer_ids].index(event.layer)
+    k = analysis.row(event.layer)
     start, end = analysis.speech_times[i]
     similarity = float(analysis.alignment.similarity[k, i, j])
     distance = float(analysis.alignment.distance[k, i, j])

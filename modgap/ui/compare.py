@@ -148,12 +148,7 @@ def patterns(models: Sequence[str], measure: str) -> Patterns | None:
         else:
             return None
     named = "|".join([measure, *(f"{m}/{e}/{k}" for m, e, k in runs)])
-    found = _patterns_made().get(named)
-    if found is None:
-        found = _patterns(runs, measure, tuple(refused))
-        if found is not None:
-            _patterns_made().put(named, found)
-    return found
+    return _patterns_made().once(named, lambda: _patterns(runs, measure, tuple(refused)))
 
 
 def _patterns(
@@ -175,5 +170,5 @@ def _patterns(
 
 
 @st.cache_resource(show_spinner=False)
-def _patterns_made() -> SharedCache[str, Patterns]:
+def _patterns_made() -> SharedCache[str, Patterns | None]:
     return SharedCache(32)

@@ -168,17 +168,9 @@ def toggle(analysis: Analysis, drawn: Pairs, j: int, i: int | None = None) -> No
     elif of_word := {pair for pair in pairs if pair[1] == j}:
         pairs = pairs - of_word
     else:
-        pairs = pairs | {(_on_path(analysis, j), j)}
+        path, measure = EDIT["path"].value, EDIT["measure"].value
+        pairs = pairs | {(analysis.position(source_layer(), j, path, measure), j)}
     visit().interventions.own, EDIT["tokens"].value = (analysis.key, pairs), CHOSEN
-
-
-def _on_path(analysis: Analysis, j: int) -> int:
-    """The speech position that the path of the controls gives a word."""
-    k = [int(n) for n in analysis.layer_ids].index(source_layer())
-    a, cosine = analysis.alignment, EDIT["measure"].value == "cosine"
-    if EDIT["path"].value == "dtw":
-        return int((a.dtw_pair_cos if cosine else a.dtw_pair_euc)[k][j])
-    return int((a.argmax_cos if cosine else a.argmin_euc)[k][j])
 
 
 def patch_of(analysis: Analysis, layer: int, j: int, where: str) -> Intervention:
@@ -186,12 +178,8 @@ def patch_of(analysis: Analysis, layer: int, j: int, where: str) -> Intervention
 
     `where` is "segment", all that the monotone path gives the word, or "pair".
     """
-    k = [int(n) for n in analysis.layer_ids].index(layer)
-    if where == "segment":
-        path = analysis.alignment.dtw_cos[k]
-        rows = path[path[:, 1] == j, 0].tolist()
-    else:
-        rows = [int(analysis.alignment.argmax_cos[k][j])]
+    whole = where == "segment"
+    rows = analysis.segment(layer, j) if whole else [analysis.position(layer, j)]
     return Intervention(
         rule="patch", layers=(layer,), tokens="given", pairs=tuple((i, j) for i in rows)
     )

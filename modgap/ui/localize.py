@@ -92,11 +92,9 @@ def ask(request: AnalysisRequest, kind: str, options: dict[str, Any]) -> Any | N
 
 def show_on_alignment(analysis: Analysis, layer: int, j: int) -> None:
     """Have the Alignment page open at a layer and a word."""
-    k = [int(n) for n in analysis.layer_ids].index(layer)
-    i = int(analysis.alignment.argmax_cos[k][j])
     page = visit().alignment
     page.place = AlignmentPlace(layer, "cosine", ("argmax", "dtw"))
-    page.cell = (analysis.key, i, j)
+    page.cell = (analysis.key, analysis.position(layer, j), j)
 
 
 def settings_file(

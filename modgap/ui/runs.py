@@ -63,22 +63,14 @@ def opened(folder: Path) -> Run:
     from modgap.gap.run_database import signature_of
 
     key = f"{folder}|{signature_of(folder)}"
-    run = run_cache().runs.get(key)
-    if run is None:
-        run = open_run(folder)
-        run_cache().runs.put(key, run)
-    return run
+    return run_cache().runs.once(key, lambda: open_run(folder))
 
 
 def ask(run: Run, name: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """``call(run, *args, **kwargs)``, kept under `name` and the arguments."""
     said = json.dumps([args, kwargs], sort_keys=True, default=str)
     key = f"{run.path}|{run.signature}|{name}|{said}"
-    found = run_cache().results.get(key)
-    if found is None:
-        found = call(run, *args, **kwargs)
-        run_cache().results.put(key, found)
-    return found
+    return run_cache().results.once(key, lambda: call(run, *args, **kwargs))
 
 
 def choose(purpose: str, row: DeltaGenerator) -> Run | None:

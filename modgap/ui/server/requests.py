@@ -28,37 +28,30 @@ class Request(Protocol):
     Attributes
     ----------
     live : bool
-        The answer to a control that is being moved: a session wants one of its kind at a time, and
-        a script run waits a moment for it.
+        The answer to a control that is being moved: a session wants one of its `kind` at a time,
+        and a script run waits a moment for it.
+    signature : str
+        Equal for equal requests; known before a model is loaded, unlike a result's key.
+    title, label : str
+        For those who ask; what it works with, for everyone who waits behind it.
+    hidden : dict
+        Names that may be folders of the server, and what a visitor knows each by.
     """
 
     live: ClassVar[bool]
 
     @property
     def kind(self) -> str: ...
-
     @property
-    def signature(self) -> str:
-        """Equal for equal requests; known before a model is loaded, unlike a result's key."""
-        ...
-
+    def signature(self) -> str: ...
     @property
-    def title(self) -> str:
-        """For those who ask."""
-        ...
-
+    def title(self) -> str: ...
     @property
-    def label(self) -> str:
-        """What it works with, for everyone who waits behind it."""
-        ...
-
+    def label(self) -> str: ...
     @property
-    def hidden(self) -> dict[str, str]:
-        """Names that may be folders of the server, and what a visitor knows each by."""
-        ...
-
+    def hidden(self) -> dict[str, str]: ...
     def make(self, service: Service, progress: Progress) -> Any:
-        """The result; in the worker."""
+        """The result; called in the worker."""
         ...
 
 
@@ -100,6 +93,20 @@ class AnalysisRequest:
             return session.analyze(progress=_from(0.1, progress))
 
 
+class _OfClip:
+    """What is made of the model and the clip of an analysis."""
+
+    of: AnalysisRequest
+
+    @property
+    def label(self) -> str:
+        return self.of.label
+
+    @property
+    def hidden(self) -> dict[str, str]:
+        return self.of.hidden
+
+
 #: What is asked of a kept session beside the analysis, and what a job of it is called.
 EDITS = {
     "compare": "intervention",
@@ -110,7 +117,7 @@ EDITS = {
 
 
 @dataclass(frozen=True)
-class EditRequest:
+class EditRequest(_OfClip):
     """Something that is asked of the plain runs of a clip.
 
     Attributes
@@ -140,14 +147,6 @@ class EditRequest:
     def title(self) -> str:
         return f"{self.of.title}: {EDITS[self.kind]}"
 
-    @property
-    def label(self) -> str:
-        return self.of.label
-
-    @property
-    def hidden(self) -> dict[str, str]:
-        return self.of.hidden
-
     def make(self, service: Service, progress: Progress) -> Any:
         options = json.loads(self.options)
         if self.kind == "compare":
@@ -158,7 +157,7 @@ class EditRequest:
 
 
 @dataclass(frozen=True)
-class PipelineRequest:
+class PipelineRequest(_OfClip):
     """The answer of a recogniser (its id) and the chosen model's text side to the clip in use."""
 
     of: AnalysisRequest
@@ -173,10 +172,6 @@ class PipelineRequest:
     @property
     def title(self) -> str:
         return f"Pipeline, {self.of.clip.name}"
-
-    @property
-    def label(self) -> str:
-        return self.of.label
 
     @property
     def hidden(self) -> dict[str, str]:

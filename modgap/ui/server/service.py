@@ -10,7 +10,6 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -18,6 +17,8 @@ import streamlit as st
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModgapError
 from modgap.core.progress import Progress
+from modgap.store.cache import default_store
+from modgap.store.write_behind import WriteBehindStore
 from modgap.ui.server.jobs import Jobs, JobView
 from modgap.ui.server.models import ModelPool
 from modgap.ui.server.preload import import_libraries
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from modgap.analysis.session import Session
     from modgap.figures.sound import SoundPicture
     from modgap.models.base import SpeechLM
-    from modgap.store.write_behind import WriteBehindStore
 
 
 RESULT_BYTES = 512 << 20
@@ -47,6 +47,7 @@ class Service:
 
     def __init__(self, pool: ModelPool | None = None, **job_options: Any) -> None:
         self.pool = pool or ModelPool()
+        self.store = WriteBehindStore(default_store().root)  # nobody waits for the disk here
         self.recognizers = RecognizerPool()
         self.pool.share(self.recognizers.held, self.recognizers.drop)
         self.jobs = Jobs(alive=_session_is_open, **job_options)
@@ -65,14 +66,6 @@ class Service:
         self._pictures: SharedCache[str, SoundPicture] = SharedCache(256)
         threading.Thread(target=import_libraries, name="modgap-import", daemon=True).start()
 
-    @cached_property
-    def store(self) -> WriteBehindStore:
-        """The cache that library and command line share; nobody waits for it here."""
-        from modgap.store.cache import default_store
-        from modgap.store.write_behind import WriteBehindStore
-
-        return WriteBehindStore(default_store().root)
-
     def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
 
@@ -83,19 +76,13 @@ class Service:
         """
         # Keyed by the content and the name that is shown; never by Streamlit's sampled hash.
         key = (hashlib.sha256(data).hexdigest(), name, part)
-        clip = self._clips.get(key)
-        if clip is None:
-            clip = load_clip(data, name=name) if part is None else self.clip(data, name).trim(*part)
-            self._clips.put(key, clip)
-        return clip
+        if part is None:
+            return self._clips.once(key, lambda: load_clip(data, name=name))
+        return self._clips.once(key, lambda: self.clip(data, name).trim(*part))
 
     def wav(self, clip: Clip) -> bytes:
         """The clip for a player."""
-        wav = self._wavs.get(clip.sha256)
-        if wav is None:
-            wav = clip.wav_bytes()
-            self._wavs.put(clip.sha256, wav)
-        return wav
+        return self._wavs.once(clip.sha256, clip.wav_bytes)
 
     def sound(self, clip: Clip) -> SoundPicture:
         """Waveform and spectrogram of a clip, made once."""
@@ -118,11 +105,7 @@ class Service:
     ) -> SoundPicture:
         from modgap.figures.sound import SoundPicture
 
-        picture = self._pictures.get(key)
-        if picture is None:
-            picture = SoundPicture.of(clip(), times)
-            self._pictures.put(key, picture)
-        return picture
+        return self._pictures.once(key, lambda: SoundPicture.of(clip(), times))
 
     def submit(self, request: Request, session: str) -> JobView:
         """The job that makes what is asked for, begun or joined.

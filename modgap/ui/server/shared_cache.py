@@ -36,6 +36,14 @@ class SharedCache(Generic[K, V]):
             while self._total > self._limit and len(self._items) > 1:
                 self._total -= self._items.popitem(last=False)[1][1]
 
+    def once(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made if it is not here."""
+        found = self.get(key)
+        if found is None:
+            found = make()
+            self.put(key, found)
+        return found
+
     def drop(self, unwanted: Callable[[V], bool]) -> None:
         """Take out every value that is not wanted any more."""
         with self._lock:

@@ -98,7 +98,7 @@ class Shown:
 
 
 @dataclass
-class Jobs:
+class JobsWanted:
     """What this session waits for.
 
     Attributes
@@ -244,7 +244,7 @@ class Visit:
 
     clip: ClipRef | None = None
     shown: Shown | None = None
-    jobs: Jobs = field(default_factory=Jobs)
+    jobs: JobsWanted = field(default_factory=JobsWanted)
     usable: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     error: str = ""
