@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import modgap
+from modgap.ui import PAGES
 from modgap.ui.session import inputs
 from modgap.ui.session.state import Widget
 
 UI = Path(modgap.__file__).parent / "ui"
-PAGES = UI.parents[1] / "pages"
 OWNER = UI / "session" / "state.py"
 
 

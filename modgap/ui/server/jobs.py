@@ -242,13 +242,12 @@ class Jobs:
 
     def _next(self) -> _Job | None:
         """The oldest job of the session that was served longest ago, so that nobody starves."""
-        waiting = [j for j in self._jobs.values() if j.state == "queued"]
-        if not waiting:
-            return None
-        return min(
-            waiting,
-            key=lambda j: (min((self._served.get(s, 0) for s in j.seen), default=0), j.number),
-        )
+
+        def turn(job: _Job) -> tuple[int, int]:
+            return min((self._served.get(s, 0) for s in job.seen), default=0), job.number
+
+        waiting = (j for j in self._jobs.values() if j.state == "queued")
+        return min(waiting, key=turn, default=None)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -265,8 +264,7 @@ class Jobs:
         state: State = "failed"
         try:
             job.progress(0.0, "Starting")
-            job.result = job.work(job.progress)
-            state, job.fraction = "done", 1.0
+            job.result, state, job.fraction = job.work(job.progress), "done", 1.0
         except Cancelled:
             state = "cancelled"
         except ModgapError as error:
