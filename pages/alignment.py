@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import deferred, recognition, widgets
-from modgap.ui.session import state
+from modgap.ui import deferred, guards, recognition, widgets
+from modgap.ui.session.state import AlignmentPlace, visit
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from modgap.speech.words import WordTimes
     from modgap.ui.alignment.component import AlignEvent
 
-S = st.session_state
 HEIGHT = 400  # of the chart and of the table, in pixels
 COLUMNS = {
     "cosine": {
@@ -36,12 +35,13 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     """The matrix of all layers; opens where the session or the address left it."""
     from modgap.ui.alignment.component import OPEN, align_view, paths_now
 
-    opened = S.get("link", {})
-    last = S.get("alignment") or opened
-    cell = opened.get("cell") if "alignment" not in S else None
-    paths = last.get("paths", OPEN)
+    here, opened = visit().alignment, visit().link
+    cell = opened.get("cell") if here.place is None else None
+    last = here.place or AlignmentPlace(
+        opened.get("layer"), opened.get("measure", "cosine"), opened.get("paths", OPEN)
+    )
     words, rows = None, []
-    if "words" in paths_now("align", paths):
+    if "words" in paths_now("align", last.paths):
         words = recognition.word_times(analysis)
     if words is not None:
         from modgap.analysis.word_hits import word_rows
@@ -50,19 +50,19 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     event = align_view(
         analysis,
         key="align",
-        layer=last.get("layer"),
-        measure=last.get("measure", "cosine"),
-        paths=paths,
+        layer=last.layer,
+        measure=last.measure,
+        paths=last.paths,
         cell=cell,
         words=rows,
     )
-    S["alignment"] = {"layer": event.layer, "measure": event.measure, "paths": event.paths}
+    here.place = AlignmentPlace(event.layer, event.measure, event.paths)
     if event.cell is not None:
-        S["cell"] = (analysis.key, event.cell.i, event.cell.j)
+        here.cell = (analysis.key, event.cell.i, event.cell.j)
     elif (
         cell is not None and len(analysis.speech_times) > cell[0] and len(analysis.pieces) > cell[1]
     ):
-        S["cell"] = (analysis.key, *cell)
+        here.cell = (analysis.key, *cell)
     return event, words if "words" in event.paths else None
 
 
@@ -124,10 +124,10 @@ def share(value: float) -> str:
 
 def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
     """The pair that was clicked, in words and numbers."""
-    run, i, j = S.get("cell") or (None, 0, 0)
+    run, i, j = visit().alignment.cell or ("", 0, 0)
     if run != analysis.key:
         return  # the component says what to do
-    k = [int(layer) for layer in analysis.layer_ids].index(event.layer)
+    k = analysis.row(event.layer)
     start, end = analysis.speech_times[i]
     similarity = float(analysis.alignment.similarity[k, i, j])
     distance = float(analysis.alignment.distance[k, i, j])
@@ -264,21 +264,18 @@ def page() -> None:
         "forced alignment (pocketsphinx) and not by the model: a yardstick from outside. A path "
         "may be similar and monotone and still lie in the wrong word.",
     )
-    analysis = state.shown()
+    here = visit()
+    analysis = guards.analysis(
+        "**The clip in use has no result yet.** Analyse it on the Clip page, or load an example "
+        "here."
+        if here.clip is not None
+        else "**Nothing to align yet.** Load an example here, or choose a clip of your own on the "
+        "Clip page.",
+        key="empty_alignment",
+    )
     if analysis is None:
-        if not S.get("jobs"):
-            has_clip = "clip" in S
-            widgets.empty(
-                "**The clip in use has no result yet.** Analyse it on the Clip page, or load an "
-                "example here."
-                if has_clip
-                else "**Nothing to align yet.** Load an example here, or choose a clip of your own "
-                "on the Clip page.",
-                key="empty_alignment",
-            )
         return
-    if not state.is_current():
-        st.caption("The inputs have changed since this result: analyse again on the Clip page.")
+    guards.stale()
     event, words = component(analysis)
     hits = None
     if words is not None:
@@ -287,8 +284,8 @@ def page() -> None:
         hits = word_hits(analysis, words)
     chosen_cell(analysis, event)
     scores(analysis, event, hits)
-    run, *cell = S.get("cell") or (None,)
-    S["view"] = {
+    run, *cell = here.alignment.cell or ("",)
+    here.view = {
         "layer": event.layer,
         "measure": event.measure if event.measure != "cosine" else None,
         "paths": event.paths if set(event.paths) != {"argmax", "dtw"} else (),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
@@ -9,9 +11,10 @@ from modgap.core.errors import AudioError, ModgapError
 from modgap.ui import clip_result, widgets
 from modgap.ui.examples import Example, examples
 from modgap.ui.server.service import service
-from modgap.ui.session import state
+from modgap.ui.session import clip_in_use, inputs, result_shown
+from modgap.ui.session.model_in_use import longest_clip
+from modgap.ui.session.state import ClipRef, visit
 
-S = st.session_state
 SUFFIXES = ["wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"]
 COLUMNS = 4
 MARKERS = {
@@ -22,7 +25,7 @@ MARKERS = {
 
 def choose() -> None:
     """The three ways to a clip."""
-    has_clip = "clip" in S
+    has_clip = visit().clip is not None
     label = "Choose another clip" if has_clip else "Choose a clip"
     with st.expander(label, expanded=not has_clip):
         source = st.segmented_control(
@@ -39,14 +42,14 @@ def choose() -> None:
                 f"WAV, FLAC, OGG, Opus, MP3, M4A or WebM, up to {MAX_BYTES >> 20} MB "
                 f"and {MAX_SECONDS / 60:g} minutes",
                 type=SUFFIXES,
-                key="upload",
+                key=inputs.UPLOAD.key,
                 on_change=adopt,
                 args=("upload",),
             )
         elif source == "Microphone":
             st.audio_input(
                 "Record a sentence, then type below what you said",
-                key="record",
+                key=inputs.RECORD.key,
                 on_change=adopt,
                 args=("record",),
             )
@@ -54,21 +57,19 @@ def choose() -> None:
             gallery()
 
 
-def adopt(kind: str) -> None:
+def adopt(kind: Literal["upload", "record"]) -> None:
     """Take over the bytes at once: the widget forgets its file when the page changes."""
-    file = S.get(kind)
-    ref: state.ClipRef | None = S.get("clip")
+    here = visit()
+    file = (inputs.UPLOAD if kind == "upload" else inputs.RECORD).get(None)
     if file is None:
-        if ref is not None and ref.source == kind:
-            state.drop_clip()
+        if here.clip is not None and here.clip.source == kind:
+            clip_in_use.drop_clip()
         return
     name = file.name if kind == "upload" else "recording.wav"
     try:
-        state.use_clip(
-            state.ClipRef("upload" if kind == "upload" else "record", "", name, file.getvalue())
-        )
+        clip_in_use.use_clip(ClipRef(kind, "", name, file.getvalue()))
     except AudioError as problem:
-        S["error"] = f"{name}: {problem}"
+        here.error = f"{name}: {problem}"
 
 
 def gallery() -> None:
@@ -95,23 +96,23 @@ def card(item: Example) -> None:
         st.button(
             "Analyse",
             key=f"use_{item.id}",
-            on_click=state.load_example,
+            on_click=result_shown.load_example,
             args=(item,),
             width="stretch",
         )
 
 
-def inputs() -> None:
+def about_clip() -> None:
     """Player and trim, the words, and the button."""
     left, right = st.columns([5, 6], gap="medium")
     with left:
         sound()
-        if S.get("markers") not in MARKERS:
-            S["markers"] = "keep"
+        if inputs.MARKERS.get("") not in MARKERS:
+            inputs.MARKERS.value = "keep"
         st.selectbox(
             "Audio markers around the transcript",
             list(MARKERS),
-            key="markers",
+            key=inputs.MARKERS.key,
             format_func=MARKERS.__getitem__,
             persist_state="session",
             help=(
@@ -123,27 +124,29 @@ def inputs() -> None:
     with right:
         st.text_area(
             "Transcript: the words that are said",
-            key="transcript",
+            key=inputs.TRANSCRIPT.key,
             height=92,
-            max_chars=state.MAX_TRANSCRIPT,
+            max_chars=clip_in_use.MAX_TRANSCRIPT,
             placeholder="Type exactly what is said in the clip",
             persist_state="session",
         )
         one, two = st.columns([3, 1], vertical_alignment="bottom")
         one.text_input(
             "Typed instruction (optional)",
-            key="instruction",
-            max_chars=state.MAX_INSTRUCTION,
+            key=inputs.INSTRUCTION.key,
+            max_chars=clip_in_use.MAX_INSTRUCTION,
             placeholder="A question or task, the same in both prompts",
             persist_state="session",
         )
-        two.button("Analyse", type="primary", width="stretch", key="analyse", on_click=state.submit)
+        two.button(
+            "Analyse", type="primary", width="stretch", key="analyse", on_click=result_shown.submit
+        )
 
 
 def sound() -> None:
     """The player, and which part of the clip is used."""
     try:
-        clip = state.current_clip()
+        clip = clip_in_use.clip()
     except AudioError as problem:
         clip = None
         widgets.error(str(problem))
@@ -152,10 +155,10 @@ def sound() -> None:
     st.slider(
         "Part to use (s)",
         0.0,
-        state.clip_seconds(),
+        clip_in_use.whole_seconds(),
         step=0.01,
         format="%.2f",
-        key="trim",
+        key=inputs.TRIM.key,
         persist_state="session",
     )
     limit()
@@ -163,18 +166,18 @@ def sound() -> None:
 
 def limit() -> None:
     """What the model can take, once it is known."""
-    longest = state.longest_clip()
-    start, end = S["trim"]
+    longest = longest_clip()
+    start, end = inputs.TRIM.value
     if end - start > longest + 0.005:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"This model hears {longest:g} s at most.")
             st.button(
                 f"Use the first {longest:g} s",
-                on_click=S.__setitem__,
-                args=("trim", (0.0, longest)),
+                on_click=inputs.TRIM.set,
+                args=((0.0, longest),),
                 type="tertiary",
             )
-    elif state.clip_seconds() > longest:
+    elif clip_in_use.whole_seconds() > longest:
         st.caption(f"This model hears {longest:g} s at most, so a part is chosen.")
 
 
@@ -207,22 +210,23 @@ def page() -> None:
         "error rate* is the share of words that were misheard, left out or made up.",
     )
     choose()
-    if "clip" not in S:
-        if not S.get("error"):
+    here = visit()
+    if here.clip is None:
+        if not here.error:
             st.caption("Pick an example to see a whole analysis, or bring a clip of your own.")
         return
-    inputs()
-    analysis = state.shown()
+    about_clip()
+    analysis = result_shown.shown()
     if analysis is not None:
         clip_result.clip_result(analysis)
         return
     try:
-        clip = state.current_clip()
+        clip = clip_in_use.clip()
     except ModgapError:
         return
-    if clip is not None and (not S.get("jobs") or service().has_sound(clip)):
+    if clip is not None and (not here.jobs or service().has_sound(clip)):
         preview(clip)  # not while a job begins: its progress bar would wait for the picture
-        if not (S.get("transcript") or "").strip():
+        if not clip_in_use.transcript():
             st.caption("Next: type the transcript above, then press Analyse.")
 
 

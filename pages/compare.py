@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from modgap.core.errors import ModgapError
-from modgap.ui import compare, widgets
+from modgap.ui import compare, guards, widgets
 from modgap.ui.examples import examples
 from modgap.ui.server.offered import model_options
-from modgap.ui.session import state
+from modgap.ui.session import clip_in_use
+from modgap.ui.session.inputs import COMPARED, COMPARED_BY, DEPTH
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from modgap.analysis.model_comparison import ModelComparison
     from modgap.figures.depth import DepthCurves, SideBySide
 
-S = st.session_state
 MEASURES = {"cosine": "Cosine", "euclidean": "Euclidean"}
 SHOWN = ("over_layers", "over_clips", "agreement")  # of the consistency, as figures
 
@@ -26,17 +27,17 @@ SHOWN = ("over_layers", "over_clips", "agreement")  # of the consistency, as fig
 def controls() -> tuple[list[str], str]:
     """Which models, and by which measure."""
     options = list(model_options())
-    opened = S.get("link", {})
-    if "cm_models" not in S:
-        S["cm_models"] = list(opened.get("models", ())) or compare.default_models()
-    S["cm_models"] = [m for m in S["cm_models"] if m in options][: compare.MOST]
-    if S.get("cm_measure") not in MEASURES:
-        S["cm_measure"] = opened.get("measure", "cosine")
+    opened = visit().link
+    if not COMPARED.is_set:
+        COMPARED.value = list(opened.get("models", ())) or compare.default_models()
+    COMPARED.value = [m for m in COMPARED.value if m in options][: compare.MOST]
+    if COMPARED_BY.get("") not in MEASURES:
+        COMPARED_BY.value = opened.get("measure", "cosine")
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.multiselect(
         "Models and checkpoints, two to four",
         options,
-        key="cm_models",
+        key=COMPARED.key,
         max_selections=compare.MOST,
         placeholder="Choose models",
         persist_state="session",
@@ -44,12 +45,12 @@ def controls() -> tuple[list[str], str]:
     right.segmented_control(
         "Measure",
         list(MEASURES),
-        key="cm_measure",
+        key=COMPARED_BY.key,
         format_func=MEASURES.__getitem__,
         required=True,
         persist_state="session",
     )
-    return S["cm_models"], S["cm_measure"]
+    return COMPARED.value, COMPARED_BY.value
 
 
 def missing(found: compare.Found) -> None:
@@ -66,7 +67,7 @@ def missing(found: compare.Found) -> None:
 
 def answers(found: ModelComparison, count: int) -> None:
     """Each model's answers to the text and to the speech, in `count` places."""
-    known = state.reference()
+    known = clip_in_use.reference()
     rows = found.answers(known).to_dict("records")
     with st.container(key="cm_answers"):
         for place, row in zip(st.columns(count, gap="small"), rows, strict=False):
@@ -88,17 +89,17 @@ def answers(found: ModelComparison, count: int) -> None:
 def depth_slider(found: ModelComparison) -> float:
     """One depth for all models; its steps are the depths at which one of them has a layer."""
     stops = found.stops()
-    wanted = S.get("cm_depth", S.get("link", {}).get("depth", 0.5))
-    S["cm_depth"] = min(stops, key=lambda stop: abs(stop - wanted))
+    wanted = DEPTH.get(visit().link.get("depth", 0.5))
+    DEPTH.value = min(stops, key=lambda stop: abs(stop - wanted))
     if len(stops) > 1:
         st.select_slider(
             "Relative depth (layer / L)",
             stops,
-            key="cm_depth",
+            key=DEPTH.key,
             format_func=lambda stop: f"{100 * stop:.1f} %",
             persist_state="session",
         )
-    return S["cm_depth"]
+    return DEPTH.value
 
 
 def maps(found: ModelComparison, count: int, depth: float, measure: str) -> SideBySide:
@@ -155,7 +156,9 @@ def files(
             file.figure("Maps", f"{at}-maps", both.figure),
             file.table("Curves", f"{name}-curves", lambda: found.curves),
             file.table("Maps", f"{at}-maps", both.table),
-            file.table("Answers", f"{name}-answers", lambda: found.answers(state.reference())),
+            file.table(
+                "Answers", f"{name}-answers", lambda: found.answers(clip_in_use.reference())
+            ),
             file.settings(
                 name,
                 lambda: {
@@ -243,24 +246,24 @@ def page() -> None:
         "is comparable within a model, across models only as a pattern. The source (arXiv "
         "2510.12116) remarks that models trained in several stages show more consistent patterns.",
     )
-    if not S.get("clip"):
-        widgets.empty(
+    here = visit()
+    if here.clip is None:
+        guards.empty(
             "**Nothing to compare yet.** Load an example here, or choose a clip of your own on the "
             "Clip page.",
             key="empty_compare",
         )
         return
     models, measure = controls()
-    S["view"] = {
+    here.view = {
         "models": tuple(models),
         "measure": measure if measure != "cosine" else None,
-        "depth": S.get("cm_depth", S.get("link", {}).get("depth")),
+        "depth": DEPTH.value if DEPTH.is_set else here.link.get("depth"),
     }
     if len(models) < 2:
         st.caption("Choose at least two models.")
         return
-    if not (S.get("transcript") or "").strip():
-        st.caption("The clip in use has no transcript yet: type it on the Clip page.")
+    if guards.no_transcript():
         return
     try:
         found = compare.find(models)
@@ -272,7 +275,7 @@ def page() -> None:
         count = len(found.comparison.names) + len(found.waiting)  # places are kept for the rest
         answers(found.comparison, count)
         depth = depth_slider(found.comparison)
-        S["view"]["depth"] = depth
+        here.view["depth"] = depth
         both = maps(found.comparison, count, depth, measure)
         drawn = curves(found.comparison, depth, measure)
         files(found.comparison, both, drawn, depth, measure)

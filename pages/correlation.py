@@ -8,13 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from modgap.ui import PAGES, run_baselines, runs, widgets
+from modgap.ui.session.inputs import ASKED, LAYER, SCALE, SIMILARITY, SPLIT
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from modgap.gap.run_data import Run
 
-S = st.session_state
 MEAN = -1
 NAMES = {
     "cosine": "cosine", "euclidean": "Euclidean", "aps_cos": "APS cosine",
@@ -26,46 +27,46 @@ NO_SPLIT = "none"
 
 def controls(run: Run, row: DeltaGenerator) -> dict[str, Any]:
     """Measure, layer, scale, split, filters."""
-    opened = S.get("link", {})
+    here, opened = visit().runs, visit().link
     keep: Any = {"persist_state": "session"}
-    if "co_measure" not in S:
+    if not SIMILARITY.is_set:
         similarity, scale = opened.get("similarity"), opened.get("scale")
-        S["co_measure"] = similarity if similarity in NAMES else "aps_cos"
-        S["co_layer"] = opened.get("layer", MEAN)
-        S["co_scale"] = scale if scale in SCALES else "relative"
-        S["co_split"] = opened.get("by", NO_SPLIT)
-    if "co_next_layer" in S:
-        S["co_layer"] = S.pop("co_next_layer")
+        SIMILARITY.value = similarity if similarity in NAMES else "aps_cos"
+        LAYER.value = opened.get("layer", MEAN)
+        SCALE.value = scale if scale in SCALES else "relative"
+        SPLIT.value = opened.get("by", NO_SPLIT)
+    if here.next_layer is not None:
+        LAYER.value, here.next_layer = here.next_layer, None
     layers = [MEAN, *run.layers]
-    if S["co_layer"] not in layers:
-        S["co_layer"] = MEAN
+    if LAYER.value not in layers:
+        LAYER.value = MEAN
     splits = [NO_SPLIT, *runs.facets(run)]
-    if S["co_split"] not in splits:
-        S["co_split"] = NO_SPLIT
+    if SPLIT.value not in splits:
+        SPLIT.value = NO_SPLIT
     with row:
         st.selectbox(
-            "Similarity", list(NAMES), key="co_measure", format_func=NAMES.__getitem__,
+            "Similarity", list(NAMES), key=SIMILARITY.key, format_func=NAMES.__getitem__,
             width=160, **keep,
         )  # fmt: skip
         st.selectbox(
-            "Layer", layers, key="co_layer", width=165,
+            "Layer", layers, key=LAYER.key, width=165,
             format_func=lambda k: "mean over layers" if k == MEAN else str(k), **keep,
         )  # fmt: skip
         if "base" in run.inputs:
             st.segmented_control(
-                "Gap", list(SCALES), key="co_scale", format_func=SCALES.__getitem__,
+                "Gap", list(SCALES), key=SCALE.key, format_func=SCALES.__getitem__,
                 required=True, **keep,
             )  # fmt: skip
         st.selectbox(
-            "A point for each", splits, key="co_split", width=150,
+            "A point for each", splits, key=SPLIT.key, width=150,
             format_func=lambda s: "checkpoint" if s == NO_SPLIT else f"checkpoint and {s}", **keep,
         )  # fmt: skip
         where = runs.filters(run)
     return {
-        "measure": S["co_measure"],
-        "layer": None if S["co_layer"] == MEAN else S["co_layer"],
-        "relative": S["co_scale"] == "relative" and "base" in run.inputs,
-        "split": None if S["co_split"] == NO_SPLIT else S["co_split"],
+        "measure": SIMILARITY.value,
+        "layer": None if LAYER.value == MEAN else LAYER.value,
+        "relative": SCALE.value == "relative" and "base" in run.inputs,
+        "split": None if SPLIT.value == NO_SPLIT else SPLIT.value,
         "where": where,
     }
 
@@ -76,6 +77,7 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
     from modgap.figures.measures import measure as about
     from modgap.gap import correlation
 
+    here = visit().runs
     name, layer, split = chosen["measure"], chosen["layer"], chosen["split"]
     means = runs.ask(run, "means", correlation.layer_means, name, chosen["where"], split)
     gap = runs.ask(
@@ -97,7 +99,7 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
     with left:
         st.subheader(f"{NAMES[name]} against the gap", anchor=False)
         clicked = widgets.clickable(
-            scatter.figure(dark=widgets.dark(), chosen=S.get("co_point")), key="co_scatter",
+            scatter.figure(dark=widgets.dark(), chosen=here.point), key="co_scatter",
             name=f"gap-{name}", alt="One point a checkpoint: similarity and modality gap",
         )  # fmt: skip
     with right:
@@ -107,15 +109,15 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
             name=f"r2-{name}", alt="R squared of similarity against the gap in every layer",
         )  # fmt: skip
     if at is not None and at[0] != layer:
-        S["co_next_layer"] = at[0]
+        here.next_layer = at[0]
         st.rerun()
     if clicked is not None:
-        S["co_point"] = clicked[0]
+        here.point = clicked[0]
         runs.use_model(str(points.loc[clicked[0], "model"]))
         st.rerun()
     st.caption("A click on a point opens its checkpoint, one on the curve its layer.")
-    if S.get("co_point") in points.index:
-        point(points.loc[S["co_point"]], name)
+    if here.point in points.index:
+        point(points.loc[here.point], name)
     published = PUBLISHED.get(name)
     said = "; ".join(f"{whose}: {value:.2f}" for whose, value in published or ())
     st.caption(
@@ -159,10 +161,7 @@ def point(row: pd.Series, name: str) -> None:
             st.caption("This server does not have the checkpoint; its answers are in the run.")
         with st.container(horizontal=True, key="co_goto"):
             if st.button("Its clips on the Modality gap page", key="co_clips"):
-                S["clips_model"] = model
-                S.setdefault("clips_change", "LOST")
-                S.setdefault("clips_sort", "question")
-                S["gap_models_of"], S["gap_models"], S["gap_by"] = S["gap_run"], [model], "none"
+                runs.show_clips_of(model)
                 st.switch_page(PAGES / "gap.py")
             for title, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment")):
                 if model in model_options() and st.button(f"Open on {title}", key=f"co_{page}"):
@@ -220,9 +219,9 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
     if not spoken or not run.layers:
         st.caption("The run has no checkpoint with answers to both text and speech and layers.")
         return
-    if S.get("co_model") not in spoken:
-        S["co_model"] = runs.finals(run, spoken)[0]
-    model = st.selectbox("Checkpoint", spoken, key="co_model", width=230, persist_state="session")
+    if ASKED.get("") not in spoken:
+        ASKED.value = runs.finals(run, spoken)[0]
+    model = st.selectbox("Checkpoint", spoken, key=ASKED.key, width=230, persist_state="session")
     rows = runs.ask(
         run, "questions", per_question.question_rows, model, name, layer, chosen["where"]
     )
@@ -304,10 +303,10 @@ def page() -> None:
     if run is None:
         return
     chosen = controls(run, row)
-    S["view"] = runs.link_of(run, chosen["where"]) | {
+    visit().view = runs.link_of(run, chosen["where"]) | {
         "similarity": chosen["measure"] if chosen["measure"] != "aps_cos" else None,
         "layer": chosen["layer"],
-        "scale": "points" if S["co_scale"] == "points" else None,
+        "scale": "points" if SCALE.value == "points" else None,
         "by": chosen["split"],
     }
     if not run.layers:

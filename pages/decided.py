@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.interventions.intervention import Intervention
-from modgap.ui import PAGES, intervention_inputs, intervention_jobs, localize, widgets
+from modgap.ui import PAGES, guards, intervention_inputs, localize, widgets
 from modgap.ui.lens_view import lens
+from modgap.ui.session.inputs import DECIDED, DECIDED_LAYER, DECIDED_WORD
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from modgap.analysis.result import Analysis
     from modgap.figures.edits import ChangeMap
-    from modgap.ui.server.service import Request
-
-S = st.session_state
+    from modgap.ui.server.requests import AnalysisRequest
 
 
 def said(made: Any) -> None:
@@ -35,12 +35,13 @@ def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple
     """The layer and the word that were clicked or are chosen here, and ways to go there."""
     from modgap.figures.text import visible
 
-    for name, value in S.pop("wd_next_cell", {}).items():
-        S[name] = value
+    here = visit().decided
+    if here.next_cell is not None:
+        (DECIDED_LAYER.value, DECIDED_WORD.value), here.next_cell = here.next_cell, None
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_next"):
-        layer = st.selectbox("Layer", layers, key="wd_layer", width=110)
+        layer = st.selectbox("Layer", layers, key=DECIDED_LAYER.key, width=110)
         j = st.selectbox(
-            "Text token", range(len(analysis.pieces)), key="wd_token", width=220,
+            "Text token", range(len(analysis.pieces)), key=DECIDED_WORD.key, width=220,
             format_func=lambda n: f"{n}: {widgets.plain(visible(analysis.pieces[n]))}",
         )  # fmt: skip
         if st.button("Show on the Alignment page", key="wd_align"):
@@ -57,7 +58,7 @@ def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple
 
 def choose(analysis: Analysis, layer: int, j: int) -> None:
     """Take a clicked cell up: here, and on the other pages."""
-    S["wd_next_cell"] = {"wd_layer": layer, "wd_token": j}
+    visit().decided.next_cell = (layer, j)
     localize.show_on_alignment(analysis, layer, j)
     st.rerun()
 
@@ -76,7 +77,7 @@ def files(name: str, map_: ChangeMap, table: pd.DataFrame, settings: widgets.Dow
     )
 
 
-def patching(request: Request, analysis: Analysis) -> None:
+def patching(request: AnalysisRequest, analysis: Analysis) -> None:
     """Text into speech, one layer and word at a time."""
     from modgap.figures.edits import ChangeMap
 
@@ -105,7 +106,7 @@ def patching(request: Request, analysis: Analysis) -> None:
     files("patching", map_, made.table(), settings)
 
 
-def sweep(request: Request, analysis: Analysis) -> None:
+def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
     """Interventions over layers."""
     from modgap.figures.edits import ChangeMap
 
@@ -151,14 +152,14 @@ def page() -> None:
         "Patch: $h_s[l]_i \\leftarrow h_t[l]_j$ for the positions i of word j. Lens: "
         "softmax(W · norm($h[l]$)).",
     )
-    subject = intervention_jobs.opened("look into", key="empty_decided")
+    subject = guards.subject("look into", key="empty_decided")
     if subject is None:
         return
     analysis, request = subject
     localize.restore()
     view = st.segmented_control(
-        "View", list(localize.VIEWS), key="wd_show", format_func=localize.VIEWS.__getitem__,
-        required=True, label_visibility="collapsed", **localize.KEEP,
+        "View", list(localize.VIEWS), key=DECIDED["show"].key, required=True,
+        format_func=localize.VIEWS.__getitem__, label_visibility="collapsed", **localize.KEEP,
     )  # fmt: skip
     if view == "patching":
         patching(request, analysis)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.ui import PAGES, runs, widgets
-from modgap.ui.session import state
+from modgap.ui.runs import NO_GROUP
+from modgap.ui.session import clip_in_use, inputs, result_shown
+from modgap.ui.session.inputs import CHANGE, CHECKPOINTS, GROUP, SORT, SUBJECT, TABLE_PAGE
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +18,6 @@ if TYPE_CHECKING:
 
     from modgap.gap.run_data import Run
 
-S = st.session_state
-NO_GROUP = "none"
 PAGE_ROWS = 50
 MOST_MODELS = 12
 CHANGES = {
@@ -32,25 +33,26 @@ SORT_NAMES = {
 
 def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict[str, list[str]]]:
     """Which checkpoints, by which group, of which questions."""
-    opened = S.get("link", {})
-    if S.get("gap_models_of") != run.name:
+    here, opened = visit().runs, visit().link
+    if here.models_of != run.name:
         wanted = [m for m in opened.get("checkpoints", ()) if m in run.models]
-        first = "gap_models_of" not in S
-        S["gap_models"] = (wanted if first else []) or runs.finals(run)[:MOST_MODELS]
-        S["gap_by"] = opened.get("by") if first and opened.get("by") in run.facets else NO_GROUP
-        S["gap_models_of"] = run.name
+        first = here.models_of is None
+        CHECKPOINTS.value = (wanted if first else []) or runs.finals(run)[:MOST_MODELS]
+        wanted_group = opened.get("by") if first else None
+        GROUP.value = wanted_group if wanted_group in run.facets else NO_GROUP
+        here.models_of = run.name
     with row:
         st.multiselect(
-            "Checkpoints", list(run.models), key="gap_models", max_selections=MOST_MODELS,
+            "Checkpoints", list(run.models), key=CHECKPOINTS.key, max_selections=MOST_MODELS,
             placeholder="Choose checkpoints", persist_state="session", width=420,
         )  # fmt: skip
         known = [NO_GROUP, *runs.facets(run)]
-        if S["gap_by"] not in known:
-            S["gap_by"] = NO_GROUP
-        st.selectbox("By group", known, key="gap_by", width=150, persist_state="session")
+        if GROUP.value not in known:
+            GROUP.value = NO_GROUP
+        st.selectbox("By group", known, key=GROUP.key, width=150, persist_state="session")
         where = runs.filters(run)
-    by = None if S["gap_by"] == NO_GROUP else S["gap_by"]
-    return [m for m in run.models if m in S["gap_models"]], by, where
+    group = None if GROUP.value == NO_GROUP else GROUP.value
+    return [m for m in run.models if m in CHECKPOINTS.value], group, where
 
 
 def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, list[str]]) -> None:
@@ -95,7 +97,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
         st.subheader("Why spoken questions fail that are answered as text", anchor=False)
         tolerance = st.slider(
             "A clip counts as heard up to a word error rate of", 0.0, 1.0, 0.0, 0.05,
-            key="gap_tolerance", width=330, persist_state="session",
+            key=inputs.TOLERANCE.key, width=330, persist_state="session",
         )  # fmt: skip
         why = runs.ask(run, "reasons", failure_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
@@ -162,27 +164,27 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
     from modgap.gap import run_table
 
     st.subheader("Clips", anchor=False)
-    opened = S.get("link", {})
-    first = "clips_model" not in S
-    if S.get("clips_model") not in run.models:
+    here, opened = visit().runs, visit().link
+    first = not SUBJECT.is_set
+    if SUBJECT.get("") not in run.models:
         wanted = opened.get("subject") if first else None
-        S["clips_model"] = wanted if wanted in run.models else models[0]
+        SUBJECT.value = str(wanted) if wanted in run.models else models[0]
     known = [change.name for change in run_table.changes(run)]
     if first:
-        S["clips_change"] = opened.get("become", "LOST")
-        S["clips_sort"] = opened["sort"] if opened.get("sort") in SORT_NAMES else "question"
-    if S.get("clips_change") not in known:
-        S["clips_change"] = "LOST" if "LOST" in known else "ALL"
+        CHANGE.value = opened.get("become", "LOST")
+        SORT.value = opened["sort"] if opened.get("sort") in SORT_NAMES else "question"
+    if CHANGE.get("") not in known:
+        CHANGE.value = "LOST" if "LOST" in known else "ALL"
     with st.container(horizontal=True, vertical_alignment="bottom", key="clips_controls"):
         model = st.selectbox(
-            "Checkpoint", run.models, key="clips_model", width=190, persist_state="session"
+            "Checkpoint", run.models, key=SUBJECT.key, width=190, persist_state="session"
         )
         change = st.selectbox(
-            "Clips", known, key="clips_change", width=190,
+            "Clips", known, key=CHANGE.key, width=190,
             format_func=CHANGES.__getitem__, persist_state="session",
         )  # fmt: skip
         sort = st.selectbox(
-            "Sorted by", list(SORT_NAMES), key="clips_sort", width=170,
+            "Sorted by", list(SORT_NAMES), key=SORT.key, width=170,
             format_func=SORT_NAMES.__getitem__, persist_state="session",
         )  # fmt: skip
         down = st.toggle("Highest first", key="clips_down", persist_state="session")
@@ -190,10 +192,10 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
         kind = run_table.Change[change]
         count = runs.ask(run, "count", run_table.count_clips, model, kind, where, words=words)
         pages = max(1, -(-count // PAGE_ROWS))
-        if S.get("clips_page", 1) > pages:
-            S["clips_page"] = 1
+        if TABLE_PAGE.get(1) > pages:
+            TABLE_PAGE.value = 1
         page = st.number_input(
-            f"Page of {pages}", 1, pages, key="clips_page", width=120, disabled=pages == 1
+            f"Page of {pages}", 1, pages, key=TABLE_PAGE.key, width=120, disabled=pages == 1
         )
     if not count:
         st.caption("No such clip.")
@@ -201,7 +203,7 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
     rows = runs.ask(
         run, "clips", run_table.clip_rows, model, kind, where, words=words, sort=sort,
         descending=down, start=PAGE_ROWS * (page - 1), limit=PAGE_ROWS,
-        tolerance=float(S.get("gap_tolerance", 0.0)),
+        tolerance=float(inputs.TOLERANCE.get(0.0)),
     )  # fmt: skip
     chosen = table_of_clips(rows, run)
     st.caption(
@@ -211,13 +213,14 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
     if chosen is not None:
         row = rows.iloc[chosen]
         mark = (run.name, model, row["question"])
-        if S.get("clips_opened", (None,))[0] != mark:
+        if here.opened is None or here.opened[0] != mark:
             there = runs.open_clip(run, str(row["question"]), model)
-            S["clips_opened"], S["clips_submit"] = (mark, there), there
+            here.opened, here.submit = (mark, there), there
             st.rerun()  # the sidebar takes the checkpoint over before its clip is analysed
-        if S.pop("clips_submit", False):
-            state.submit()
-        details(row, model, S["clips_opened"][1])
+        if here.submit:
+            here.submit = False
+            result_shown.submit()
+        details(row, model, here.opened[1])
     widgets.downloads(
         [
             widgets.Download.table(
@@ -280,14 +283,15 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
 def details(row: pd.Series, model: str, opened: bool) -> None:
     """The chosen clip: its sound, what was answered, and where to look further."""
     with st.container(border=True, key="clip_details"):
-        problem = S.pop("clip_problem", None)
+        here = visit().runs
+        problem, here.clip_problem = here.clip_problem, None
         if problem is not None or not opened:
             widgets.error(problem or "The clip is not here; choose it again to try once more.")
         st.text(row["transcript"])
         if opened:
             from modgap.ui.server.service import service
 
-            clip = state.current_clip()
+            clip = clip_in_use.clip()
             if clip is not None:
                 st.audio(service().wav(clip), format="audio/wav")
         with st.container(horizontal=True, vertical_alignment="center", key="clip_goto"):
@@ -322,12 +326,12 @@ def page() -> None:
     models, by, where = controls(run, row)
     view = runs.link_of(run, where)
     view |= {"checkpoints": tuple(models) if models != runs.finals(run)[:MOST_MODELS] else ()}
-    S["view"] = view | {"by": by}
+    visit().view = view | {"by": by}
     if not models:
         st.caption("Choose at least one checkpoint.")
         return
     accuracies(run, models, by, where)
-    S["view"] |= clips(run, models, where)
+    visit().view |= clips(run, models, where)
 
 
 page()

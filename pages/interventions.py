@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import intervention_inputs, intervention_jobs, widgets
-from modgap.ui.intervention_inputs import Pairs
-from modgap.ui.session import link, state
+from modgap.ui import guards, intervention_inputs, widgets
+from modgap.ui.server.requests import EditRequest
+from modgap.ui.session import asking, clip_in_use, link
+from modgap.ui.session.inputs import EDIT
+from modgap.ui.session.state import Pairs, visit
 
 if TYPE_CHECKING:
     from modgap.analysis.comparison import Comparison
     from modgap.analysis.result import Analysis
-
-S = st.session_state
 
 
 def answers(found: Comparison | None, analysis: Analysis) -> None:
     """Text, before and after, side by side."""
     from modgap.scoring.answers import verdict
 
-    known = state.reference()
+    known = clip_in_use.reference()
     plain = analysis.answers or {}
     given = {
         "Answer to the text": found.text if found else plain.get("text"),
@@ -91,7 +91,7 @@ def heatmap(analysis: Analysis, marked: Pairs) -> None:
         analysis,
         key="iv_align",
         layer=intervention_inputs.layers()[0],
-        measure=S["iv_measure"],
+        measure=EDIT["measure"].value,
         paths=("argmax",),
         marks=sorted(marked),
         on_cell=lambda cell: intervention_inputs.toggle(analysis, marked, cell.j, cell.i),
@@ -118,7 +118,7 @@ def effects(found: Comparison) -> None:
         )  # fmt: skip
     with right:
         st.subheader("Downstream: does it hold?", anchor=False)
-        key = "aps_cos" if S["iv_measure"] == "cosine" else "aps_euc"
+        key = "aps_cos" if EDIT["measure"].value == "cosine" else "aps_euc"
         curves = before_after(found.layers, key)
         widgets.chart(
             curves.figure(current=intervention_inputs.layers()[0], dark=widgets.dark(), height=300),
@@ -152,7 +152,7 @@ def page() -> None:
         r"\qquad \text{length: } h_s \leftarrow \lVert h_t\rVert \frac{h_s}{\lVert h_s\rVert}",
         "Strength turns along the arc between both directions, and changes lengths linearly.",
     )
-    opened = intervention_jobs.opened("change", key="empty_interventions")
+    opened = guards.subject("change", key="empty_interventions")
     if opened is None:
         return
     analysis, request = opened
@@ -164,9 +164,11 @@ def page() -> None:
         why = analysis.model["unsupported"]["edit_every_level"]
         st.caption(f"Layers from {editable} on are not offered: {widgets.plain(why)}")
     it = intervention_inputs.intervention()
-    S["view"] = {"edit": it.to_text()}
-    if len(S["view"]["edit"]) > link.MAX_EDIT:
-        S["view"] = {}
+    here = visit()
+    text = it.to_text()
+    if len(text) <= link.MAX_EDIT:
+        here.view = {"edit": text}
+    else:
         st.caption("So many pairs have no room in a link: the settings below hold them.")
     top, words, middle, bottom = (st.container() for _ in range(4))
 
@@ -179,23 +181,16 @@ def page() -> None:
     own = intervention_inputs.chosen()
     if own is not None:
         draw(own)  # a click is seen at once, not with the answer to it
-    wanted = intervention_jobs.EditRequest(request, "compare", (it,))
-    found = intervention_jobs.ask(wanted, f"{request.title}: intervention")
+    wanted = EditRequest(request, "compare", (it,))
+    found: Comparison | None = asking.ask(wanted)
     if found is not None:
-        S["iv_marked"] = (analysis.key, pairs_of(found))
+        here.interventions.marked = (analysis.key, pairs_of(found))
     if own is None:
-        key, marked = S.get("iv_marked", ("", frozenset()))
+        key, marked = here.interventions.marked
         draw(marked if key == analysis.key else frozenset())
     with top:
-        problem = intervention_jobs.failure(wanted)
-        if found is None and problem is not None:
-            widgets.error(problem)
-            st.button(
-                "Try again",
-                on_click=intervention_jobs.forget_failure,
-                args=(wanted,),
-                key="iv_again",
-            )
+        if found is None:
+            guards.failed(wanted, key="iv_again")
         answers(found, analysis)
     if found is not None:
         with words:

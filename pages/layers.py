@@ -10,16 +10,17 @@ import streamlit as st
 
 from modgap.core.errors import ModgapError
 from modgap.core.names import unused_name
-from modgap.ui import widgets
+from modgap.ui import guards, widgets
 from modgap.ui.examples import example, examples
 from modgap.ui.server.offered import model_options
-from modgap.ui.server.service import Request, service
-from modgap.ui.session import link, state
+from modgap.ui.server.requests import AnalysisRequest
+from modgap.ui.session import asking, link, model_in_use, result_shown
+from modgap.ui.session.inputs import CLIPS, MODEL, MODELS
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
 
-S = st.session_state
 CURRENT = link.CURRENT_CLIP
 MAX_RUNS = 12
 NORMS = ("speech_norm", "text_norm", "norm_ratio")
@@ -30,8 +31,8 @@ class Run:
     """A curve: its name, and the result if it is here."""
 
     name: str
-    request: Request | None
-    key: str | None
+    request: AnalysisRequest | None
+    analysis: Analysis | None
 
 
 def pick() -> tuple[list[str], list[str]]:
@@ -41,25 +42,25 @@ def pick() -> tuple[list[str], list[str]]:
     clips = {  # a list of choices tells its entries apart by what it shows
         e.id: e.title if titles.count(e.title) == 1 else f"{e.title}: {e.id}" for e in examples()
     }
-    ref: state.ClipRef | None = S.get("clip")
+    here = visit()
+    ref, opened = here.clip, here.link
     if ref is not None:
         if ref.source == "example":
             clips.pop(ref.id, None)
         clips = {CURRENT: f"In use: {ref.name}", **clips}
-    chosen = state.option()
-    opened = S.get("link", {})
-    if "compare_clips" not in S:
-        S["compare_clips"] = list(opened.get("clips", ())) or ([CURRENT] if ref else [])
-    if "compare_models" not in S:
-        S["compare_models"] = list(opened.get("models", ())) or ([chosen.id] if chosen else [])
+    chosen = model_in_use.option()
+    if not CLIPS.is_set:
+        CLIPS.value = list(opened.get("clips", ())) or ([CURRENT] if ref else [])
+    if not MODELS.is_set:
+        MODELS.value = list(opened.get("models", ())) or ([chosen.id] if chosen else [])
     follow(chosen.id if chosen else None)
-    S["compare_clips"] = [c for c in S["compare_clips"] if c in clips]
-    S["compare_models"] = [m for m in S["compare_models"] if m in models]
+    CLIPS.value = [c for c in CLIPS.value if c in clips]
+    MODELS.value = [m for m in MODELS.value if m in models]
     left, right = st.columns(2)
     left.multiselect(
         "Clips",
         list(clips),
-        key="compare_clips",
+        key=CLIPS.key,
         format_func=clips.__getitem__,
         max_selections=link.MAX_PICKS,
         placeholder="Choose clips",
@@ -68,20 +69,20 @@ def pick() -> tuple[list[str], list[str]]:
     right.multiselect(
         "Models and checkpoints",
         models,
-        key="compare_models",
+        key=MODELS.key,
         max_selections=link.MAX_PICKS,
         placeholder="Choose models",
         persist_state="session",
     )
-    return S["compare_clips"], S["compare_models"]
+    return CLIPS.value, MODELS.value
 
 
 def follow(model: str | None) -> None:
     """While one model is drawn and it is the sidebar's, let it change with the sidebar."""
-    before = S.get("compare_with", model)
-    if model is not None and S["compare_models"] == [before]:
-        S["compare_models"] = [model]
-    S["compare_with"] = model
+    here = visit().layers
+    if model is not None and MODELS.value == [here.model or model]:
+        MODELS.value = [model]
+    here.model = model
 
 
 def runs(clips: list[str], models: list[str]) -> list[Run]:
@@ -90,30 +91,23 @@ def runs(clips: list[str], models: list[str]) -> list[Run]:
     for clip in clips:
         for model in models:
             found_example = example(clip)
-            title = found_example.title if found_example else S["clip"].name
+            in_use = visit().clip
+            title = found_example.title if found_example else in_use.name if in_use else ""
             parts = [title] * (len(clips) > 1 or len(models) == 1) + [model] * (len(models) > 1)
             request = asked(clip, model)
-            if request is not None and request.signature == S.get("signature"):
-                key = S.get("run")
-            else:
-                key = service().known(request) if request is not None else None
+            analysis = result_shown.at_hand(request) if request is not None else None
             name = unused_name(", ".join(parts), [r.name for r in found])
-            found.append(Run(name, request, key))
+            found.append(Run(name, request, analysis))
     return found
 
 
-def asked(clip: str, model: str) -> Request | None:
+def asked(clip: str, model: str) -> AnalysisRequest | None:
     """The request of one curve; None while the clip in use has no transcript."""
     found = example(clip)
     try:
         if found is None:
-            sound = state.current_clip()
-            words = S.get("transcript") or ""
-            if sound is None or not words.strip():
-                return None
-            return state.request_of(sound, words, S.get("instruction") or "", model)
-        sound = service().clip(found.path.read_bytes(), found.path.name)
-        return state.request_of(sound, found.transcript, found.instruction, model)
+            return result_shown.current_request(model)
+        return result_shown.example_request(found, model)
     except (ModgapError, OSError) as problem:
         widgets.error(str(problem))
         return None
@@ -121,27 +115,23 @@ def asked(clip: str, model: str) -> Request | None:
 
 def compute(missing: list[Run]) -> None:
     """Begin what is not here yet, and say what could not be made."""
-    failed: dict[str, str] = S.get("failed", {})
-    wanted = [r for r in missing if r.request is not None]
-    begin = [r for r in wanted if r.request and r.request.signature not in failed]
+    failed = visit().failed
+    wanted = [(r.name, r.request) for r in missing if r.request is not None]
+    lost = {name: failed[r.signature] for name, r in wanted if r.signature in failed}
     try:
-        for run in begin:
-            assert run.request is not None
-            state.ask(run.request)
+        for _, request in wanted:
+            asking.ask(request)
     except ModgapError as problem:
         widgets.notice(str(problem))
-    lost = [r for r in wanted if r not in begin]
     if lost:
-        reasons = {failed[r.request.signature] for r in lost if r.request}
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(
-                widgets.plain(f"Not drawn: {', '.join(r.name for r in lost)}. ")
-                + widgets.plain(" ".join(sorted(reasons)))
+                widgets.plain(f"Not drawn: {', '.join(lost)}. ")
+                + widgets.plain(" ".join(sorted(set(lost.values()))))
             )
-            st.button("Try again", on_click=S.pop, args=("failed", None))
-    without = [r for r in missing if r.request is None]
-    if without:
-        st.caption("The clip in use has no transcript yet: type it on the Clip page.")
+            st.button("Try again", on_click=failed.clear)
+    if len(wanted) < len(missing):
+        guards.no_transcript()
 
 
 def curves(shown: list[tuple[Run, Analysis]]) -> None:
@@ -247,30 +237,30 @@ def page() -> None:
         "norm. The published finding (arXiv 2510.12116): cosine rises with depth while the "
         "distance rises too, so direction converges and magnitude diverges.",
     )
-    if not S.get("clip") and not S.get("link", {}).get("clips") and not S.get("compare_clips"):
-        widgets.empty(
+    here = visit()
+    if here.clip is None and not here.link.get("clips") and not CLIPS.get([]):
+        guards.empty(
             "**Nothing to draw yet.** Load an example here, or choose a clip of your own on the "
             "Clip page.",
             key="empty_layers",
         )
         return
     clips, models = pick()
-    S["view"] = {
+    here.view = {
         "clips": tuple(clips) if clips != [CURRENT] else (),
-        "models": tuple(models) if models != [S.get("model")] else (),
+        "models": tuple(models) if models != [MODEL.get("")] else (),
     }
     found = runs(clips, models)
     if len(found) > MAX_RUNS:
         st.caption(f"The first {MAX_RUNS} of {len(found)} runs are drawn.")
         found = found[:MAX_RUNS]
-    shown = [(r, a) for r in found if r.key and (a := service().result(r.key)) is not None]
-    here = {r.name for r, _ in shown}
-    compute([r for r in found if r.name not in here])
+    shown = [(r, r.analysis) for r in found if r.analysis is not None]
+    compute([r for r in found if r.analysis is None])
     if shown:
         curves(shown)
     elif not found:
         st.caption("Choose at least one clip and one model.")
-    elif not S.get("jobs"):
+    elif not here.jobs:
         st.caption("No result yet: analyse the clip on the Clip page.")
 
 

@@ -79,6 +79,20 @@ class Lens:
     first_layer_text: np.ndarray
     path_layer: int
 
+    @property
+    def in_place(self) -> np.ndarray:
+        """bool (L + 1, T_s): where the likeliest token is the word that is said there."""
+        found = np.zeros(self.speech.tokens.shape[:2], dtype=bool)
+        for j, rows in enumerate(self.segments):
+            word = self.pieces[j].strip().casefold()
+            for i in rows:
+                found[:, i] |= [t.strip().casefold() == word for t in self.speech.tokens[:, i, 0]]
+        return found
+
+    def word_at(self, i: int) -> int:
+        """The text token whose stretch of speech holds position `i`; the first if none does."""
+        return next((j for j, rows in enumerate(self.segments) if i in rows), 0)
+
     def table(self) -> pd.DataFrame:
         """The speech reading, one row a level and position: ``layer``, ``i``, ``start``, ``end``,
         ``token``, ``probability``, and the alternatives ``token_2`` and so on."""

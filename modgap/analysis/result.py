@@ -103,6 +103,31 @@ class Analysis:
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
 
+    def row(self, layer: int) -> int:
+        """Where a layer stands among those that were measured."""
+        return self.layer_ids.tolist().index(layer)
+
+    def position(self, layer: int, j: int, path: str = "argmax", measure: str = "cosine") -> int:
+        """The speech position that a layer's path gives text token `j`.
+
+        Parameters
+        ----------
+        layer, j : int
+        path : "argmax" or "dtw"
+        measure : "cosine" or "euclidean"
+        """
+        a, cosine = self.alignment, measure == "cosine"
+        if path == "dtw":
+            found = a.dtw_pair_cos if cosine else a.dtw_pair_euc
+        else:
+            found = a.argmax_cos if cosine else a.argmin_euc
+        return int(found[self.row(layer)][j])
+
+    def segment(self, layer: int, j: int) -> list[int]:
+        """All speech positions that a layer's monotone path gives text token `j`."""
+        path = self.alignment.dtw_cos[self.row(layer)]
+        return path[path[:, 1] == j, 0].tolist()
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``analysis.json``: no matrices, undefined numbers as None."""
         return export.to_dict(self)

@@ -8,13 +8,12 @@ import streamlit as st
 
 from modgap.ui import recognition, widgets
 from modgap.ui.server.service import service
-from modgap.ui.session import state
+from modgap.ui.session import clip_in_use, result_shown
+from modgap.ui.session.state import visit
 from modgap.ui.token_row import token_row
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
-
-S = st.session_state
 
 
 def clip_result(analysis: Analysis) -> None:
@@ -61,21 +60,22 @@ def clip_result(analysis: Analysis) -> None:
 
 def origin(analysis: Analysis) -> None:
     """Where the result came from, and whether it is still that of the inputs."""
-    how = S.get("origin", {})
-    if how.get("cached"):
+    how = visit().shown
+    cached = how is not None and how.cached
+    if cached:
         text = f"From the cache: computed {analysis.created[:16].replace('T', ' ')} UTC"
     else:
-        text = f"Computed in {how.get('seconds') or 0:.1f} s"
+        text = f"Computed in {(how and how.seconds) or 0:.1f} s"
     model = analysis.model
     with st.container(horizontal=True, vertical_alignment="center", key="origin"):
-        st.badge(text, color="green" if how.get("cached") else "blue")
+        st.badge(text, color="green" if cached else "blue")
         st.caption(
             widgets.plain(
                 f"{model['name']}, {model['n_layers']} layers, {model['dtype']} "
                 f"on {model['device']}"
             )
         )
-        if not state.is_current():
+        if not result_shown.is_current():
             st.badge("The inputs have changed since: analyse again", color="orange")
 
 
@@ -85,7 +85,7 @@ def answers(analysis: Analysis) -> None:
 
     if analysis.answers is None:
         return
-    known = state.reference()
+    known = clip_in_use.reference()
     left, right, third = st.columns(3, gap="small")
     for place, kind, title in (
         (left, "text", "Answer to the text"),
@@ -101,7 +101,7 @@ def answers(analysis: Analysis) -> None:
                 st.caption("Cut at the longest answer allowed.")
     with third, st.container(border=True, height="stretch", key="answer_pipeline"):
         recognition.pipeline_column(known)
-    S["view"] = {**S.get("view", {}), "pipeline": S.get("pipeline") or None}
+    visit().view["pipeline"] = visit().pipeline or None
     if known is not None:
         st.caption(f"Right would be: {widgets.plain(known)}")
 

@@ -11,9 +11,11 @@ import streamlit as st
 from modgap.core.errors import ModgapError
 from modgap.ui.examples import Example, examples
 from modgap.ui.server.offered import model_options
-from modgap.ui.server.service import Request, service
-from modgap.ui.server.shared_cache import Shelf
-from modgap.ui.session import state
+from modgap.ui.server.requests import AnalysisRequest, ExamplesRequest
+from modgap.ui.server.service import service
+from modgap.ui.server.shared_cache import SharedCache
+from modgap.ui.session import asking, model_in_use, result_shown
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from modgap.analysis.consistency import Consistency
     from modgap.analysis.model_comparison import ModelComparison
 
-S = st.session_state
 MOST = 4  # models beside each other
 #: What the curves show for each measure of likeness.
 CURVES = {
@@ -51,7 +52,7 @@ class Patterns:
 
 def default_models() -> list[str]:
     """The sidebar's model, and the first other one that is not the same by another name."""
-    options, chosen = model_options(), state.option()
+    options, chosen = model_options(), model_in_use.option()
     if chosen is None:
         return []
     embedded = chosen.name.startswith("demo")
@@ -61,21 +62,6 @@ def default_models() -> list[str]:
         if o.id != chosen.id and not (embedded and o.description == chosen.description)
     ]
     return [chosen.id, *others[:1]]
-
-
-def request(model: str) -> Request | None:
-    """The analysis of the clip in use in a model; None while clip or transcript are missing.
-
-    Raises
-    ------
-    ModgapError
-        When the chosen part of the clip cannot be used.
-    """
-    clip = state.current_clip()
-    words = S.get("transcript") or ""
-    if clip is None or not words.strip():
-        return None
-    return state.request_of(clip, words, S.get("instruction") or "", model)
 
 
 def find(models: Sequence[str]) -> Found:
@@ -89,19 +75,16 @@ def find(models: Sequence[str]) -> Found:
     here, waiting = {}, []
     failed: dict[str, str] = {}
     for model in models:
-        wanted = request(model)
+        wanted = result_shown.current_request(model)
         if wanted is None:
             continue
-        shown = S.get("run") if wanted.signature == S.get("signature") else None
-        key = shown or service().known(wanted)
-        analysis = service().result(key) if key else None
-        reason = S.get("failed", {}).get(wanted.signature)
+        analysis, reason = result_shown.at_hand(wanted), asking.failure(wanted)
         if analysis is not None:
             here[model] = analysis
         elif reason is not None:
             failed[model] = reason
         else:
-            state.ask(wanted)
+            asking.ask(wanted)
             waiting.append(model)
     if not here:
         return Found(None, tuple(waiting), failed)
@@ -112,48 +95,45 @@ def find(models: Sequence[str]) -> Found:
 
 def try_again(models: Sequence[str]) -> None:
     """Forget why these models have no result."""
-    for model in models:
-        wanted = request(model)
-        if wanted is not None:
-            S.get("failed", {}).pop(wanted.signature, None)
+    wanted = [result_shown.current_request(model) for model in models]
+    asking.forget_failure(*(request for request in wanted if request is not None))
 
 
 # ---- the examples --------------------------------------------------------------------------------
 
 
-def asked(models: Sequence[str]) -> list[tuple[str, Example, Request]]:
+def asked(models: Sequence[str]) -> list[tuple[str, Example, AnalysisRequest]]:
     """Every example in every model."""
-    made = []
-    for example in examples():
-        clip = service().clip(example.path.read_bytes(), example.path.name)
-        made += [
-            (model, example, state.request_of(clip, example.transcript, example.instruction, model))
-            for model in models
-        ]
-    return made
+    return [
+        (model, example, result_shown.example_request(example, model))
+        for example in examples()
+        for model in models
+    ]
 
 
 def measure_examples(models: Sequence[str]) -> None:
     """Begin the analyses that the consistency over examples needs, as one job."""
+    here = visit()
     try:
-        wanted = [r for _, _, r in asked(models)]
-        job = service().submit_many(wanted, state.session_id(), "Examples")
+        wanted = ExamplesRequest(tuple(request for _, _, request in asked(models)))
+        asking.forget_failure(wanted)
+        asking.ask(wanted)
     except (ModgapError, OSError) as problem:
-        S["notice"] = str(problem)
+        here.notice = str(problem)
         return
-    S.get("failed", {}).pop(job.key, None)
-    S["cm_batch"] = job.key
-    S.setdefault("jobs", {})[job.id] = False
+    here.compare.examples = wanted.signature
 
 
 def running() -> bool:
     """Whether the examples are being measured."""
-    return bool(S.get("cm_batch")) and service().jobs.find(S["cm_batch"]) is not None
+    begun = visit().compare.examples
+    return begun is not None and service().jobs.find(begun) is not None
 
 
 def problem() -> str | None:
     """Why the examples could not be measured, if it was tried."""
-    return S.get("failed", {}).get(S.get("cm_batch"))
+    here = visit()
+    return here.failed.get(here.compare.examples or "")
 
 
 def patterns(models: Sequence[str], measure: str) -> Patterns | None:
@@ -168,12 +148,7 @@ def patterns(models: Sequence[str], measure: str) -> Patterns | None:
         else:
             return None
     named = "|".join([measure, *(f"{m}/{e}/{k}" for m, e, k in runs)])
-    found = _kept().get(named)
-    if found is None:
-        found = _patterns(runs, measure, tuple(refused))
-        if found is not None:
-            _kept().put(named, found)
-    return found
+    return _patterns_made().once(named, lambda: _patterns(runs, measure, tuple(refused)))
 
 
 def _patterns(
@@ -195,5 +170,5 @@ def _patterns(
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> Shelf[str, Patterns]:
-    return Shelf(32)
+def _patterns_made() -> SharedCache[str, Patterns | None]:
+    return SharedCache(32)

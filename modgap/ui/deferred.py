@@ -11,15 +11,17 @@ import time
 
 import streamlit as st
 
+from modgap.ui.session.state import visit
+
 PATIENCE = 5.0  # seconds; then the rest is drawn for a browser that says nothing, too
 
 
 def may_draw(painted: bool) -> bool:
     """Whether the rest of the page is drawn in this run; `painted` is what the browser has said."""
-    S = st.session_state
-    if painted or S.get("says_nothing"):
+    here = visit()
+    if painted or here.says_nothing:
         return True
-    S["waits_for_paint"] = True
+    here.waits_for_paint = True
     return False
 
 
@@ -30,15 +32,16 @@ def place(height: int) -> None:
 
 def watch() -> None:
     """End a wait that takes too long; polls while there is one, so call this last in the script."""
-    S = st.session_state
-    if not S.pop("waits_for_paint", False):
+    here = visit()
+    if not here.waits_for_paint:
         return
+    here.waits_for_paint = False
     began = time.monotonic()
 
     @st.fragment(run_every=PATIENCE)
     def patience() -> None:
         if time.monotonic() - began > PATIENCE / 2:  # not in the run that begins the wait
-            S["says_nothing"] = True
+            here.says_nothing = True
             st.rerun()
 
     patience()

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.interventions.intervention import MEASURES, PATHS, Intervention
+from modgap.ui.session.inputs import EDIT
+from modgap.ui.session.state import Pairs, visit
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
 
-S = st.session_state
 RULES = {
     "angle": "Angle projection",
     "length": "Length normalization",
@@ -28,33 +29,35 @@ RULES = {
 SAME = -1  # pairs come from the (first) layer that is edited
 CHOSEN = "chosen"
 TOKENS = ("bottom-3", "all", "top-3", "random-3")
-Pairs = frozenset[tuple[int, int]]  # (i, j): a word may have several speech positions
 
 
 def show_next(analysis: Analysis, it: Intervention) -> None:
     """Let the Interventions page open with `it`, whatever its controls said before."""
-    S["iv_open"] = (analysis.key, it)
+    visit().interventions.next = (analysis.key, it)
 
 
 def restore(analysis: Analysis, n_layers: int, editable: int) -> None:
     """The controls as another page, the address or the session has them, as far as they fit."""
-    if "iv_open" in S:
-        _take_over(*S.pop("iv_open"))
-    elif "iv_rule" not in S:  # a link's pairs are those of the first result that is shown
-        _take_over(analysis.key, S.get("link", {}).get("edit") or Intervention())
-    key, pairs = S["iv_pairs"]
+    here = visit().interventions
+    if here.next is not None:
+        wanted, here.next = here.next, None
+        _take_over(*wanted)
+    elif not EDIT["rule"].is_set:  # a link's pairs are those of the first result that is shown
+        _take_over(analysis.key, visit().link.get("edit") or Intervention())
+    key, pairs = here.own
+    tokens, source = EDIT["tokens"], EDIT["source"]
     if key != analysis.key:  # positions of another clip mean nothing here
         pairs = frozenset()
-        S["iv_tokens"] = TOKENS[0] if S["iv_tokens"] == CHOSEN else S["iv_tokens"]
+        tokens.value = TOKENS[0] if tokens.value == CHOSEN else tokens.value
     n, m = len(analysis.speech_times), len(analysis.pieces)
-    S["iv_pairs"] = (analysis.key, frozenset((i, j) for i, j in pairs if i < n and j < m))
-    S["iv_layer"] = _option([k for k in layers() if k < editable] or [editable - 1])
-    if S["iv_source"] > n_layers:
-        S["iv_source"] = SAME
+    here.own = (analysis.key, frozenset((i, j) for i, j in pairs if i < n and j < m))
+    EDIT["layer"].value = _option([k for k in layers() if k < editable] or [editable - 1])
+    if source.value > n_layers:
+        source.value = SAME
 
 
 def _take_over(key: str, it: Intervention) -> None:
-    S["iv_pairs"] = (key, frozenset(it.pairs))
+    visit().interventions.own = (key, frozenset(it.pairs))
     values = {
         "rule": it.rule, "strength": it.strength, "path": it.path, "measure": it.measure,
         "seed": it.seed, "layer": _option(it.layers),
@@ -62,7 +65,7 @@ def _take_over(key: str, it: Intervention) -> None:
         "tokens": CHOSEN if it.tokens == "given" else it.tokens,
     }  # fmt: skip
     for name, value in values.items():
-        S[f"iv_{name}"] = value
+        EDIT[name].value = value
 
 
 def _option(layers: Any) -> int | str:
@@ -72,21 +75,20 @@ def _option(layers: Any) -> int | str:
 
 def layers() -> tuple[int, ...]:
     """The layers that are edited."""
-    return tuple(int(part) for part in str(S["iv_layer"]).split("+"))
+    return tuple(int(part) for part in str(EDIT["layer"].value).split("+"))
 
 
 def source_layer() -> int:
     """The layer that pairs come from."""
-    return layers()[0] if S["iv_source"] == SAME else int(S["iv_source"])
+    return layers()[0] if EDIT["source"].value == SAME else int(EDIT["source"].value)
 
 
 def _offered(name: str, options: tuple[Any, ...]) -> tuple[Any, ...]:
     """`options`, and what else was opened in this session."""
-    value = S[f"iv_{name}"]
+    value, more = EDIT[name].value, visit().interventions.more
     if value not in (*options, CHOSEN):
-        S[f"iv_more_{name}"] = value
-    more = S.get(f"iv_more_{name}")
-    return options if more is None else (*options, more)
+        more[name] = value
+    return (*options, more[name]) if name in more else options
 
 
 def controls(n_layers: int, editable: int) -> None:
@@ -94,48 +96,54 @@ def controls(n_layers: int, editable: int) -> None:
     keep: Any = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         st.segmented_control(
-            "Rule", list(RULES), key="iv_rule", format_func=RULES.__getitem__, required=True, **keep
+            "Rule",
+            list(RULES),
+            key=EDIT["rule"].key,
+            format_func=RULES.__getitem__,
+            required=True,
+            **keep,
         )
         st.segmented_control(
-            "Critical tokens", (*_offered("tokens", TOKENS), CHOSEN), key="iv_tokens",
+            "Critical tokens", (*_offered("tokens", TOKENS), CHOSEN), key=EDIT["tokens"].key,
             required=True, format_func=lambda name: name.replace("-", " "), **keep,
         )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls_2"):
         st.select_slider(
             "Layer (0: speech token embeddings)", _offered("layer", tuple(range(editable))),
-            key="iv_layer", width=270, format_func=lambda k: str(k).replace("+", " + "), **keep,
+            key=EDIT["layer"].key, width=270,
+            format_func=lambda k: str(k).replace("+", " + "), **keep,
         )  # fmt: skip
-        st.slider("Strength", 0.0, 1.0, step=0.05, key="iv_strength", width=200, **keep)
+        st.slider("Strength", 0.0, 1.0, step=0.05, key=EDIT["strength"].key, width=200, **keep)
         st.selectbox(
-            "Pairs from layer", [SAME, *range(n_layers + 1)], key="iv_source", width=170,
+            "Pairs from layer", [SAME, *range(n_layers + 1)], key=EDIT["source"].key, width=170,
             format_func=lambda k: "the same layer" if k == SAME else str(k), **keep,
         )  # fmt: skip
         st.segmented_control(
-            "Path", PATHS, key="iv_path", required=True,
+            "Path", PATHS, key=EDIT["path"].key, required=True,
             format_func=lambda p: {"dtw": "DTW"}.get(p, p), **keep,
         )  # fmt: skip
-        st.segmented_control("Measure", MEASURES, key="iv_measure", required=True, **keep)
+        st.segmented_control("Measure", MEASURES, key=EDIT["measure"].key, required=True, **keep)
         if _needs_seed():
-            st.number_input("Seed", 0, 2**31 - 1, key="iv_seed", width=110, **keep)
+            st.number_input("Seed", 0, 2**31 - 1, key=EDIT["seed"].key, width=110, **keep)
 
 
 def _needs_seed() -> bool:
-    return S["iv_rule"] == "random" or str(S["iv_tokens"]).startswith("random")
+    return EDIT["rule"].value == "random" or str(EDIT["tokens"].value).startswith("random")
 
 
 def intervention() -> Intervention:
     """What the controls say."""
     own = chosen()
     return Intervention(
-        rule=S["iv_rule"],
+        rule=EDIT["rule"].value,
         layers=layers(),
-        tokens=S["iv_tokens"] if own is None else "given",
+        tokens=EDIT["tokens"].value if own is None else "given",
         pairs=tuple(own or ()),
-        path=S["iv_path"],
-        measure=S["iv_measure"],
-        path_layer=None if S["iv_source"] == SAME else S["iv_source"],
-        strength=S["iv_strength"],
-        seed=S["iv_seed"] if _needs_seed() else 0,
+        path=EDIT["path"].value,
+        measure=EDIT["measure"].value,
+        path_layer=None if EDIT["source"].value == SAME else EDIT["source"].value,
+        strength=EDIT["strength"].value,
+        seed=EDIT["seed"].value if _needs_seed() else 0,
     )
 
 
@@ -144,7 +152,7 @@ def intervention() -> Intervention:
 
 def chosen() -> Pairs | None:
     """The pairs that the user has put together; None where a rule of choice finds them."""
-    return S["iv_pairs"][1] if S["iv_tokens"] == CHOSEN else None
+    return visit().interventions.own[1] if EDIT["tokens"].value == CHOSEN else None
 
 
 def toggle(analysis: Analysis, drawn: Pairs, j: int, i: int | None = None) -> None:
@@ -160,17 +168,9 @@ def toggle(analysis: Analysis, drawn: Pairs, j: int, i: int | None = None) -> No
     elif of_word := {pair for pair in pairs if pair[1] == j}:
         pairs = pairs - of_word
     else:
-        pairs = pairs | {(_on_path(analysis, j), j)}
-    S["iv_pairs"], S["iv_tokens"] = (analysis.key, pairs), CHOSEN
-
-
-def _on_path(analysis: Analysis, j: int) -> int:
-    """The speech position that the path of the controls gives a word."""
-    k = [int(n) for n in analysis.layer_ids].index(source_layer())
-    a, cosine = analysis.alignment, S["iv_measure"] == "cosine"
-    if S["iv_path"] == "dtw":
-        return int((a.dtw_pair_cos if cosine else a.dtw_pair_euc)[k][j])
-    return int((a.argmax_cos if cosine else a.argmin_euc)[k][j])
+        path, measure = EDIT["path"].value, EDIT["measure"].value
+        pairs = pairs | {(analysis.position(source_layer(), j, path, measure), j)}
+    visit().interventions.own, EDIT["tokens"].value = (analysis.key, pairs), CHOSEN
 
 
 def patch_of(analysis: Analysis, layer: int, j: int, where: str) -> Intervention:
@@ -178,12 +178,8 @@ def patch_of(analysis: Analysis, layer: int, j: int, where: str) -> Intervention
 
     `where` is "segment", all that the monotone path gives the word, or "pair".
     """
-    k = [int(n) for n in analysis.layer_ids].index(layer)
-    if where == "segment":
-        path = analysis.alignment.dtw_cos[k]
-        rows = path[path[:, 1] == j, 0].tolist()
-    else:
-        rows = [int(analysis.alignment.argmax_cos[k][j])]
+    whole = where == "segment"
+    rows = analysis.segment(layer, j) if whole else [analysis.position(layer, j)]
     return Intervention(
         rule="patch", layers=(layer,), tokens="given", pairs=tuple((i, j) for i in rows)
     )

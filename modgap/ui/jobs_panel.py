@@ -6,7 +6,8 @@ import streamlit as st
 
 from modgap.ui.server.jobs import JobView
 from modgap.ui.server.service import service
-from modgap.ui.session import state
+from modgap.ui.session import asking
+from modgap.ui.session.state import visit
 from modgap.ui.widgets import error, notice, plain
 
 POLL_SECONDS = 0.4
@@ -14,17 +15,17 @@ POLL_SECONDS = 0.4
 
 def jobs_panel() -> None:
     """Draw the panel; while a job is active it polls, so call this last in the script."""
-    S = st.session_state
-    if S.get("error"):
-        error(S["error"])
-    elif S.get("notice"):
-        notice(S["notice"])
+    here = visit()
+    if here.error:
+        error(here.error)
+    elif here.notice:
+        notice(here.notice)
     # Not those that are active by now: one may have ended while the page was drawn without it.
-    before = len(S.get("jobs", {}))
+    before = len(here.jobs.main)
 
     @st.fragment(run_every=POLL_SECONDS if before else None)
     def panel() -> None:
-        waiting = state.active_jobs()
+        waiting = asking.active()
         if waiting:
             _progress(waiting)
         if len(waiting) != before:
@@ -39,7 +40,7 @@ def _progress(waiting: list[JobView]) -> None:
     title = plain(first.title) + (f", {len(waiting)} left" if len(waiting) > 1 else "")
     with st.container(horizontal=True, vertical_alignment="center", key="progress"):
         st.progress(first.fraction, text=f"{title}: {plain(text)}")
-        st.button("Cancel", key="cancel", on_click=state.cancel)
+        st.button("Cancel", key="cancel", on_click=asking.cancel)
 
 
 def _why(job: JobView) -> str:

@@ -8,18 +8,17 @@ import numpy as np
 import streamlit as st
 
 from modgap.ui import PAGES, localize, widgets
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from modgap.analysis.lens import Lens
     from modgap.analysis.result import Analysis
-    from modgap.ui.server.service import Request
-
-S = st.session_state
+    from modgap.ui.server.requests import AnalysisRequest
 
 
-def lens(request: Request, analysis: Analysis) -> None:
+def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     """What positions read as."""
     from modgap.figures.edits import LensGrid
 
@@ -29,7 +28,7 @@ def lens(request: Request, analysis: Analysis) -> None:
     speech = LensGrid(
         made.speech.tokens[..., 0], made.speech.probabilities[..., 0],
         tuple(f"{t:.2f}" for t in made.times[:, 0]), "speech time (s)",
-        right_cells(made),
+        made.in_place,
     )  # fmt: skip
     text = LensGrid(
         made.text.tokens[..., 0], made.text.probabilities[..., 0], made.pieces, "text tokens"
@@ -52,13 +51,14 @@ def lens(request: Request, analysis: Analysis) -> None:
         widgets.table(first_layers(made), key="lens_first", height=340)
         st.caption("A word's stretch of speech: the monotone path of layer "
                    f"{made.path_layer}.")  # fmt: skip
+    here = visit().decided
     if heard is not None:
-        S["wd_lens_cell"] = (analysis.key, heard[0], heard[1], word_at(made, heard[1]))
+        here.lens_cell = (analysis.key, heard[0], heard[1], made.word_at(heard[1]))
     elif read is not None:
-        S["wd_lens_cell"] = (analysis.key, read[0], made.segments[read[1]][0], read[1])
-    key, *cell = S.get("wd_lens_cell", (None,))
+        here.lens_cell = (analysis.key, read[0], made.segments[read[1]][0], read[1])
+    key, *cell = here.lens_cell or ("",)
     with details:
-        alternatives(made, analysis, *(cell if key == analysis.key else (0, 0, word_at(made, 0))))
+        alternatives(made, analysis, *(cell if key == analysis.key else (0, 0, made.word_at(0))))
     file = widgets.Download
     widgets.downloads(
         [
@@ -69,11 +69,6 @@ def lens(request: Request, analysis: Analysis) -> None:
         ],
         key="wd_lens",
     )
-
-
-def word_at(made: Lens, i: int) -> int:
-    """The text token whose stretch of speech holds position `i`."""
-    return next((j for j, rows in enumerate(made.segments) if i in rows), 0)
 
 
 def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> None:
@@ -96,16 +91,6 @@ def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> 
     ):
         localize.show_on_alignment(analysis, level, j)
         st.switch_page(PAGES / "alignment.py")
-
-
-def right_cells(made: Lens) -> np.ndarray:
-    """Cells of the speech grid in which a word stands that belongs there."""
-    cells = np.zeros(made.speech.tokens.shape[:2], dtype=bool)
-    for j, rows in enumerate(made.segments):
-        word = made.pieces[j].strip().casefold()
-        for i in rows:
-            cells[:, i] |= [t.strip().casefold() == word for t in made.speech.tokens[:, i, 0]]
-    return cells
 
 
 def first_layers(made: Lens) -> pd.DataFrame:

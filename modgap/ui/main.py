@@ -13,7 +13,7 @@ import streamlit as st
 from modgap.ui import PAGES, deferred, jobs_panel, sidebar
 from modgap.ui.model_info import about_model
 from modgap.ui.server.service import service
-from modgap.ui.session import address, state
+from modgap.ui.session import address, result_shown
 
 STYLE = Path(__file__).parent / "static" / "page.css"
 ICON = Path(__file__).parent / "static" / "icon.svg"
@@ -33,13 +33,12 @@ page = st.navigation(pages, position="top")
 
 address.turn_page(page.url_path)
 address.restore()
-state.collect()
+result_shown.collect()
 st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
-st.session_state["view"] = {}
 about = sidebar.sidebar()
 panel = st.container(key="job_panel")
 page.run()
-sidebar.permalink(address.publish(st.session_state["view"]))
+sidebar.permalink(address.publish())
 service()  # begins to import what the first analysis needs, now that the page has been sent
 with about:
     about_model()

@@ -12,10 +12,10 @@ import streamlit as st
 
 from modgap.core.errors import ModgapError
 from modgap.ui.server.models import ModelChoice, ModelPool
-from modgap.ui.server.preload import import_heavy, imported
+from modgap.ui.server.preload import import_libraries, imported
 from modgap.ui.server.service import service
-from modgap.ui.server.shared_cache import Shelf
-from modgap.ui.session import state
+from modgap.ui.server.shared_cache import SharedCache
+from modgap.ui.session import model_in_use
 from modgap.ui.widgets import plain
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Estimates:
     """Estimates of models, made one after the other beside the pages; a config may be far away."""
 
     def __init__(self) -> None:
-        self._found: Shelf[ModelChoice, Known] = Shelf(256)
+        self._found: SharedCache[ModelChoice, Known] = SharedCache(256)
         self._asked: set[ModelChoice] = set()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="modgap-estimate")
@@ -66,7 +66,7 @@ class Estimates:
 
     def _find(self, choice: ModelChoice) -> None:
         try:
-            import_heavy()
+            import_libraries()
             from modgap.models.loading.memory import estimate_memory
 
             options: dict[str, Any] = choice.options
@@ -88,7 +88,7 @@ def estimates() -> Estimates:
 
 def about_model() -> None:
     """Say it; called late in the script: it polls until the estimate has come."""
-    option, choice = state.option(), state.choice()
+    option, choice = model_in_use.option(), model_in_use.choice()
     if option is None or choice is None:
         return
     known = _soon(choice)
@@ -130,10 +130,9 @@ def report_of(choice: ModelChoice) -> CheckReport | None:
     if info is None:
         return None
     from modgap.analysis.check import cached_report
-    from modgap.store.cache import default_store
 
     device = str(info["device"]).partition(":")[0]
-    return cached_report(info["identity"], device, default_store())
+    return cached_report(info["identity"], device, service().store)
 
 
 def _needs(choice: ModelChoice, label: str, known: Known) -> None:

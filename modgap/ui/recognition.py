@@ -2,66 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.audio.clip import Clip, load_clip
-from modgap.core.errors import ModgapError
-from modgap.core.progress import Progress
-from modgap.ui import intervention_jobs, widgets
+from modgap.audio.clip import load_clip
+from modgap.ui import guards, widgets
 from modgap.ui.server.offered import recognizer_options
-from modgap.ui.server.recognizers import EMBEDDED
-from modgap.ui.server.service import Request, service
-from modgap.ui.session import state
+from modgap.ui.server.requests import PipelineRequest, WordsRequest
+from modgap.ui.session import asking, result_shown
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     from modgap.analysis.pipeline import Cascade
     from modgap.analysis.result import Analysis
     from modgap.speech.words import WordTimes
 
-S = st.session_state
 OFF = ""
-_ALIGNER = EMBEDDED
 ABOUT = (
     "A speech recogniser writes the clip down; the text side of the same model answers what it "
     "wrote, in the prompt of the answer to the text. So the two differ by what was misheard."
 )
-
-
-@dataclass(frozen=True)
-class PipelineRequest:
-    """The answer of a recogniser and the chosen model's text side to the clip in use."""
-
-    request: Request
-    recognizer: str  # its id in `recognizer_options`
-    kind: str = "pipeline"
-
-    @property
-    def signature(self) -> str:
-        """Equal for equal requests."""
-        return _hash(self.kind, self.recognizer, self.request.signature)
-
-
-@dataclass(frozen=True)
-class WordsRequest:
-    """When the words of a result's transcript are said."""
-
-    clip: Clip
-    transcript: str
-    kind: str = "words"
-
-    @property
-    def signature(self) -> str:
-        """Equal for equal requests."""
-        return _hash(self.kind, _ALIGNER, self.clip.sha256, self.transcript)
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 # ---- the pipeline's answer ----------------------------------------------------------------------
@@ -69,39 +30,33 @@ def _hash(*parts: str) -> str:
 
 def pipeline_column(known: str | None) -> None:
     """The third answer: what a recogniser heard, where it differs, what the LLM says to it."""
-    options = recognizer_options()
-    if S.get("pipeline", OFF) not in options:
-        S["pipeline"] = OFF
+    here, options = visit(), recognizer_options()
+    if here.pipeline not in options:
+        here.pipeline = OFF
     head = st.container(horizontal=True, horizontal_alignment="distribute")
     head.caption("Answer of a pipeline", help=ABOUT)
-    if not S["pipeline"]:
+    if not here.pipeline:
         for id in options:
             label = "Ask the pipeline" if len(options) == 1 else f"Ask with {widgets.plain(id)}"
-            st.button(label, key=f"pipeline_{id}", on_click=S.__setitem__, args=("pipeline", id))
+            st.button(label, key=f"pipeline_{id}", on_click=_use, args=(id,))
         return
-    request = state.current_request() if state.is_current() else None
+    request = result_shown.usable_request() if result_shown.is_current() else None
     if request is None:
         st.caption("The inputs have changed since this result: analyse again.")
         return
-    wanted = PipelineRequest(request, S["pipeline"])
-    made = intervention_jobs.ask(wanted, f"Pipeline, {request.clip.name}", _answer)
-    problem = intervention_jobs.failure(wanted)
+    wanted = PipelineRequest(request, here.pipeline)
+    made = asking.ask(wanted)
     if made is not None:
         _answered(made, known, head)
-    elif problem:
-        widgets.error(problem)
-        st.button(
-            "Try again",
-            on_click=intervention_jobs.forget_failure,
-            args=(wanted,),
-            key="pipeline_again",
-        )
-    else:
+    elif not guards.failed(wanted, key="pipeline_again"):
         st.caption("Listening …")
     st.button(
-        "Without the pipeline", type="tertiary", key="pipeline_off",
-        on_click=S.__setitem__, args=("pipeline", OFF),
-    )  # fmt: skip
+        "Without the pipeline", type="tertiary", key="pipeline_off", on_click=_use, args=(OFF,)
+    )
+
+
+def _use(recognizer: str) -> None:
+    visit().pipeline = recognizer
 
 
 def _answered(made: Cascade, known: str | None, head: Any) -> None:
@@ -141,34 +96,6 @@ def marked(made: Cascade) -> str:
     return " ".join(parts)
 
 
-def _answer(wanted: PipelineRequest, progress: Progress) -> Any:
-    """In the worker."""
-    from modgap.analysis.pipeline import pipeline
-    from modgap.core.settings import AnalysisSettings
-    from modgap.store.cache import default_store
-
-    request = wanted.request
-    option = recognizer_options()[wanted.recognizer]
-    progress(0.01, f"Loading the model {request.label}")
-    # The model first: for its room a recogniser would go that is about to be used.
-    model = service().pool.get(request.choice)
-    progress(0.05, f"Loading {option.id}")
-    try:
-        ears = service().recognizers.get(option.name, request.choice.options["device"])
-    except ModgapError as problem:
-        raise type(problem)(str(problem).replace(option.name, option.id)) from problem
-    markers: Any = request.markers
-    return pipeline(
-        ears,
-        model,
-        request.clip,
-        request.transcript,
-        AnalysisSettings(instruction=request.instruction, markers=markers),
-        store=default_store(),
-        progress=lambda fraction, note: progress(0.1 + 0.9 * fraction, note),
-    )
-
-
 # ---- the times of words -------------------------------------------------------------------------
 
 
@@ -181,30 +108,10 @@ def words_request(analysis: Analysis) -> WordsRequest:
 def word_times(analysis: Analysis) -> WordTimes | None:
     """When the words are said, or None while that is found out, or after a word on why it fails."""
     wanted = words_request(analysis)
-    found = intervention_jobs.ask(wanted, "Word boundaries", _align)
-    problem = intervention_jobs.failure(wanted)
+    found: WordTimes | None = asking.ask(wanted)
+    problem = asking.failure(wanted)
     if found is None and problem:
         with st.container(horizontal=True, vertical_alignment="center", key="words_failed"):
             st.caption(widgets.plain(f"No word boundaries: {problem}"))
-            st.button(
-                "Try again",
-                on_click=intervention_jobs.forget_failure,
-                args=(wanted,),
-                key="words_again",
-            )
+            guards.try_again(wanted, key="words_again")
     return found
-
-
-def _align(wanted: WordsRequest, progress: Progress) -> Any:
-    """In the worker."""
-    from modgap.speech.word_times import word_times
-    from modgap.store.cache import default_store
-
-    progress(0.02, "Loading the aligner")
-    return word_times(
-        wanted.clip,
-        wanted.transcript,
-        service().recognizers.get(_ALIGNER, "cpu"),
-        store=default_store(),
-        progress=lambda fraction, note: progress(0.1 + 0.9 * fraction, note),
-    )

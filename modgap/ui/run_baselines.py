@@ -8,11 +8,11 @@ import streamlit as st
 
 from modgap.core.errors import ModgapError
 from modgap.ui import runs, widgets
+from modgap.ui.session.inputs import CONTROLLED
 
 if TYPE_CHECKING:
     from modgap.gap.run_data import Run
 
-S = st.session_state
 KEYS = {"cosine": "cosine", "euclidean": "Euclidean"}
 
 
@@ -37,11 +37,11 @@ def show(run: Run, *, euclidean: bool) -> None:
             f"`modgap controls --run {run.name}`."
         )
         return
-    if S.get("co_controlled") not in kept:
-        S["co_controlled"] = runs.finals(run, list(kept))[0]
+    if CONTROLLED.get("") not in kept:
+        CONTROLLED.value = runs.finals(run, list(kept))[0]
     with st.container(horizontal=True, vertical_alignment="bottom", key="co_controlled_row"):
         model = st.selectbox(
-            "Checkpoint", list(kept), key="co_controlled", width=230, persist_state="session"
+            "Checkpoint", list(kept), key=CONTROLLED.key, width=230, persist_state="session"
         )
         key = st.segmented_control(
             "Measure", list(KEYS), key=f"co_against_{euclidean}", format_func=KEYS.__getitem__,

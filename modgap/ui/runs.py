@@ -14,31 +14,33 @@ from modgap.core.errors import ModgapError
 from modgap.core.names import unused_name
 from modgap.ui import widgets
 from modgap.ui.server.offered import model_options
-from modgap.ui.server.shared_cache import Shelf
-from modgap.ui.session import state
+from modgap.ui.server.shared_cache import SharedCache
+from modgap.ui.session import clip_in_use, inputs
+from modgap.ui.session.inputs import RUN, RUN_PATH, only
+from modgap.ui.session.state import ClipRef, visit
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from modgap.gap.run_data import Run
 
-S = st.session_state
 OPEN_RUNS = 4
+NO_GROUP = "none"
 PATHS = "MODGAP_RUN_PATHS"  # 0: visitors may open no run by its path
 
 
-class Kept:
+class RunCache:
     """Open runs and what was asked of them, for all sessions."""
 
     def __init__(self) -> None:
-        self.runs: Shelf[str, Run] = Shelf(OPEN_RUNS)
-        self.results: Shelf[str, Any] = Shelf(256)
+        self.runs: SharedCache[str, Run] = SharedCache(OPEN_RUNS)
+        self.results: SharedCache[str, Any] = SharedCache(256)
 
 
 @st.cache_resource(show_spinner=False)
-def kept() -> Kept:
+def run_cache() -> RunCache:
     """What this server process keeps."""
-    return Kept()
+    return RunCache()
 
 
 def may_open_paths() -> bool:
@@ -61,22 +63,14 @@ def opened(folder: Path) -> Run:
     from modgap.gap.run_database import signature_of
 
     key = f"{folder}|{signature_of(folder)}"
-    run = kept().runs.get(key)
-    if run is None:
-        run = open_run(folder)
-        kept().runs.put(key, run)
-    return run
+    return run_cache().runs.once(key, lambda: open_run(folder))
 
 
 def ask(run: Run, name: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """``call(run, *args, **kwargs)``, kept under `name` and the arguments."""
     said = json.dumps([args, kwargs], sort_keys=True, default=str)
     key = f"{run.path}|{run.signature}|{name}|{said}"
-    found = kept().results.get(key)
-    if found is None:
-        found = call(run, *args, **kwargs)
-        kept().results.put(key, found)
-    return found
+    return run_cache().results.once(key, lambda: call(run, *args, **kwargs))
 
 
 def choose(purpose: str, row: DeltaGenerator) -> Run | None:
@@ -84,31 +78,32 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
     from modgap.gap.run_folders import known_runs
 
     known = known_runs()
-    own: dict[str, str] = S.setdefault("own_runs", {})
-    folders = known | {name: Path(path) for name, path in own.items() if name not in known}
-    if "next_run" in S:
-        S["gap_run"] = S.pop("next_run")
-    named = S.get("link", {}).get("set")
-    if "gap_run" not in S and named in folders:
-        S["gap_run"] = named
-    if S.get("gap_run") not in folders:
-        S.pop("gap_run", None)
+    here = visit().runs
+    folders = known | {name: Path(path) for name, path in here.own.items() if name not in known}
+    if here.next is not None:
+        RUN.value, here.next = here.next, None
+    named = visit().link.get("set")
+    if not RUN.is_set and named in folders:
+        RUN.value = named
+    if RUN.get("") not in folders:
+        RUN.drop()
     with row:
         if folders:
             st.selectbox(
-                "Run", list(folders), key="gap_run", width=200, persist_state="session",
+                "Run", list(folders), key=RUN.key, width=200, persist_state="session",
                 help="Answers and similarities of models on a data set, as `modgap eval` "
                 "writes them.",
             )  # fmt: skip
         if may_open_paths():
             with st.popover("By path"):
                 st.text_input(
-                    "Folder of a run", key="run_path", placeholder="/data/runs/mine",
+                    "Folder of a run", key=RUN_PATH.key, placeholder="/data/runs/mine",
                     max_chars=1000,
                 )  # fmt: skip
                 st.button("Open", on_click=_open_path, key="run_open")
-    if S.get("run_problem"):
-        widgets.error(S.pop("run_problem"))
+    if here.problem is not None:
+        widgets.error(here.problem)
+        here.problem = None
     if not folders:
         st.info(
             f"**No run to {purpose} yet.** Make one with `modgap eval --data demo --model "
@@ -117,7 +112,7 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
         )
         return None
     try:
-        run = opened(folders[S["gap_run"]])
+        run = opened(folders[RUN.value])
     except ModgapError as problem:
         widgets.error(str(problem))
         return None
@@ -130,25 +125,25 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
 def _open_path() -> None:
     from modgap.gap.run_database import is_run
 
-    text = str(S.get("run_path") or "").strip()
+    here = visit().runs
+    text = RUN_PATH.get("").strip()
     folder = Path(text).expanduser()
     if not text or not folder.is_absolute():
-        S["run_problem"] = "Give the whole path of the run's folder."
+        here.problem = "Give the whole path of the run's folder."
         return
     try:
         there = is_run(folder)
     except (OSError, ValueError):
         there = False
     if not there:
-        S["run_problem"] = f"There is no run in {folder.name}: it has no run.json."
+        here.problem = f"There is no run in {folder.name}: it has no run.json."
         return
     from modgap.gap.run_folders import known_runs
 
-    own: dict[str, str] = S.setdefault("own_runs", {})
-    others = {name for name, path in own.items() if path != str(folder)}
+    others = {name for name, path in here.own.items() if path != str(folder)}
     name = unused_name(folder.name or "run", others | set(known_runs()))
-    own[name] = str(folder)
-    S["next_run"] = name
+    here.own[name] = str(folder)
+    here.next = name
 
 
 def facets(run: Run) -> dict[str, tuple[str, ...]]:
@@ -158,25 +153,25 @@ def facets(run: Run) -> dict[str, tuple[str, ...]]:
 
 def filters(run: Run) -> dict[str, list[str]]:
     """A button with a choice of values for each facet."""
-    known = facets(run)
-    if S.get("gap_filters_of") != run.name:
+    known, here = facets(run), visit().runs
+    if here.filters_of != run.name:
         wanted: dict[str, list[str]] = {}
-        if "gap_filters_of" not in S:
-            for text in S.get("link", {}).get("only", ()):
+        if here.filters_of is None:
+            for text in visit().link.get("only", ()):
                 facet, _, value = text.partition(":")
                 if value in known.get(facet, ()):
                     wanted.setdefault(facet, []).append(value)
         for facet in known:
-            S[f"gap_only_{facet}"] = wanted.get(facet, [])
-        S["gap_filters_of"] = run.name
-    chosen = {f: list(S.get(f"gap_only_{f}") or ()) for f in known}
+            only(facet).value = wanted.get(facet, [])
+        here.filters_of = run.name
+    chosen = {f: list(only(f).get([]) or ()) for f in known}
     count = sum(map(len, chosen.values()))
     if not known:
         return {}
     with st.popover(f"Filters ({count})" if count else "Filters"):
         for facet, values in known.items():
             st.multiselect(
-                facet.capitalize(), values, key=f"gap_only_{facet}", placeholder="all",
+                facet.capitalize(), values, key=only(facet).key, placeholder="all",
                 persist_state="session",
             )  # fmt: skip
     return {f: v for f, v in chosen.items() if v}
@@ -204,22 +199,30 @@ def open_clip(run: Run, question: str, model: str) -> bool:
             found = find_question(run, question)
             sound = found.load()
         name = f"{question.replace('/', '-')}.wav"[:80]
-        ref = state.ClipRef(
+        ref = ClipRef(
             "question", question, name, sound.wav_bytes(), found.reference or None,
             found.instruction,
         )  # fmt: skip
-        state.use_clip(ref, found.transcript, found.instruction)
+        clip_in_use.use_clip(ref, found.transcript, found.instruction)
     except (ModgapError, OSError) as problem:
-        S["clip_problem"] = f"The clip cannot be opened: {problem}"
+        visit().runs.clip_problem = f"The clip cannot be opened: {problem}"
         return False
-    if model in model_options():
-        S["next_model"] = model
+    use_model(model)
     return True
+
+
+def show_clips_of(model: str) -> None:
+    """Have the Modality gap page open with a checkpoint and its clips."""
+    inputs.SUBJECT.value = model
+    for widget, value in ((inputs.CHANGE, "LOST"), (inputs.SORT, "question")):
+        widget.value = widget.get(value)
+    visit().runs.models_of = RUN.value
+    inputs.CHECKPOINTS.value, inputs.GROUP.value = [model], NO_GROUP
 
 
 def use_model(model: str) -> bool:
     """Make a checkpoint the sidebar's, if this server has it."""
     if model not in model_options():
         return False
-    S["next_model"] = model
+    visit().next_model = model
     return True

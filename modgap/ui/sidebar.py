@@ -7,7 +7,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from modgap.core.errors import AudioError
 from modgap.ui.server.offered import model_options
-from modgap.ui.session import link, state
+from modgap.ui.session import clip_in_use, inputs, link, result_shown
+from modgap.ui.session.state import visit
 from modgap.ui.widgets import plain, seconds
 
 
@@ -36,23 +37,23 @@ def permalink(query: str) -> None:
 
 def _model() -> DeltaGenerator:
     options = model_options()
-    S = st.session_state
-    if S.get("next_model") in options:  # chosen on a page, whose widgets come after this one
-        S["model"] = S["next_model"]
-    S.pop("next_model", None)
+    here = visit()
+    if here.next_model in options:  # chosen on a page, whose widgets come after this one
+        inputs.MODEL.value = here.next_model
+    here.next_model = None
     if not options:
         st.warning("No model here. Start with `modgap app --model NAME`.")
         return st.container()
-    if S.get("model") not in options:
-        S["model"] = next(iter(options))
+    if inputs.MODEL.get("") not in options:
+        inputs.MODEL.value = next(iter(options))
     st.selectbox(
         "Model",
         list(options),
-        key="model",
+        key=inputs.MODEL.key,
         on_change=_changed,
         persist_state="session",
     )
-    st.caption(plain(options[S["model"]].description))
+    st.caption(plain(options[inputs.MODEL.value].description))
     about = st.container(key="about_model", gap="xxsmall")
     with st.expander("Device and dtype"):
         left, right = st.columns(2)
@@ -61,12 +62,13 @@ def _model() -> DeltaGenerator:
             (right, "dtype", link.DTYPES),
             (st, "quantize", link.QUANTIZE),
         ):
-            if S.get(name) not in values:
-                S[name] = values[0]
+            held = inputs.HELD[name]
+            if held.get("") not in values:
+                held.value = values[0]
             place.selectbox(
                 name if name == "dtype" else name.capitalize(),
                 values,
-                key=name,
+                key=held.key,
                 on_change=_changed,
                 persist_state="session",
             )
@@ -79,29 +81,27 @@ def _model() -> DeltaGenerator:
 
 def _changed() -> None:
     """Another model for the same clip: analyse it again, if there is something to analyse."""
-    if st.session_state.get("run"):
-        state.submit()
+    if visit().shown is not None:
+        result_shown.submit()
 
 
 def _clip() -> None:
-    S = st.session_state
     st.html('<div class="section">Clip in use</div>')
-    ref: state.ClipRef | None = S.get("clip")
+    ref = visit().clip
     if ref is None:
         st.caption("None yet. Choose one on the Clip page.")
         return
     try:
-        clip = state.current_clip()
+        clip = clip_in_use.clip()
     except AudioError:
         clip = None
     with st.container(key="clip_in_use", gap="xxsmall"):
         st.text(ref.name)
         if clip is not None:
-            whole = state.clip_seconds()
+            whole = clip_in_use.whole_seconds()
             part = f" of {seconds(whole)}" if clip.seconds < whole - 0.01 else ""
             st.caption(f"{seconds(clip.seconds)}{part}, {clip.rate / 1000:g} kHz {clip.kind}")
-        transcript = S.get("transcript") or ""
-        if transcript.strip():
-            st.text(transcript)
+        if clip_in_use.transcript():
+            st.text(clip_in_use.transcript())
         else:
             st.caption("No transcript yet.")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import streamlit as st
 
 from modgap.figures.text import visible
+from modgap.ui.session import state
 
 MAX_SHOWN = 600
 
@@ -103,14 +104,15 @@ def token_choice(
     shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
 
     def toggled() -> None:
-        visit, clicks = _clicks(st.session_state[key].get("toggled"))
-        before, last = st.session_state.get(f"{key}_seen", (None, 0))
-        last = last if visit == before else 0
+        told = state.visit().told
+        mounted, clicks = _clicks((state.component(key) or {}).get("toggled"))
+        before, last = told.get(key, (None, 0))
+        last = last if mounted == before else 0
         for number, index in clicks:
             if number > last and 0 <= index < len(shown):
                 on_toggle(index)
         newest = max((number for number, _ in clicks), default=0)
-        st.session_state[f"{key}_seen"] = (visit, max(last, newest))
+        told[key] = (mounted, max(last, newest))
 
     _choice(
         key=key,

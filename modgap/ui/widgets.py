@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.ui.examples import examples
-from modgap.ui.session.state import load_example
+from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,15 +87,6 @@ def title(name: str, body: str, formula: str, more: str) -> None:
             st.markdown(more)
 
 
-def empty(message: str, *, key: str) -> None:
-    """What a page without a result says: what to do next, with a way to do it."""
-    with st.container(border=True, key=key):
-        st.markdown(message)
-        found = examples()
-        if found:
-            st.button("Load an example", type="primary", on_click=load_example, args=(found[0],))
-
-
 def verdict(value: str | None, reference: str | None) -> None:
     """Whether an answer is right, in words and colour."""
     if value == "right":
@@ -132,9 +122,10 @@ def clickable(figure: go.Figure, *, key: str, name: str, alt: str) -> tuple[int,
     points = event["selection"]["points"]
     cell = tuple(int(v) for v in points[0]["customdata"]) if points else None
     # The browser says the same again in every run; only a change is a click.
-    if st.session_state.get(f"{key}_clicked") == cell:
+    clicked = visit().clicked
+    if clicked.get(key) == cell:
         return None
-    st.session_state[f"{key}_clicked"] = cell
+    clicked[key] = cell
     return cell
 
 

@@ -510,3 +510,20 @@ def test_importing_modgap_is_light_and_names_are_there():
         modgap.nonsense  # noqa: B018
     project = (root / "pyproject.toml").read_text()
     assert f'version = "{modgap.__version__}"' in project
+
+
+def test_positions_of_a_word(tiny_model):
+    made = analyze(tiny_model, make_clip(), "one two three", layers=[1, 3])
+    a = made.alignment
+    assert (made.row(1), made.row(3)) == (0, 1)
+    for j in range(len(made.pieces)):
+        assert made.position(3, j) == a.argmax_cos[1][j]
+        assert made.position(3, j, "argmax", "euclidean") == a.argmin_euc[1][j]
+        assert made.position(1, j, "dtw") == a.dtw_pair_cos[0][j]
+        assert made.position(1, j, "dtw", "euclidean") == a.dtw_pair_euc[0][j]
+        assert made.position(1, j, "dtw") in made.segment(1, j)
+    assert sorted({i for j in range(len(made.pieces)) for i in made.segment(1, j)}) == list(
+        range(len(made.speech_times))
+    )
+    with pytest.raises(ValueError):
+        made.row(2)

@@ -106,6 +106,18 @@ def test_what_cannot_be_swept_is_refused(tiny_model: Any, pair: Any, ready: Any)
         sweep(ready[0], layers=(4,))
 
 
+def test_where_the_lens_reads_the_word(tiny_model: Any, pair: Any) -> None:
+    made = logit_lens(Prefill.of(tiny_model, pair), top=1)
+    i, j = made.segments[1][0], 1
+    assert made.word_at(i) == j
+    assert made.word_at(10_000) == 0
+    made.speech.tokens[2, i, 0] = f" {made.pieces[j].strip().upper()}"
+    assert made.in_place[2, i]
+    made.speech.tokens[2, i, 0] = "another word"
+    assert not made.in_place[2, i]
+    assert made.in_place.shape == made.speech.tokens.shape[:2]
+
+
 def test_the_lens_reads_raw_states_through_norm_and_head(tiny_model: Any, pair: Any) -> None:
     kept = Prefill.of(tiny_model, pair)
     made = logit_lens(kept, top=3)

@@ -17,7 +17,9 @@ from streamlit.testing.v1 import AppTest
 import modgap.ui.examples
 import modgap.ui.server.offered
 from benchmarks import browser
-from modgap.ui import intervention_jobs
+from modgap.ui.server.service import service
+from modgap.ui.session import asking
+from modgap.ui.session.state import Visit
 from tests.app.visitor import Visitor
 from tests.tiny import make_clip, make_tiny_checkpoint
 
@@ -99,10 +101,15 @@ def open_app(shared: None) -> Callable[..., AppTest]:
     return make
 
 
+def visit_of(at: AppTest) -> Visit:
+    """What a browser session holds beside the values of its widgets."""
+    return at.session_state["visit"]
+
+
 def finish(at: AppTest, seconds: float = 300.0) -> AppTest:
     """Run until the session waits for nothing, as its polling panel would."""
     limit = time.monotonic() + seconds
-    while at.session_state.get("jobs"):
+    while visit_of(at).jobs:
         assert time.monotonic() < limit, "the job did not end"
         time.sleep(0.05)
         at.run()
@@ -161,8 +168,7 @@ def data_of(at: AppTest, component: str) -> dict[str, Any]:
 @pytest.fixture
 def analysed(open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """A session with a result; scripts wait for the worker as long as it takes."""
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
-    intervention_jobs.kept.clear()
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     at = open_app()
     next(b for b in at.button if b.label == "Analyse").click().run()
     finish(at)
@@ -172,7 +178,7 @@ def analysed(open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) 
 
 def result() -> Any:
     """The last comparison that was made."""
-    return list(intervention_jobs.kept().results._items.values())[-1][0]
+    return list(service()._made._items.values())[-1][0]
 
 
 def click(at: AppTest, chart: str, *cell: int) -> None:

@@ -16,13 +16,13 @@ import torch
 
 from modgap.core.progress import Progress
 from modgap.interventions.prefill import Prefill
-from modgap.ui import intervention_jobs
-from modgap.ui.server.service import service
+from modgap.ui.server.requests import EditRequest
+from modgap.ui.server.service import Service
 
 logging.basicConfig()
 log = logging.getLogger("modgap.ui")
 log.setLevel(logging.INFO)
-plain_run, plain_work = Prefill.run, intervention_jobs._work
+plain_run, plain_make = Prefill.run, EditRequest.make
 
 
 def run(self: Prefill, variants: Any, **options: Any) -> Any:
@@ -31,15 +31,15 @@ def run(self: Prefill, variants: Any, **options: Any) -> Any:
     return plain_run(self, variants, **options)
 
 
-def work(wanted: Any, make: Any, progress: Progress) -> str:
+def make(wanted: EditRequest, server: Service, progress: Progress) -> Any:
     ended = "stopped"
     try:
-        made = plain_work(wanted, make, progress)
+        made = plain_make(wanted, server, progress)
         ended = "done"
         return made
     finally:
-        request = wanted.request
-        model = service().pool.get(request.choice)
+        request = wanted.of
+        model = server.pool.get(request.choice)
         hooks = sum(len(x._forward_hooks) + len(x._forward_pre_hooks) for x in model.layers)
         prompt = model.speech_prompt(request.clip, instruction=request.instruction)
         with torch.no_grad():
@@ -49,5 +49,5 @@ def work(wanted: Any, make: Any, progress: Progress) -> str:
 
 
 Prefill.run = run  # type: ignore[method-assign]
-intervention_jobs._work = work
+EditRequest.make = make  # type: ignore[method-assign]
 app = st.App("../../modgap/ui/main.py")

@@ -15,9 +15,10 @@ import modgap.ui.model_info
 from modgap.analysis.consistency import consistency
 from modgap.analysis.model_comparison import curve_table
 from modgap.ui.examples import examples
+from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.service import service
-from modgap.ui.session import state
-from tests.app.conftest import finish, go
+from modgap.ui.session import asking
+from tests.app.conftest import finish, go, visit_of
 from tests.app.test_pages import address, held, press, texts
 
 Open = Callable[..., AppTest]
@@ -37,7 +38,7 @@ def compared(open_app: Open) -> AppTest:
 def results(at: AppTest) -> dict[str, Any]:
     """What the service holds of the clip in use, by model."""
     kept = [a for a, _ in service()._results._items.values()]
-    sound = at.session_state["clip"].id
+    sound = visit_of(at).clip.id
     words = next(e.transcript for e in examples() if e.id == sound)
     return {a.model["name"]: a for a in kept if a.transcript == words}
 
@@ -78,7 +79,7 @@ def test_a_job_that_ends_while_the_page_is_drawn_is_shown(
     def after_all_jobs() -> None:
         """Between the page and the panel that polls: a slow page, as the first chart makes it."""
         until = time.monotonic() + 60
-        while state.active_jobs() and time.monotonic() < until:
+        while asking.active() and time.monotonic() < until:
             time.sleep(0.01)
         drawn()
 
@@ -191,14 +192,14 @@ def test_a_clip_that_a_model_refuses_is_left_out(
     at = compared
     from modgap.core.errors import AudioError
 
-    run, models = service()._run, at.multiselect(key="cm_models").value
+    make, models = AnalysisRequest.make, at.multiselect(key="cm_models").value
 
-    def refuse(request: Any, progress: Callable) -> Any:
+    def refuse(request: Any, server: Any, progress: Callable) -> Any:
         if request.label == models[1] and request.transcript == "Paris.":
             raise AudioError("The clip is too long for this model.")
-        return run(request, progress)
+        return make(request, server, progress)
 
-    monkeypatch.setattr(service(), "_run", refuse)
+    monkeypatch.setattr(AnalysisRequest, "make", refuse)
     press(at, "Measure 3 examples in 2 models")
     finish(at)
     at.run()
@@ -213,18 +214,18 @@ def test_measuring_can_be_cancelled_and_goes_on_where_it_was(
     compared: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = compared
-    began, run, done = threading.Event(), service()._run, []
+    began, make, done = threading.Event(), AnalysisRequest.make, []
 
-    def slow(request: Any, progress: Callable) -> Any:
+    def slow(request: Any, server: Any, progress: Callable) -> Any:
         if len(done) < 2:
             done.append(request.signature)
-            return run(request, progress)
+            return make(request, server, progress)
         began.set()
         while True:
             threading.Event().wait(0.01)
             progress(0.3, "working")
 
-    monkeypatch.setattr(service(), "_run", slow)
+    monkeypatch.setattr(AnalysisRequest, "make", slow)
     press(at, "Measure 3 examples in 2 models")
     assert began.wait(60)
     at.run()
@@ -235,13 +236,13 @@ def test_measuring_can_be_cancelled_and_goes_on_where_it_was(
     assert not held(at, "jobs")
     again: list[str] = []
 
-    def counted(request: Any, progress: Callable) -> Any:
+    def counted(request: Any, server: Any, progress: Callable) -> Any:
         again.append(request.signature)
-        return run(request, progress)
+        return make(request, server, progress)
 
-    monkeypatch.setattr(service(), "_run", counted)
+    monkeypatch.setattr(AnalysisRequest, "make", counted)
     for _ in range(200):
-        if service().jobs.find(at.session_state["cm_batch"]) is None:
+        if service().jobs.find(visit_of(at).compare.examples) is None:
             break
         threading.Event().wait(0.02)
     at.run()

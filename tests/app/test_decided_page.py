@@ -13,15 +13,15 @@ from modgap.audio.clip import load_clip
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
-from modgap.ui import intervention_jobs
 from modgap.ui.server.service import service
-from tests.app.conftest import click, finish, go, result
+from modgap.ui.session import asking
+from tests.app.conftest import click, finish, go, result, visit_of
 
 
 def test_where_the_gap_is_decided(analysed: AppTest) -> None:
     at = go(analysed, "decided")
     assert not at.error
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     made = result()
     assert made.change.shape == (4, len(analysis.pieces))
     assert made.target == analysis.answers["text"].text.strip()
@@ -59,7 +59,7 @@ def test_a_patched_word_is_the_same_on_the_interventions_page(
     at = leave_other_settings(analysed)
     at.segmented_control(key="wd_where").set_value(where).run()
     at.selectbox(key="wd_layer").set_value(2).run()
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     path = analysis.alignment.dtw_cos[2]
     j = int(np.bincount(path[:, 1]).argmax())  # the word with the longest stretch
     at.selectbox(key="wd_token").set_value(j).run()
@@ -82,8 +82,8 @@ def test_a_click_on_the_map_chooses_layer_and_word_everywhere(analysed: AppTest)
     click(at, "patching", 1, 3)
     assert not at.exception
     assert (at.selectbox(key="wd_layer").value, at.selectbox(key="wd_token").value) == (3, 1)
-    assert at.session_state["alignment"]["layer"] == 3
-    assert at.session_state["cell"][2] == 1
+    assert visit_of(at).alignment.place.layer == 3
+    assert visit_of(at).alignment.cell[2] == 1
     at.selectbox(key="wd_layer").set_value(0).run()
     assert at.selectbox(key="wd_layer").value == 0  # an old click is not a new one
 
@@ -112,8 +112,7 @@ def test_a_cell_of_the_lens_stays_with_its_clip(analysed: AppTest) -> None:
 
 
 def test_a_link_brings_back_what_decides_the_numbers(open_app: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
-    intervention_jobs.kept.clear()
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     sweep = {"show": "sweep", "rules": ["patch", "mean"], "tokens": ["top-3"], "target": "six"}
     patching = {"where": "pair", "target": "six"}
     for query in (sweep, patching):

@@ -12,9 +12,9 @@ import streamlit as st
 
 from modgap.interventions.intervention import Intervention
 from modgap.models.loading.load import load_model
-from modgap.ui import intervention_jobs
 from modgap.ui.server.service import service
-from tests.app.conftest import finish, go
+from modgap.ui.session import asking
+from tests.app.conftest import finish, go, visit_of
 from tests.families.makers import MAKERS
 
 
@@ -27,11 +27,11 @@ def test_every_page_shows_a_tiny_checkpoint(
 ) -> None:
     folder = family_folder(family)
     monkeypatch.setenv("MODGAP_MODELS", json.dumps([str(folder)]))
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     st.cache_resource.clear()
     at = finish(open_app(example="ex0", model=folder.name))
     assert not at.error, [e.value for e in at.error]
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     assert analysis is not None
     assert analysis.model["model_type"] == family
     missing = {name: why for name, why in load_model(folder).support().items() if why}
@@ -44,11 +44,11 @@ def test_every_page_shows_a_tiny_checkpoint(
         assert at.get("plotly_chart") or at.get("bidi_component")
     at.segmented_control(key="wd_show").set_value("lens").run()
     assert not at.error
-    lens = list(intervention_jobs.kept().results._items.values())[-1][0]
+    lens = list(service()._made._items.values())[-1][0]
     assert lens.speech.tokens.shape[1] == len(analysis.speech_times)
     go(at, "interventions")
     at.segmented_control(key="iv_rule").set_value("patch").run()
     assert not at.error
-    found = list(intervention_jobs.kept().results._items.values())[-1][0]
+    found = list(service()._made._items.values())[-1][0]
     assert found.interventions == (Intervention(rule="patch"),)
     assert found.before.text == analysis.answers["speech"].text

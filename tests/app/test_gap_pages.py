@@ -18,7 +18,7 @@ from modgap.measures.baselines import PAIRED
 from modgap.models.base import SpeechLM
 from modgap.scoring.question import Question
 from modgap.ui import runs
-from tests.app.conftest import finish, go
+from tests.app.conftest import finish, go, visit_of
 from tests.gap.made import answer, question, write_run
 from tests.tiny import make_clip
 
@@ -151,11 +151,11 @@ def test_a_click_opens_the_clip_everywhere(
     at = open_app()
     go(at, "gap")
     choose_row(at, 0)
-    assert at.session_state["clip"].source == "question"
+    assert visit_of(at).clip.source == "question"
     assert at.session_state["transcript"] == "say <b>q0</b>"
     assert at.session_state["model"] == tiny_folder.name
     finish(at)
-    assert at.session_state["run"]
+    assert visit_of(at).shown.key
     at.button(key="goto_layers").click().run()
     assert not at.exception
     go(at, "clip")
@@ -168,7 +168,7 @@ def test_a_clip_whose_file_is_gone_says_so(open_app: Open, run_folder: Path) -> 
     at.selectbox(key="clips_change").set_value("ALL").run()
     choose_row(at, 7)
     assert "cannot be opened" in texts(at)
-    assert at.session_state.get("clip") is None
+    assert visit_of(at).clip is None
     assert at.button(key="goto_clip").disabled
 
 

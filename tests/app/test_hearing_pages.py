@@ -14,12 +14,13 @@ from streamlit.testing.v1 import AppTest
 import modgap.ui.examples
 from modgap.analysis.pipeline import pipeline
 from modgap.analysis.word_hits import word_hits, word_rows
+from modgap.audio.clip import load_clip
 from modgap.speech.recognizers import load_recognizer
 from modgap.speech.word_times import word_times
 from modgap.ui import recognition
 from modgap.ui.server.service import service
 from tests.analysis.test_pipeline import EXAMPLES, Ears, whisper_folder  # noqa: F401
-from tests.app.conftest import finish, go, paint
+from tests.app.conftest import finish, go, paint, visit_of
 from tests.app.test_pages import address, press
 from tests.tiny import make_clip
 
@@ -56,9 +57,9 @@ def test_the_third_column_answers(heard: AppTest, tiny_model: Any) -> None:
     assert "pipeline" not in address(at)
     assert not any("Heard by" in text for text in shown(at))
     finish(press(at, "Ask the pipeline"))
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     assert analysis is not None
-    clip = modgap.ui.session.state.load_clip((EXAMPLES / "ls-3005-163389-0007.flac").read_bytes())
+    clip = load_clip((EXAMPLES / "ls-3005-163389-0007.flac").read_bytes())
     made = pipeline(load_recognizer(), tiny_model, clip, SAID)
     assert made.answer is not None
     texts = [t.value for t in at.text]
@@ -154,7 +155,7 @@ def words_on(at: AppTest) -> AppTest:
     """As a press on the component's switch, and the runs that follow from it."""
     state = {"paths": ["argmax", "dtw", "words"]}
     paint(at, **state)
-    while at.session_state.get("jobs"):
+    while visit_of(at).jobs:
         finish(at)
     return paint(at, **state)
 
@@ -164,9 +165,9 @@ def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     assert sent(at) == []  # the switch is offered, nothing has been aligned
     assert "In its word" not in [m.label for m in at.metric]
     words_on(at)
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     assert analysis is not None
-    clip = modgap.audio.clip.load_clip(analysis.audio, rate=analysis.audio_rate)
+    clip = load_clip(analysis.audio, rate=analysis.audio_rate)
     times = word_times(clip, analysis.transcript)
     assert sent(at) == [list(row) for row in word_rows(times, analysis.spans)]
     found = word_hits(analysis, times).layers()

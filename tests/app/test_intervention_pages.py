@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from modgap.interventions.intervention import Intervention
-from modgap.ui import intervention_jobs
 from modgap.ui.server.jobs import BusyError
 from modgap.ui.server.service import service
-from tests.app.conftest import click_words, data_of, finish, go, result
+from modgap.ui.session import asking
+from tests.app.conftest import click_words, data_of, finish, go, result, visit_of
 from tests.app.test_pages import address
 
 Open = Callable[..., AppTest]
@@ -34,7 +34,7 @@ def test_a_moved_control_is_a_new_answer(analysed: AppTest) -> None:
     assert not at.error
     first = result()
     assert first.interventions == (Intervention(),)
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     assert first.before.text == analysis.answers["speech"].text
     assert first.text.text == analysis.answers["text"].text
     assert (first.before.text.strip() or "(an empty answer)") in shown(at)
@@ -51,7 +51,7 @@ def test_a_moved_control_is_a_new_answer(analysed: AppTest) -> None:
         made.interventions[0].to_text(), [made.interventions[0].to_text()]
     )  # fmt: skip
     assert len(at.get("plotly_chart")) == 2
-    assert len(intervention_jobs.kept().results) == 5
+    assert len(service()._made) == 5
 
 
 def test_a_word_is_taken_out_and_the_link_brings_it_back(analysed: AppTest, open_app: Open) -> None:
@@ -82,8 +82,7 @@ def test_a_word_is_taken_out_and_the_link_brings_it_back(analysed: AppTest, open
     ],
 )
 def test_a_link_is_what_is_computed(open_app: Open, monkeypatch: Any, text: str) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
-    intervention_jobs.kept.clear()
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     at = finish(open_app(example="ex0", edit=text))
     go(at, "interventions")
     assert not at.error
@@ -96,7 +95,7 @@ def test_a_link_is_what_is_computed(open_app: Open, monkeypatch: Any, text: str)
 
 
 def test_what_a_link_brought_is_shown_and_stays_on_offer(open_app: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     at = finish(open_app(example="ex0", edit="random,layers=0+2,tokens=bottom-5,seed=7"))
     go(at, "interventions")
     assert "0 + 2" in at.select_slider(key="iv_layer").options
@@ -160,7 +159,7 @@ def test_a_job_that_ends_without_a_result_is_asked_for_again(
 
 
 def test_nonsense_in_the_address_is_dropped(open_app: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     at = open_app(example="ex0", edit="angle,layers=999999999;<b>", show="everything")
     finish(at)
     for page in ("interventions", "decided"):
@@ -169,7 +168,7 @@ def test_nonsense_in_the_address_is_dropped(open_app: Open, monkeypatch: Any) ->
 
 
 def test_a_layer_beyond_the_model_is_brought_back(open_app: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     at = open_app(example="ex0", edit="length,layers=80,path_layer=90")
     finish(at)
     go(at, "interventions")
@@ -178,7 +177,7 @@ def test_a_layer_beyond_the_model_is_brought_back(open_app: Open, monkeypatch: A
 
 
 def test_two_sessions_get_their_own_answers(open_app: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     one, two = open_app(example="ex0"), open_app(example="ex2")
     finish(one)
     finish(two)
@@ -186,10 +185,10 @@ def test_two_sessions_get_their_own_answers(open_app: Open, monkeypatch: Any) ->
         go(at, "interventions")
     one.segmented_control(key="iv_rule").set_value("patch").run()
     two.segmented_control(key="iv_rule").set_value("length").run()
-    words = {at: service().result(at.session_state["run"]).transcript for at in (one, two)}
+    words = {at: service().result(visit_of(at).shown.key).transcript for at in (one, two)}
     for at, rule in ((one, "patch"), (two, "length")):
         found = next(
-            c for c, _ in intervention_jobs.kept().results._items.values()
+            c for c, _ in service()._made._items.values()
             if c.transcript == words[at] and c.interventions[0].rule == rule
         )  # fmt: skip
         assert (found.text.text.strip() or "(an empty answer)") in shown(at)

@@ -22,12 +22,13 @@ from modgap.models.loading.load import load_model
 from modgap.models.loading.machine import Machine
 from modgap.models.loading.memory import estimate_memory
 from modgap.store.cache import default_store
-from modgap.ui import intervention_jobs, model_info
+from modgap.ui import model_info
 from modgap.ui.model_info import Estimates, estimates
 from modgap.ui.server.jobs import Jobs
 from modgap.ui.server.models import ModelChoice, ModelPool
-from modgap.ui.server.service import service
-from tests.app.conftest import finish
+from modgap.ui.server.requests import AnalysisRequest
+from modgap.ui.server.service import Service, service
+from tests.app.conftest import finish, visit_of
 from tests.app.test_jobs import Steps, jobs, until, wait_done
 from tests.app.test_pages import press
 from tests.tiny import make_clip
@@ -124,13 +125,13 @@ def test_quantize_is_part_of_the_address(open_app: Open) -> None:
 @pytest.mark.skipif(HAS_BNB, reason="bitsandbytes is installed")
 def test_what_cannot_be_held_so_is_held_as_before(open_app: Open) -> None:
     at = finish(press(open_app(), "Analyse"))
-    first = at.session_state["run"]
+    first = visit_of(at).shown.key
     at.selectbox(key="quantize").set_value("8bit").run()
     finish(at)
     assert any("bitsandbytes" in e.value for e in at.error)
     assert at.session_state["quantize"] == "none"
     at.run()
-    assert at.session_state["run"] == first
+    assert visit_of(at).shown.key == first
     assert not finish(press(at, "Analyse")).error
 
 
@@ -145,7 +146,7 @@ def test_no_memory_for_a_model_leaves_the_app_up(open_app: Open, tiny_folder: Pa
     at = open_app()
     service().pool = ModelPool(loader=loader_that_runs_out)
     finish(press(at, "Analyse"))
-    first = at.session_state["run"]
+    first = visit_of(at).shown.key
     assert first
     at.selectbox(key="model").set_value("other").run()
     finish(at)
@@ -153,10 +154,10 @@ def test_no_memory_for_a_model_leaves_the_app_up(open_app: Open, tiny_folder: Pa
     assert at.session_state["model"] == tiny_folder.name, "back to the one that works"
     assert [c.name for c in service().pool.loaded()] == [str(tiny_folder)]
     at.run()
-    assert at.session_state["run"] == first
+    assert visit_of(at).shown.key == first
     at.selectbox(key="dtype").set_value("bfloat16").run()
     assert not finish(at).error, "the worker goes on"
-    assert at.session_state["run"] != first
+    assert visit_of(at).shown.key != first
 
 
 # ---- several sessions ---------------------------------------------------------------------------
@@ -195,7 +196,7 @@ def test_a_session_sees_that_anothers_model_is_loaded_and_used(
     at.run()
     assert "another session's model, big one, is in use; 1 before this one" in progress_text(at)
     using.release.set()
-    assert finish(at).session_state["run"]
+    assert visit_of(finish(at)).shown.key
     assert service().jobs.get(other.id, "other session").state == "done"
 
 
@@ -274,21 +275,18 @@ def test_a_model_that_goes_is_let_go() -> None:
 def test_kept_runs_go_with_their_model(
     shared: None, tiny_folder: Path, second_folder: Path
 ) -> None:
-    from modgap.interventions.prefill import Prefill
-
-    pool = service().pool = ModelPool(1000)
-    kept = intervention_jobs.kept()
-    models = []
+    made = Service(ModelPool(1000))
+    models, requests = [], []
     for folder in (tiny_folder, second_folder):
-        model = pool.get(ModelChoice(str(folder)))
-        runs = Prefill.of(model, model.prepare(make_clip(), "one two"))
-        kept.runs.put(folder.name, runs)
-        kept.targets.put(folder.name, (runs, "two"))
-        models.append(weakref.ref(model))
-        del model, runs
-    assert kept.runs.get(tiny_folder.name) is None
-    assert kept.targets.get(tiny_folder.name) is None
-    assert kept.runs.get(second_folder.name) is not None
+        request = AnalysisRequest(ModelChoice(str(folder)), folder.name, make_clip(), "one two")
+        with made.session(request, lambda *_: None) as session:
+            session.patching(target="two")
+        assert made._sessions.get(request.signature) is session
+        requests.append(request)
+        models.append(weakref.ref(session.model))
+        del session
+    assert made._sessions.get(requests[0].signature) is None
+    assert made._sessions.get(requests[1].signature) is not None
     until(lambda: models[0]() is None)
     assert models[1]() is not None
 

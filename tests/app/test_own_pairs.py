@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modgap.ui import intervention_jobs
-from modgap.ui.session import link
-from tests.app.conftest import click_words, data_of, finish, go, happen, result
+from modgap.ui.server.requests import EditRequest
+from modgap.ui.session import asking, link
+from tests.app.conftest import click_words, data_of, finish, go, happen, result, visit_of
 
 Open = Callable[..., AppTest]
 
@@ -32,14 +32,14 @@ def test_words_are_kept_while_their_answer_is_pending(
     at = go(analysed, "interventions")
     begun = pressed(at)
     assert len(begun) == 3
-    free, work = threading.Event(), intervention_jobs._work
+    free, make = threading.Event(), EditRequest.make
 
-    def held_back(*given: Any) -> str:
+    def held_back(*given: Any) -> Any:
         free.wait(60)
-        return work(*given)
+        return make(*given)
 
-    monkeypatch.setattr(intervention_jobs, "_work", held_back)
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 0.2)
+    monkeypatch.setattr(EditRequest, "make", held_back)
+    monkeypatch.setattr(asking, "PATIENCE", 0.2)
     wanted = set(begun)
     for j in (0, 2):
         click_words(at, j)
@@ -103,8 +103,7 @@ def load(at: AppTest, id: str) -> AppTest:
 
 
 def test_a_links_pairs_are_those_of_the_clip_it_names(open_app: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(intervention_jobs, "PATIENCE", 60.0)
-    intervention_jobs.kept.clear()
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
     at = open_app(example="ex0", edit="angle,tokens=given,pairs=3:1+4:1+9999:2")
     finish(at)
     go(at, "interventions")
@@ -123,9 +122,9 @@ def test_a_part_that_cannot_be_used_is_no_crash(analysed: AppTest, page: str) ->
 
 
 def test_a_link_to_a_result_with_such_a_part_is_no_crash(analysed: AppTest, open_app: Open) -> None:
-    key = analysed.session_state["run"]
+    key = visit_of(analysed).shown.key
     at = open_app(example="ex0", start="0.5", end="0.51", run=key)
-    assert at.session_state["run"] == key
+    assert visit_of(at).shown.key == key
 
 
 def test_what_has_no_room_in_a_link_is_told(analysed: AppTest, monkeypatch: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -20,10 +21,11 @@ from streamlit.testing.v1 import AppTest
 from modgap.analysis.result import Analysis
 from modgap.audio.clip import Clip
 from modgap.ui import deferred, model_info
+from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.service import service
 from modgap.ui.session import state
 from modgap.ui.widgets import number
-from tests.app.conftest import PAGES, finish, go, paint
+from tests.app.conftest import PAGES, finish, go, paint, visit_of
 from tests.hostile import HOSTILE
 
 Open = Callable[..., AppTest]
@@ -64,7 +66,7 @@ def markdown_with(at: AppTest, piece: str) -> list[str]:
 
 
 def held(at: AppTest, name: str) -> Any:
-    return at.session_state.get(name)
+    return getattr(visit_of(at), name)
 
 
 def address(at: AppTest) -> dict[str, list[str]]:
@@ -88,7 +90,7 @@ def test_an_example_goes_through_all_pages(open_app: Open) -> None:
     assert not at.error
     assert at.text_area(key="transcript").value == "What is two plus three?"
     assert "What is two plus three?" in texts(at)
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     assert analysis is not None
     assert {analysis.answers[k].text or "(an empty answer)" for k in ("text", "speech")} <= set(
         texts(at)
@@ -141,13 +143,13 @@ def test_charts_come_to_a_browser_that_says_nothing(
 
 def test_a_link_restores_a_cached_run_without_a_model(open_app: Open) -> None:
     first = finish(press(open_app(), "Analyse", 1))
-    key = first.session_state["run"]
+    key = visit_of(first).shown.key
     again = open_app(**address(first))
-    assert again.session_state["run"] == key
+    assert visit_of(again).shown.key == key
     assert not held(again, "jobs")
     assert any("From the cache" in m.value for m in again.markdown)
     alone = open_app(run=key)  # without the example: the sound comes from the result
-    assert alone.session_state["clip"].source == "run"
+    assert visit_of(alone).clip.source == "run"
     assert alone.text_area(key="transcript").value == service().result(key).transcript
     assert not alone.error
 
@@ -159,7 +161,7 @@ def test_a_second_run_is_from_the_cache(open_app: Open) -> None:
     assert not held(at, "jobs"), "nothing is computed"
     assert any("From the cache" in m.value for m in at.markdown)
     other = open_app(example="ex0")
-    assert other.session_state["run"] == at.session_state["run"]
+    assert visit_of(other).shown.key == visit_of(at).shown.key
 
 
 def test_a_link_to_an_unknown_run_says_so(open_app: Open) -> None:
@@ -187,7 +189,7 @@ def test_bad_links_open_the_empty_page(open_app: Open, query: dict) -> None:
 
 def test_a_layer_beyond_the_model_opens_another(open_app: Open) -> None:
     first = finish(press(open_app(), "Analyse", 1))
-    at = open_app(run=first.session_state["run"], layer="777", cell="99999-9")
+    at = open_app(run=visit_of(first).shown.key, layer="777", cell="99999-9")
     go(at, "alignment")
     assert int({m.label: m.value for m in at.metric}["Layer"]) <= 4
     assert "cell" not in address(at)
@@ -198,9 +200,7 @@ def test_hostile_files_give_one_error(open_app: Open) -> None:
     at.session_state["source"] = "Upload"
     at.run()
     for name, bad in HOSTILE.items():
-        at.session_state["error"] = None
-        if "clip" in at.session_state:
-            del at.session_state["clip"]
+        visit_of(at).error, visit_of(at).clip = "", None
         suffix = bad.suffix if bad.suffix.lstrip(".") in UPLOADS else ".wav"
         at.file_uploader(key="upload").set_value((f"<b>{name}{suffix}", bad.data, "audio/wav"))
         at.run()
@@ -230,7 +230,7 @@ def test_an_upload_survives_a_page_switch(open_app: Open) -> None:
     at.text_area(key="transcript").set_value("hello").run()
     go(at, "layers")
     go(at, "clip")
-    assert at.session_state["clip"].name == "mine.wav"
+    assert visit_of(at).clip.name == "mine.wav"
     assert at.text_area(key="transcript").value == "hello"
     assert at.slider(key="trim").value == (0.0, 1.0)
 
@@ -240,7 +240,7 @@ def test_trim_changes_what_is_analysed(open_app: Open) -> None:
     at.text_area(key="transcript").set_value("hello there").run()
     at.slider(key="trim").set_range(0.5, 1.25).run()
     finish(press(at, "Analyse"))
-    analysis = service().result(at.session_state["run"])
+    analysis = service().result(visit_of(at).shown.key)
     assert analysis.clip["seconds"] == pytest.approx(0.75)
     at.slider(key="trim").set_range(0.5, 0.55).run()
     assert len(at.error) == 1
@@ -262,12 +262,12 @@ def test_changed_inputs_are_noticed(open_app: Open) -> None:
 
 def test_a_model_that_fails_leaves_the_last_one(open_app: Open) -> None:
     at = finish(press(open_app(), "Analyse"))
-    run, usable = at.session_state["run"], at.selectbox(key="model").value
+    run, usable = visit_of(at).shown.key, at.selectbox(key="model").value
     at.selectbox(key="model").select("missing").run()
     finish(at)
     assert len(at.error) == 1
     assert at.selectbox(key="model").value == usable
-    assert at.session_state["run"] == run
+    assert visit_of(at).shown.key == run
     folder = str(Path(json.loads(os.environ["MODGAP_MODELS"])[-1]).parent)
     assert folder not in at.error[0].value.replace("\\", ""), "no path of the server"
 
@@ -288,21 +288,23 @@ def test_layers_lays_models_and_clips_over_each_other(open_app: Open) -> None:
     assert again.dataframe[0].value["run"].nunique() == 4
 
 
-def test_a_run_begun_on_one_page_is_shown_on_another(open_app: Open) -> None:
+def test_a_run_begun_on_one_page_is_shown_on_another(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = open_app()
-    held_back, run = threading.Event(), service()._run
+    held_back, make = threading.Event(), AnalysisRequest.make
 
-    def slow(request: Any, progress: Callable) -> Any:
+    def slow(*given: Any) -> Any:
         held_back.wait(60)
-        return run(request, progress)
+        return make(*given)
 
-    service()._run = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(AnalysisRequest, "make", slow)
     press(at, "Analyse")
     go(at, "layers")  # asks for the same run: one job, and still the one to be shown
-    assert len(at.session_state["jobs"]) == 1
+    assert len(visit_of(at).jobs.main) == 1
     held_back.set()
     finish(at)
-    assert at.session_state["run"]
+    assert visit_of(at).shown.key
     go(at, "alignment")
     assert at.metric
 
@@ -311,16 +313,16 @@ def test_cancel_stops_and_says_so(open_app: Open, monkeypatch: pytest.MonkeyPatc
     at = open_app()
     began = threading.Event()
 
-    def slow(request: object, progress: Callable) -> None:
+    def slow(request: object, server: object, progress: Callable) -> None:
         began.set()
         while True:
             threading.Event().wait(0.01)
             progress(0.3, "working")
 
-    monkeypatch.setattr(service(), "_run", slow)
+    monkeypatch.setattr(AnalysisRequest, "make", slow)
     press(at, "Analyse")
     assert began.wait(10)
-    job = service().jobs.get(next(iter(at.session_state["jobs"])), "x")
+    job = service().jobs.get(next(iter(visit_of(at).jobs.main)), "x")
     press(at, "Cancel")
     assert at.info[0].value.startswith("Cancelled")
     assert not held(at, "jobs")
@@ -334,17 +336,27 @@ def test_cancel_stops_and_says_so(open_app: Open, monkeypatch: pytest.MonkeyPatc
 def test_two_sessions_get_their_own_results(open_app: Open) -> None:
     one, two = press(open_app(), "Analyse", 0), press(open_app(), "Analyse", 1)
     finish(one), finish(two)
-    assert one.session_state["run"] != two.session_state["run"]
+    assert visit_of(one).shown.key != visit_of(two).shown.key
     for at, words in ((one, "What is two plus three?"), (two, "<b>bold</b>")):
-        assert service().result(at.session_state["run"]).transcript.startswith(words)
+        assert service().result(visit_of(at).shown.key).transcript.startswith(words)
+
+
+def every(part: Any) -> dict[str, Any]:
+    """All that a dataclass holds, the parts of its parts too."""
+    found = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+    for value in list(found.values()):
+        if dataclasses.is_dataclass(value):
+            found |= every(value)
+    return found
 
 
 def test_sessions_hold_no_arrays(open_app: Open) -> None:
     at = finish(press(open_app(), "Analyse"))
     go(at, "alignment")
-    kept = at.session_state.to_dict()
+    kept = {**at.session_state.to_dict(), **every(visit_of(at))}
     assert not [k for k, v in kept.items() if isinstance(v, np.ndarray | Analysis | Clip)]
     assert isinstance(kept["clip"], state.ClipRef)
+    assert "place" in kept, "the pages' parts are looked into"
 
 
 def test_the_link_to_copy_is_the_address(open_app: Open) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from modgap.ui import recognition
+from modgap.ui.server import requests
 from modgap.ui.server.models import ModelChoice, ModelPool
 from modgap.ui.server.offered import ModelOption
 from modgap.ui.server.recognizers import RecognizerPool
-from modgap.ui.server.service import Request, Service
+from modgap.ui.server.requests import AnalysisRequest, PipelineRequest
+from modgap.ui.server.service import Service
 from tests.tiny import make_clip
 
 
@@ -88,17 +89,16 @@ def test_the_pipeline_hears_on_the_requests_device(monkeypatch: pytest.MonkeyPat
     made = Service(ModelPool(1000, loader=Loader()))
     loader = Loader()
     made.recognizers = RecognizerPool(loader)
-    monkeypatch.setattr(recognition, "service", lambda: made)
     whisper = ModelOption("whisper", "100-whisper", "")
-    monkeypatch.setattr(recognition, "recognizer_options", lambda: {"whisper": whisper})
+    monkeypatch.setattr(requests, "recognizer_options", lambda: {"whisper": whisper})
     seen: list[Any] = []
     monkeypatch.setattr(
         "modgap.analysis.pipeline.pipeline", lambda *parts, **_: seen.append(parts[:2])
     )
     for device in ("cpu", "cuda:1", "spread"):
         choice = ModelChoice("200-model", device=device)
-        request = Request(choice, "model", make_clip(0.5), "two")
-        recognition._answer(recognition.PipelineRequest(request, "whisper"), lambda *_: None)
+        request = AnalysisRequest(choice, "model", make_clip(0.5), "two")
+        PipelineRequest(request, "whisper").make(made, lambda *_: None)
     assert [device for _, device in loader.calls] == ["cpu", "cuda:1", "auto"]
     assert [(ears.name, model.info()["name"]) for ears, model in seen] == [
         ("100-whisper", "200-model")

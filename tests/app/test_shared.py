@@ -1,4 +1,4 @@
-"""What sessions share: the model pool, the shelves, the list of models, the response headers."""
+"""What sessions share: the model pool, the caches, the list of models, the response headers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import modgap.ui.server.offered as options
 from modgap.audio.clip import Clip
 from modgap.core.errors import ModelError
 from modgap.ui.server.models import ModelChoice, ModelPool
+from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.security import CONTENT_SECURITY_POLICY, SecurityHeaders
-from modgap.ui.server.service import Request
-from modgap.ui.server.shared_cache import Shelf
+from modgap.ui.server.shared_cache import SharedCache
 
 
 class Loader:
@@ -76,19 +76,19 @@ def test_a_failing_model_leaves_the_others() -> None:
     assert pool.info(ModelChoice("bad")) is None
 
 
-def test_a_shelf_is_bounded_by_size_and_drops_what_was_used_longest_ago() -> None:
-    shelf: Shelf[str, bytes] = Shelf(10, len)
-    shelf.put("a", b"1234")
-    shelf.put("b", b"1234")
-    assert shelf.get("a") == b"1234"
-    shelf.put("c", b"1234")
-    assert (shelf.get("a"), shelf.get("b"), shelf.get("c")) == (b"1234", None, b"1234")
-    shelf.put("a", b"12")  # smaller now: room for another
-    shelf.put("d", b"1234")
-    assert len(shelf) == 3
-    shelf.put("big", bytes(99))
-    assert shelf.get("big") is not None, "the newest is always kept"
-    assert len(shelf) == 1
+def test_a_shared_cache_is_bounded_by_size_and_drops_what_was_used_longest_ago() -> None:
+    cache: SharedCache[str, bytes] = SharedCache(10, len)
+    cache.put("a", b"1234")
+    cache.put("b", b"1234")
+    assert cache.get("a") == b"1234"
+    cache.put("c", b"1234")
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (b"1234", None, b"1234")
+    cache.put("a", b"12")  # smaller now: room for another
+    cache.put("d", b"1234")
+    assert len(cache) == 3
+    cache.put("big", bytes(99))
+    assert cache.get("big") is not None, "the newest is always kept"
+    assert len(cache) == 1
 
 
 def test_operator_models_are_named_without_their_folders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,18 +112,18 @@ def test_a_bad_list_of_models_is_no_list(monkeypatch: pytest.MonkeyPatch, value:
 
 
 def test_a_request_is_told_apart_by_all_that_decides_its_numbers(clip: Clip) -> None:
-    base = Request(ModelChoice("m"), "label", clip, "words")
-    same = Request(ModelChoice("m"), "another label", clip, "words")
+    base = AnalysisRequest(ModelChoice("m"), "label", clip, "words")
+    same = AnalysisRequest(ModelChoice("m"), "another label", clip, "words")
     assert base.signature == same.signature
     others = [
-        Request(ModelChoice("m", dtype="bfloat16"), "label", clip, "words"),
-        Request(ModelChoice("m", device="cpu"), "label", clip, "words"),
-        Request(ModelChoice("n"), "label", clip, "words"),
-        Request(ModelChoice("m"), "label", clip.trim(0, 0.5), "words"),
-        Request(ModelChoice("m"), "label", clip, "words "),
-        Request(ModelChoice("m"), "label", clip, "words", "do"),
-        Request(ModelChoice("m"), "label", clip, "words", "", "drop"),
-        Request(ModelChoice("m"), "label", clip, "", "words"),
+        AnalysisRequest(ModelChoice("m", dtype="bfloat16"), "label", clip, "words"),
+        AnalysisRequest(ModelChoice("m", device="cpu"), "label", clip, "words"),
+        AnalysisRequest(ModelChoice("n"), "label", clip, "words"),
+        AnalysisRequest(ModelChoice("m"), "label", clip.trim(0, 0.5), "words"),
+        AnalysisRequest(ModelChoice("m"), "label", clip, "words "),
+        AnalysisRequest(ModelChoice("m"), "label", clip, "words", "do"),
+        AnalysisRequest(ModelChoice("m"), "label", clip, "words", "", "drop"),
+        AnalysisRequest(ModelChoice("m"), "label", clip, "", "words"),
     ]
     assert len({r.signature for r in [base, *others]}) == 9
 

@@ -23,6 +23,7 @@ from typing import Any
 import streamlit as st
 
 from modgap.ui.alignment.data import AlignmentView, body
+from modgap.ui.session import state
 
 __all__ = ["AlignEvent", "AlignmentView", "Cell", "align_view", "pack"]
 
@@ -137,7 +138,7 @@ def align_view(
     ----------
     view : AlignmentView or Analysis
     key : str
-        The widget's key; its state is ``st.session_state[key]``.
+        The widget's key; its state is `state.component`.
     layer, measure, paths, cell
         Where the view opens: from a permalink, say. They count when the component appears;
         afterwards the user moves it, and the returned event says where it is. Other data under
@@ -162,19 +163,20 @@ def align_view(
         view = AlignmentView.from_analysis(view)
     # The payload must not change while the component is shown, or all of it would travel again:
     # so the opening view is remembered, and renewed when the data or the mount are new.
-    memo, start = f"_{key}_start", (layer, measure, tuple(paths), cell)
-    held = st.session_state.get(memo)
-    if held is None or held[0] != view.id or key not in st.session_state:
-        if held is not None and held[0] != view.id and key in st.session_state:
-            shown = _event(view, st.session_state[key], held[1])
+    start, mounted = (layer, measure, tuple(paths), cell), state.component(key)
+    openings = state.visit().openings
+    held = openings.get(key)
+    if held is None or held[0] != view.id or mounted is None:
+        if held is not None and held[0] != view.id and mounted is not None:
+            shown = _event(view, mounted, held[1])
             start = (shown.layer, shown.measure, shown.paths, cell)
-        held = st.session_state[memo] = (view.id, start)
+        held = openings[key] = (view.id, start)
     start = held[1]
     data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks,
                 words=words)  # fmt: skip
 
     def clicked() -> None:
-        cell = _cell(view, st.session_state[key].get("cell"))
+        cell = _cell(view, (state.component(key) or {}).get("cell"))
         if on_cell is not None and cell is not None:
             on_cell(cell)
 
@@ -192,14 +194,14 @@ def align_view(
 
 def paths_now(key: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
     """What the component under `key` shows at the begin of a run, before it is mounted again."""
-    chosen = (st.session_state.get(key) or {}).get("paths")
+    chosen = (state.component(key) or {}).get("paths")
     return tuple(p for p in PATHS if p in (chosen if isinstance(chosen, list) else otherwise))
 
 
-def _event(view: AlignmentView, state: Any, start: tuple[Any, ...]) -> AlignEvent:
+def _event(view: AlignmentView, told: Any, start: tuple[Any, ...]) -> AlignEvent:
     """The component's state, checked: it comes from a browser."""
     opening = view.layers[view.index(start[0])]
-    layer, measure, paths = state.get("layer"), state.get("measure"), state.get("paths")
+    layer, measure, paths = told.get("layer"), told.get("measure"), told.get("paths")
     if type(layer) is not int or layer not in view.layers:  # True is an int, too
         layer = opening
     if measure not in MEASURES:
@@ -209,8 +211,8 @@ def _event(view: AlignmentView, state: Any, start: tuple[Any, ...]) -> AlignEven
         layer=layer,
         measure=measure,
         paths=tuple(p for p in PATHS if p in chosen),
-        cell=_cell(view, state.get("cell")),
-        painted=state.get("painted") is True,
+        cell=_cell(view, told.get("cell")),
+        painted=told.get("painted") is True,
     )
 
 

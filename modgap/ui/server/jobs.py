@@ -27,6 +27,7 @@ Work = Callable[[Progress], Any]
 """Its `progress(fraction, note)` raises `Cancelled` when the job should stop."""
 
 ACTIVE: tuple[State, ...] = ("queued", "running")
+_SHOWN = ("id", "key", "title", "state", "fraction", "note", "result", "error")
 
 
 class BusyError(ModgapError):
@@ -179,11 +180,9 @@ class Jobs:
         """The job as it stands; tells the reaper that `session` still waits for it."""
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is None:
-                return None
-            if session in job.seen:  # polling must not adopt a job again that it cancelled
+            if job and session in job.seen:  # polling must not adopt a job that it cancelled
                 job.seen[session] = time.monotonic()
-            return self._view(job, session)
+            return self._view(job, session) if job else None
 
     def find(self, key: str) -> JobView | None:
         """The job with this key that waits or runs, if there is one."""
@@ -210,12 +209,10 @@ class Jobs:
             thread.join(timeout=5.0)
 
     def _active(self, key: str) -> _Job | None:
-        for job in self._jobs.values():
-            # One that was told to stop may run on for a while, but leaves nothing: who wants the
-            # same now needs a job of their own.
-            if job.key == key and job.state in ACTIVE and not job.stop.is_set():
-                return job
-        return None
+        # One that was told to stop may run on for a while, but leaves nothing: who wants the same
+        # now needs a job of their own.
+        found = (j for j in self._jobs.values() if j.key == key and j.state in ACTIVE)
+        return next((j for j in found if not j.stop.is_set()), None)
 
     def _stop(self, job: _Job) -> None:
         # A running job's state is the worker's to set, when it is out of the model.
@@ -224,29 +221,16 @@ class Jobs:
             job.state = "cancelled"
 
     def _view(self, job: _Job, session: str = "") -> JobView:
-        ahead = 0
-        running = None
-        if job.state == "queued":
-            ahead = sum(
-                other.state == "running" or (other.state == "queued" and other.number < job.number)
-                for other in self._jobs.values()
-            )
-            running = next((j for j in self._jobs.values() if j.state == "running"), None)
-        end = job.ended or time.monotonic()
-        seconds = end - job.began if job.began else 0.0
+        others = self._jobs.values() if job.state == "queued" else ()
+        running = next((j for j in others if j.state == "running"), None)
+        before = [j for j in others if j.state == "queued" and j.number < job.number]
+        shown: dict[str, Any] = {name: getattr(job, name) for name in _SHOWN}
         return JobView(
-            job.id,
-            job.key,
-            job.title,
-            job.state,
-            job.fraction,
-            job.note,
-            ahead,
-            job.result,
-            job.error,
-            seconds,
-            running.subject if running else "",
-            running is not None and session in running.seen,
+            **shown,
+            ahead=len(before) + (running is not None),
+            seconds=(job.ended or time.monotonic()) - job.began if job.began else 0.0,
+            behind=running.subject if running else "",
+            behind_own=running is not None and session in running.seen,
         )
 
     def _forget(self) -> None:
@@ -258,13 +242,12 @@ class Jobs:
 
     def _next(self) -> _Job | None:
         """The oldest job of the session that was served longest ago, so that nobody starves."""
-        waiting = [j for j in self._jobs.values() if j.state == "queued"]
-        if not waiting:
-            return None
-        return min(
-            waiting,
-            key=lambda j: (min((self._served.get(s, 0) for s in j.seen), default=0), j.number),
-        )
+
+        def turn(job: _Job) -> tuple[int, int]:
+            return min((self._served.get(s, 0) for s in job.seen), default=0), job.number
+
+        waiting = (j for j in self._jobs.values() if j.state == "queued")
+        return min(waiting, key=turn, default=None)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -281,8 +264,7 @@ class Jobs:
         state: State = "failed"
         try:
             job.progress(0.0, "Starting")
-            job.result = job.work(job.progress)
-            state, job.fraction = "done", 1.0
+            job.result, state, job.fraction = job.work(job.progress), "done", 1.0
         except Cancelled:
             state = "cancelled"
         except ModgapError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import ModelError
 from modgap.core.memory import free_memory
-from modgap.ui.server.preload import import_heavy
+from modgap.ui.server.preload import import_libraries
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -157,7 +157,7 @@ class ModelPool:
     def _load(self) -> Loader:
         if self._loader is not None:
             return self._loader
-        import_heavy()
+        import_libraries()
         from modgap.models.loading.load import load_model
 
         return load_model

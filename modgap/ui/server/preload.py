@@ -16,7 +16,7 @@ def imported() -> bool:
     return _done
 
 
-def import_heavy() -> None:
+def import_libraries() -> None:
     """Import them, once; who comes meanwhile waits.
 
     transformers resolves its names when they are first used, and two threads that do so at the same

@@ -7,71 +7,39 @@ the same result while the worker makes the next one.
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modgap.audio.clip import Clip, load_clip
-from modgap.core.errors import ModelError, ModgapError
+from modgap.core.errors import ModgapError
 from modgap.core.progress import Progress
+from modgap.store.cache import default_store
+from modgap.store.write_behind import WriteBehindStore
 from modgap.ui.server.jobs import Jobs, JobView
-from modgap.ui.server.models import ModelChoice, ModelPool
-from modgap.ui.server.preload import import_heavy
+from modgap.ui.server.models import ModelPool
+from modgap.ui.server.preload import import_libraries
 from modgap.ui.server.recognizers import RecognizerPool
-from modgap.ui.server.shared_cache import Shelf
+from modgap.ui.server.requests import AnalysisRequest, Request
+from modgap.ui.server.shared_cache import SharedCache
 
 if TYPE_CHECKING:
     import numpy as np
 
     from modgap.analysis.result import Analysis
+    from modgap.analysis.session import Session
     from modgap.figures.sound import SoundPicture
+    from modgap.models.base import SpeechLM
 
-log = logging.getLogger("modgap.ui")
 
 RESULT_BYTES = 512 << 20
 CLIP_BYTES = 256 << 20
 WAV_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class Request:
-    """An analysis that a page asks for; `label` is the model's, the rest decides the numbers."""
-
-    choice: ModelChoice
-    label: str
-    clip: Clip
-    transcript: str
-    instruction: str = ""
-    markers: str = "keep"
-
-    @property
-    def signature(self) -> str:
-        """Equal for equal requests; known before the model is loaded, unlike the result's key."""
-        parts = [
-            asdict(self.choice),
-            self.clip.sha256,
-            self.transcript,
-            self.instruction,
-            self.markers,
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def title(self) -> str:
-        return f"{self.clip.name}, {self.label}"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished job leaves: the key of its result, and whether the cache had it already."""
-
-    key: str
-    cached: bool
+SESSION_BYTES = 1 << 30
+PROMPT_BYTES = 4 << 20  # about, of both prompts of a clip
 
 
 class Service:
@@ -79,16 +47,24 @@ class Service:
 
     def __init__(self, pool: ModelPool | None = None, **job_options: Any) -> None:
         self.pool = pool or ModelPool()
+        self.store = WriteBehindStore(default_store().root)  # nobody waits for the disk here
         self.recognizers = RecognizerPool()
         self.pool.share(self.recognizers.held, self.recognizers.drop)
         self.jobs = Jobs(alive=_session_is_open, **job_options)
-        self._results: Shelf[str, Analysis] = Shelf(RESULT_BYTES, _analysis_bytes)
-        self._keys: Shelf[str, str] = Shelf(4096)  # signature -> key
-        self._refused: Shelf[str, str] = Shelf(4096)  # signature -> why, of analyses among many
-        self._clips: Shelf[tuple, Clip] = Shelf(CLIP_BYTES, lambda clip: clip.samples.nbytes)
-        self._wavs: Shelf[str, bytes] = Shelf(WAV_BYTES, len)
-        self._pictures: Shelf[str, SoundPicture] = Shelf(256)
-        threading.Thread(target=import_heavy, name="modgap-import", daemon=True).start()
+        self._results: SharedCache[str, Analysis] = SharedCache(RESULT_BYTES, _analysis_bytes)
+        # By a request's signature: the key of an analysis, why one among many was refused, and the
+        # result of every other.
+        self._keys: SharedCache[str, str] = SharedCache(4096)
+        self._refused: SharedCache[str, str] = SharedCache(4096)
+        self._made: SharedCache[str, Any] = SharedCache(512)
+        self._sessions: SharedCache[str, Session] = SharedCache(SESSION_BYTES, _session_bytes)
+        self.pool.on_drop(self._forget)
+        self._clips: SharedCache[tuple, Clip] = SharedCache(
+            CLIP_BYTES, lambda clip: clip.samples.nbytes
+        )
+        self._wavs: SharedCache[str, bytes] = SharedCache(WAV_BYTES, len)
+        self._pictures: SharedCache[str, SoundPicture] = SharedCache(256)
+        threading.Thread(target=import_libraries, name="modgap-import", daemon=True).start()
 
     def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
@@ -100,19 +76,13 @@ class Service:
         """
         # Keyed by the content and the name that is shown; never by Streamlit's sampled hash.
         key = (hashlib.sha256(data).hexdigest(), name, part)
-        clip = self._clips.get(key)
-        if clip is None:
-            clip = load_clip(data, name=name) if part is None else self.clip(data, name).trim(*part)
-            self._clips.put(key, clip)
-        return clip
+        if part is None:
+            return self._clips.once(key, lambda: load_clip(data, name=name))
+        return self._clips.once(key, lambda: self.clip(data, name).trim(*part))
 
     def wav(self, clip: Clip) -> bytes:
         """The clip for a player."""
-        wav = self._wavs.get(clip.sha256)
-        if wav is None:
-            wav = clip.wav_bytes()
-            self._wavs.put(clip.sha256, wav)
-        return wav
+        return self._wavs.once(clip.sha256, clip.wav_bytes)
 
     def sound(self, clip: Clip) -> SoundPicture:
         """Waveform and spectrogram of a clip, made once."""
@@ -135,128 +105,106 @@ class Service:
     ) -> SoundPicture:
         from modgap.figures.sound import SoundPicture
 
-        picture = self._pictures.get(key)
-        if picture is None:
-            picture = SoundPicture.of(clip(), times)
-            self._pictures.put(key, picture)
-        return picture
+        return self._pictures.once(key, lambda: SoundPicture.of(clip(), times))
 
-    def submit(self, request: Request, session: str) -> str | JobView:
-        """The result's key if the result is here already, else the job that will make it.
+    def submit(self, request: Request, session: str) -> JobView:
+        """The job that makes what is asked for, begun or joined.
 
         Raises
         ------
         BusyError
             When the queue is full.
         """
-        key = self.known(request)
-        if key is not None:
-            return key
         return self.jobs.submit(
             request.signature,
-            lambda progress: self._run(request, progress),
+            lambda progress: self.make(request, progress),
             session,
             title=request.title,
             subject=request.label,
         )
 
-    def submit_many(self, requests: Sequence[Request], session: str, title: str) -> JobView:
-        """One job that makes all these analyses, model by model; `known` finds them afterwards.
+    def make(self, request: Request, progress: Progress) -> bool:
+        """In the worker: make what is asked for and keep it; whether the cache had it."""
+        progress(0.01, "Loading the libraries")
+        import_libraries()  # before anything below resolves the same names beside another thread
+        try:
+            made = request.make(self, progress)
+        except ModgapError as problem:
+            said = str(problem)
+            for name, known_by in request.hidden.items():
+                said = said.replace(name, known_by)
+            raise type(problem)(said) from problem
+        if isinstance(request, AnalysisRequest):
+            self._results.put(made.key, made)
+            self._keys.put(request.signature, made.key)
+        elif made is not None:
+            self._made.put(request.signature, made)
+        return bool(getattr(made, "from_cache", False))
 
-        A clip that cannot be analysed does not stop it: `refused` says why. What was done before
-        the job was cancelled stays done.
+    @contextmanager
+    def session(self, request: AnalysisRequest, progress: Progress) -> Iterator[Session]:
+        """The one session of a model, a clip and its words, in the worker.
 
-        Raises
-        ------
-        BusyError
-            When the queue is full.
+        Its model is loaded if it is not; what it has made is kept with it.
         """
-        ordered = sorted(requests, key=lambda r: (r.label, r.signature))
-        signature = hashlib.sha256(json.dumps([r.signature for r in ordered]).encode()).hexdigest()
-        return self.jobs.submit(
-            signature, lambda progress: self._run_many(ordered, progress), session, title=title
-        )
+        from modgap.analysis.session import Session
 
-    def refused(self, request: Request) -> str | None:
+        progress(0.02, f"Loading the model {request.label}")
+        model, clip = self.pool.get(request.choice), request.clip
+        found = self._sessions.get(request.signature)
+        if found is None or found.model is not model or found.clip.name != clip.name:
+            found = Session(model, clip, request.transcript, request.settings, store=self.store)
+        try:
+            yield found
+        finally:
+            self._sessions.put(request.signature, found)  # its runs count for the memory now
+
+    def found(self, request: Request) -> Any | None:
+        """The result of a request, if it is here already."""
+        if isinstance(request, AnalysisRequest):
+            key = self.known(request)
+            return None if key is None else self.result(key)
+        return self._made.get(request.signature)
+
+    def refuse(self, request: AnalysisRequest, reason: str) -> None:
+        """Remember why a request among many could not be met."""
+        self._refused.put(request.signature, reason)
+
+    def refused(self, request: AnalysisRequest) -> str | None:
         """Why a request among many could not be met, if it could not."""
         return self._refused.get(request.signature)
 
-    def known(self, request: Request) -> str | None:
+    def known(self, request: AnalysisRequest) -> str | None:
         """The key of the request's result if it was made before and can still be read."""
-        key = self._keys.get(request.signature)
+        key = self.key(request.signature)
         return key if key is not None and self.has(key) else None
+
+    def key(self, signature: str) -> str | None:
+        """The key of the result of an analysis that was made here."""
+        return self._keys.get(signature)
 
     def has(self, key: str) -> bool:
         """Whether a result can be had without a model."""
-        from modgap.store.cache import default_store
-
-        return self._results.get(key) is not None or default_store().has(key)
+        return self._results.get(key) is not None or self.store.has(key)
 
     def result(self, key: str) -> Analysis | None:
         """The analysis of this key, from memory or from the cache folder."""
         found = self._results.get(key)
-        if found is not None:
-            return found
-        from modgap.store.cache import default_store
+        if found is None and self.store.has(key):
+            from modgap.analysis.measuring import cached_analysis
 
-        if not default_store().has(key):
-            return None
-        from modgap.analysis.measuring import cached_analysis
-
-        found = cached_analysis(key, default_store())
-        if found is None:
-            return None
-        self._results.put(key, found)
+            found = cached_analysis(key, self.store)
+            if found is not None:
+                self._results.put(key, found)
         return found
+
+    def _forget(self, model: SpeechLM) -> None:
+        """Let go of the sessions of a model that leaves the memory."""
+        self._sessions.drop(lambda session: session.model is model)
 
     def close(self) -> None:
         self.jobs.close()
-
-    def _run(self, request: Request, progress: Progress) -> Outcome:
-        try:
-            return self._analyze(request, progress)
-        except ModgapError as problem:
-            # The name may be a folder of the server; the visitor chose it by its label.
-            said = str(problem).replace(request.choice.name, request.label)
-            raise type(problem)(said) from problem
-
-    def _run_many(self, requests: Sequence[Request], progress: Progress) -> None:
-        for n, request in enumerate(requests):
-            if self.known(request) is not None:
-                continue
-
-            def part(fraction: float, note: str, n: int = n) -> None:
-                progress((n + fraction) / len(requests), f"{n + 1} of {len(requests)}: {note}")
-
-            try:
-                self._run(request, part)
-            except ModelError:  # no other clip would do better
-                raise
-            except ModgapError as problem:
-                self._refused.put(request.signature, str(problem))
-
-    def _analyze(self, request: Request, progress: Progress) -> Outcome:
-        progress(0.01, "Loading the libraries")
-        import_heavy()
-        from modgap.analysis.calls import analyze
-        from modgap.core.settings import AnalysisSettings
-        from modgap.store.cache import default_store
-
-        progress(0.02, f"Loading the model {request.label}")
-        model = self.pool.get(request.choice)
-        markers: Any = request.markers
-        settings = AnalysisSettings(instruction=request.instruction, markers=markers)
-        analysis = analyze(
-            model,
-            request.clip,
-            request.transcript,
-            settings,
-            store=default_store(),
-            progress=lambda fraction, note: progress(0.1 + 0.9 * fraction, note),
-        )
-        self._results.put(analysis.key, analysis)
-        self._keys.put(request.signature, analysis.key)
-        return Outcome(analysis.key, cached=analysis.from_cache)
+        self.store.flush(10.0)
 
 
 @st.cache_resource(show_spinner=False, on_release=Service.close)
@@ -269,6 +217,10 @@ def _session_is_open(session: str) -> bool:
     from streamlit import runtime
 
     return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
+def _session_bytes(session: Session) -> int:
+    return PROMPT_BYTES + session.clip.samples.nbytes + session.nbytes
 
 
 def _analysis_bytes(analysis: Analysis) -> int:

@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Shelf(Generic[K, V]):
+class SharedCache(Generic[K, V]):
     """A mapping of bounded size that drops what was used longest ago; safe to share."""
 
     def __init__(self, limit: int, size: Callable[[V], int] = lambda value: 1) -> None:
@@ -35,6 +35,14 @@ class Shelf(Generic[K, V]):
             self._total += size
             while self._total > self._limit and len(self._items) > 1:
                 self._total -= self._items.popitem(last=False)[1][1]
+
+    def once(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made if it is not here."""
+        found = self.get(key)
+        if found is None:
+            found = make()
+            self.put(key, found)
+        return found
 
     def drop(self, unwanted: Callable[[V], bool]) -> None:
         """Take out every value that is not wanted any more."""

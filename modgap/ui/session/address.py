@@ -11,82 +11,82 @@ import streamlit as st
 
 from modgap.ui.examples import example, examples
 from modgap.ui.server.offered import model_options, recognizer_options
-from modgap.ui.session import link, state
+from modgap.ui.session import clip_in_use, inputs, link, result_shown
+from modgap.ui.session.state import Address, visit
 
 _RACE_SECONDS = 2.0
 
 
+#: Widgets that every address says something of, by its names.
+_WIDGETS = {"model": inputs.MODEL, **inputs.HELD, "markers": inputs.MARKERS}
+
+
 def turn_page(page: str) -> None:
     """Forget the last page's remarks when another one is opened."""
-    S = st.session_state
-    if S.get("page", page) != page:
-        S.pop("error", None)
-        S.pop("notice", None)
-    S["page"] = page
+    here = visit()
+    if here.page not in (None, page):
+        here.forget_remarks()
+    here.page, here.view = page, {}
 
 
 def restore() -> None:
     """Take over what the address says, when the session begins or the address was changed."""
-    S = st.session_state
+    here = visit()
     query = {name: st.query_params.get_all(name) for name in st.query_params}
-    written, before, when = S.get("address", ({}, {}, 0.0))
-    if not query or query == written:
+    last = here.address
+    if not query or query == last.written:
         return
     # A click may still be on its way with the address of a moment ago: no wish to go back.
-    if query == before and time.monotonic() - when < _RACE_SECONDS:
+    if query == last.before and time.monotonic() - last.when < _RACE_SECONDS:
         return
     found = link.parse(
         query, list(model_options()), [e.id for e in examples()], list(recognizer_options())
     )
-    S["link"] = found
-    for name in ("model", *state.HELD, "markers", "pipeline"):
+    here.link = found
+    for name, widget in _WIDGETS.items():
         if name in found:
-            S[name] = found[name]
+            widget.value = found[name]
+    here.pipeline = found.get("pipeline", here.pipeline)
     _restore_clip(found)
 
 
 def _restore_clip(found: Mapping[str, Any]) -> None:
-    S = st.session_state
     chosen = example(found.get("example", ""))
     if chosen is not None:
-        state.use_example(chosen)
-        if "trim" in S:
-            start, end = found.get("start", 0.0), min(found.get("end", math.inf), S["trim"][1])
-            S["trim"] = (start, end) if start < end else S["trim"]
+        clip_in_use.use_example(chosen)
+        if inputs.TRIM.is_set:
+            whole = inputs.TRIM.value
+            start, end = found.get("start", 0.0), min(found.get("end", math.inf), whole[1])
+            inputs.TRIM.value = (start, end) if start < end else whole
     if "run" in found:
-        if state.open_run(found["run"]):
+        if result_shown.open_run(found["run"]):
             return
         if chosen is None:
-            S["notice"] = (
+            visit().notice = (
                 "The result of this link is not in this server's cache. "
                 "Load an example, or analyse the clip again."
             )
     if chosen is not None:
-        state.submit()
+        result_shown.submit()
 
 
-def publish(view: Mapping[str, Any]) -> str:
-    """Write what is seen into the address; returns the query string.
-
-    `view` holds the page's own parameters.
-    """
-    S = st.session_state
-    ref: state.ClipRef | None = S.get("clip")
+def publish() -> str:
+    """Write what is seen into the address (`Visit.view`); returns the query string."""
+    here = visit()
     options = model_options()
-    values: dict[str, Any] = {"run": S.get("run")}
-    if ref is not None and ref.source == "example":
-        start, end = S["trim"]
-        values |= {"example": ref.id, "start": start or None}
-        values["end"] = None if end == state.clip_seconds() else end
-    values |= {name: S.get(name) for name in ("model", *state.HELD, "markers")}
+    values: dict[str, Any] = {"run": here.shown.key if here.shown else None}
+    if here.clip is not None and here.clip.source == "example":
+        start, end = inputs.TRIM.value
+        values |= {"example": here.clip.id, "start": start or None}
+        values["end"] = None if end == clip_in_use.whole_seconds() else end
+    values |= {name: widget.get("") or None for name, widget in _WIDGETS.items()}
     defaults = {"device": "auto", "dtype": "auto", "quantize": "none", "markers": "keep"}
     if options:
         defaults["model"] = next(iter(options))
-    query = link.build({**values, **view}, defaults)
+    query = link.build({**values, **here.view}, defaults)
     present = {name: st.query_params.get_all(name) for name in st.query_params}
     if query != present:
         st.query_params.from_dict(query)
-    written, _, _ = S.get("address", ({}, {}, 0.0))
-    if query != written:
-        S["address"] = (query, written, time.monotonic())
+    if query != here.address.written:
+        here.address = Address(query, here.address.written, time.monotonic())
     return link.encode(query)

@@ -1,36 +1,74 @@
-"""What one browser session holds: keys, widget values, and the bytes of the one clip in use.
+"""What one browser session holds; only this module touches Streamlit's session state.
 
-Widgets keep their values under their own keys in ``st.session_state``: ``model``, ``device``,
-``dtype``, ``quantize``, ``transcript``, ``instruction``, ``markers``, ``trim``. Beside them:
-``clip``, ``run`` (the key of the shown result), ``jobs``, ``error`` and ``notice``.
+The values of widgets lie under keys of their own, since Streamlit puts them there (`Widget`;
+`inputs` declares them). All the rest is one `Visit`, with a part for each page.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from modgap.audio.clip import Clip, load_clip
-from modgap.core.errors import ModgapError
-from modgap.ui.examples import Example, example
-from modgap.ui.server.jobs import JobView
-from modgap.ui.server.models import ModelChoice
-from modgap.ui.server.offered import ModelOption, model_options
-from modgap.ui.server.service import Request, service
-
 if TYPE_CHECKING:
-    from modgap.analysis.result import Analysis
+    from modgap.interventions.intervention import Intervention
+    from modgap.ui.session.link import Query
 
 T = TypeVar("T")
-HELD = ("device", "dtype", "quantize")  # how a model is held, by the names of the widgets
-MAX_TRANSCRIPT = 4000
-MAX_INSTRUCTION = 1000
-MAX_FAILED = 64
+Pairs = frozenset[tuple[int, int]]  # (i, j): a word may have several speech positions
+
+
+class Widget(Generic[T]):
+    """The value that a widget keeps under its key.
+
+    Streamlit drops it with a widget that is not drawn, unless that is to persist for the session.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a value."""
+        return self.key in st.session_state
+
+    @property
+    def value(self) -> T:
+        """The value; there must be one."""
+        return cast(T, st.session_state[self.key])
+
+    @value.setter
+    def value(self, value: T) -> None:
+        st.session_state[self.key] = value
+
+    def set(self, value: T) -> None:
+        """Change it before the run that a click causes."""
+        self.value = value
+
+    def get(self, otherwise: T) -> T:
+        """The value, or another where there is none."""
+        return cast(T, st.session_state.get(self.key, otherwise))
+
+    def drop(self) -> None:
+        """Forget it."""
+        st.session_state.pop(self.key, None)
+
+
+def component(key: str) -> Mapping[str, Any] | None:
+    """What a component of ours has said; None before it is mounted."""
+    return cast("Mapping[str, Any] | None", st.session_state.get(key))
+
+
+def session_id() -> str:
+    """The id of this browser session."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+# ---- what all pages share ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -49,278 +87,193 @@ class ClipRef:
     instruction: str = ""
 
 
-def session_id() -> str:
-    """The id of this browser session."""
-    context = get_script_run_ctx()
-    return context.session_id if context else ""
+@dataclass(frozen=True)
+class Shown:
+    """The result on display: its key, the request that it answers, and how it came."""
+
+    key: str
+    signature: str
+    cached: bool
+    seconds: float | None = None
 
 
-# ---- the clip in use -----------------------------------------------------------------------------
+@dataclass
+class JobsWanted:
+    """What this session waits for.
 
-
-def use_clip(ref: ClipRef, transcript: str = "", instruction: str = "") -> None:
-    """Make a clip the one in use, with its words; the result shown before goes.
-
-    Raises
-    ------
-    AudioError
-        When it cannot be decoded; the session is unchanged then.
+    Attributes
+    ----------
+    main : dict
+        Every job's id, and whether its result becomes the one on display.
+    live : dict
+        The id of the last job of each live kind.
     """
-    S = st.session_state
-    seconds = _whole(service().clip(ref.data, ref.name))
-    drop_clip()
-    S["clip"], S["trim"] = ref, (0.0, min(seconds, longest_clip()))
-    S["transcript"], S["instruction"] = transcript[:MAX_TRANSCRIPT], instruction[:MAX_INSTRUCTION]
+
+    main: dict[str, bool] = field(default_factory=dict)
+    live: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.main)
 
 
-def use_example(chosen: Example) -> None:
-    """Make a shipped clip the one in use."""
-    try:
-        ref = ClipRef("example", chosen.id, chosen.path.name, chosen.path.read_bytes())
-        use_clip(ref, chosen.transcript, chosen.instruction)
-    except (ModgapError, OSError) as problem:
-        st.session_state["error"] = f"The example {chosen.title} cannot be read: {problem}"
+@dataclass
+class Address:
+    """The address in the browser: what was written into it, before that, and when (s)."""
+
+    written: Query = field(default_factory=dict)
+    before: Query = field(default_factory=dict)
+    when: float = 0.0
 
 
-def load_example(chosen: Example) -> None:
-    """Make a shipped clip the one in use and analyse it."""
-    use_example(chosen)
-    submit()
+# ---- the pages -----------------------------------------------------------------------------------
 
 
-def drop_clip() -> None:
-    """Back to the empty page; what was being computed for the clip stops."""
-    cancel(main_only=True)
-    for name in ("clip", "trim", "run", "signature", "error", "notice"):
-        st.session_state.pop(name, None)
+@dataclass
+class LayersPage:
+    """`model`: the one that was the sidebar's when the page was drawn last."""
+
+    model: str | None = None
 
 
-def clip_seconds() -> float:
-    """Length of the whole clip in use."""
-    ref: ClipRef = st.session_state["clip"]
-    return _whole(service().clip(ref.data, ref.name))
+@dataclass(frozen=True)
+class AlignmentPlace:
+    """Where the alignment component stands; None is a layer in the middle."""
+
+    layer: int | None
+    measure: str
+    paths: tuple[str, ...]
 
 
-def current_clip() -> Clip | None:
-    """The chosen part of the clip in use.
+@dataclass
+class AlignmentPage:
+    """`cell`: the key of a result, and the pair (i, j) that is chosen in it."""
 
-    Raises
-    ------
-    AudioError
-        When that part cannot be used: too short, or silent.
+    place: AlignmentPlace | None = None
+    cell: tuple[str, int, int] | None = None
+
+
+@dataclass
+class InterventionsPage:
+    """Pairs belong to the result whose key stands before them.
+
+    Attributes
+    ----------
+    next : (key, Intervention) or None
+        What the page is to open with, whatever its controls say.
+    own, marked : (key, pairs)
+        What the user has put together; what the last answer has changed.
+    more : dict
+        By a control's name, an option that it does not offer by itself.
     """
-    S = st.session_state
-    ref: ClipRef | None = S.get("clip")
-    if ref is None:
-        return None
-    start, end = S.get("trim") or (0.0, math.inf)
-    whole = (start, end) == (0.0, clip_seconds()) or math.isinf(end)
-    return service().clip(ref.data, ref.name, None if whole else (start, end))
+
+    next: tuple[str, Intervention] | None = None
+    own: tuple[str, Pairs] = ("", frozenset())
+    marked: tuple[str, Pairs] = ("", frozenset())
+    more: dict[str, Any] = field(default_factory=dict)
 
 
-def reference() -> str | None:
-    """The right answer, where it is known: for an example or a question with its own words."""
-    S = st.session_state
-    ref: ClipRef | None = S.get("clip")
-    if ref is not None and ref.source == "question":
-        return ref.reference if S.get("instruction", "") == ref.instruction else None
-    found = example(ref.id) if ref and ref.source == "example" else None
-    if found is None or S.get("instruction", "") != found.instruction:
-        return None
-    return found.reference
+@dataclass
+class DecidedPage:
+    """`lens_cell`: a result's key, level, i, j; `next_cell`: a layer and word that were clicked."""
+
+    lens_cell: tuple[str, int, int, int] | None = None
+    next_cell: tuple[int, int] | None = None
 
 
-def _whole(clip: Clip) -> float:
-    """Length in hundredths of a second: the steps of the slider."""
-    return round(clip.seconds, 2)
+@dataclass
+class ComparePage:
+    """`examples`: the signature of the job that measures the examples."""
+
+    examples: str | None = None
 
 
-# ---- what is asked for, and its result -----------------------------------------------------------
+@dataclass
+class RunPages:
+    """The pages of runs: Modality gap, and Similarity vs gap.
 
-
-def option() -> ModelOption | None:
-    """The model that the sidebar selects; None when there is none at all."""
-    options = model_options()
-    return options.get(st.session_state.get("model", "")) or next(iter(options.values()), None)
-
-
-def choice(chosen: ModelOption | None = None) -> ModelChoice | None:
-    """A model, else the sidebar's, held as the sidebar says."""
-    S = st.session_state
-    chosen = chosen or option()
-    if chosen is None:
-        return None
-    return ModelChoice(
-        chosen.name,
-        S.get("dtype") or "auto",
-        S.get("device") or "auto",
-        S.get("quantize") or "none",
-    )
-
-
-def longest_clip() -> float:
-    """Seconds that the model takes at most, infinite while that is not known."""
-    chosen = choice()
-    info = service().pool.info(chosen) if chosen else None
-    return float((info or {}).get("max_seconds") or math.inf)
-
-
-def request_of(clip: Clip, transcript: str, instruction: str, model: str | None = None) -> Request:
-    """The analysis of a clip with the sidebar's model (or another of its list) and settings."""
-    chosen = model_options().get(model) if model else option()
-    held = choice(chosen)
-    if chosen is None or held is None:
-        raise ModgapError("There is no model here. Start the app with `modgap app --model NAME`.")
-    markers = st.session_state.get("markers") or "keep"
-    return Request(held, chosen.id, clip, transcript, instruction, markers)
-
-
-def current_request() -> Request | None:
-    """The analysis that the inputs ask for; None while clip or transcript are missing.
-
-    Raises
-    ------
-    ModgapError
-        When the chosen part of the clip cannot be used, or there is no model.
+    Attributes
+    ----------
+    own : dict
+        Folders of runs that this visitor has opened, by name.
+    next : str or None
+        The run that is to be chosen next.
+    filters_of, models_of : str or None
+        The run that filters and checkpoints were set up for.
+    opened : ((run, checkpoint, question), bool) or None
+        The clip that was opened, and whether it was there; `submit`: it is to be analysed.
+    point, next_layer
+        A checkpoint and a layer that were clicked.
     """
-    S = st.session_state
-    clip = current_clip()
-    if clip is None or not (S.get("transcript") or "").strip():
-        return None
-    return request_of(clip, S["transcript"], S.get("instruction") or "")
+
+    own: dict[str, str] = field(default_factory=dict)
+    next: str | None = None
+    problem: str | None = None
+    filters_of: str | None = None
+    models_of: str | None = None
+    opened: tuple[tuple[str, str, str], bool] | None = None
+    submit: bool = False
+    clip_problem: str | None = None
+    point: int | None = None
+    next_layer: int | None = None
 
 
-def submit() -> None:
-    """Ask for the analysis of the inputs; its result becomes the one shown."""
-    S = st.session_state
-    for name in ("error", "notice"):
-        S.pop(name, None)
-    try:
-        request = current_request()
-        if request is None:
-            S["notice"] = "Type what is said in the clip, then analyse it."
-            return
-        cancel(main_only=True)
-        S.get("failed", {}).pop(request.signature, None)
-        key = ask(request, main=True)
-    except ModgapError as problem:
-        S["error"] = str(problem)
-        return
-    if key is not None:
-        _show(key, request.signature, cached=True)
+@dataclass
+class Visit:
+    """All that a browser session holds beside the values of its widgets.
+
+    Attributes
+    ----------
+    usable : dict
+        The model's widgets as they were when a result last came.
+    failed : dict
+        Why something is missing, by the signature of its request.
+    link : dict
+        What the address said when it was opened or changed (`link.parse`).
+    view : dict
+        What the page says of itself for the address.
+    next_model : str or None
+        Chosen on a page, for the sidebar, whose widgets come before.
+    pipeline : str
+        The recogniser that is asked; empty for none.
+    waits_for_paint, says_nothing : bool
+        See `deferred`.
+    openings, clicked, told : dict
+        By a component's key: where it opened, the cell that was clicked last, the last click on a
+        word.
+    """
+
+    clip: ClipRef | None = None
+    shown: Shown | None = None
+    jobs: JobsWanted = field(default_factory=JobsWanted)
+    usable: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+    notice: str = ""
+    page: str | None = None
+    link: Mapping[str, Any] = field(default_factory=dict)
+    view: dict[str, Any] = field(default_factory=dict)
+    address: Address = field(default_factory=Address)
+    next_model: str | None = None
+    pipeline: str = ""
+    waits_for_paint: bool = False
+    says_nothing: bool = False
+    openings: dict[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
+    clicked: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
+    told: dict[str, tuple[object, int]] = field(default_factory=dict)
+    layers: LayersPage = field(default_factory=LayersPage)
+    alignment: AlignmentPage = field(default_factory=AlignmentPage)
+    interventions: InterventionsPage = field(default_factory=InterventionsPage)
+    decided: DecidedPage = field(default_factory=DecidedPage)
+    compare: ComparePage = field(default_factory=ComparePage)
+    runs: RunPages = field(default_factory=RunPages)
+
+    def forget_remarks(self) -> None:
+        """Neither error nor notice any more."""
+        self.error = self.notice = ""
 
 
-def ask(request: Request, *, main: bool = False) -> str | None:
-    """The key of the result if it is here already; else a job is begun and None returned."""
-    outcome = service().submit(request, session_id())
-    if isinstance(outcome, str):
-        return outcome
-    jobs: dict[str, bool] = st.session_state.setdefault("jobs", {})
-    jobs[outcome.id] = main or jobs.get(outcome.id, False)
-    return None
-
-
-def collect() -> None:
-    """Take over what jobs have finished since the last run; called before any widget is made."""
-    S = st.session_state
-    for job_id, main in list(S.get("jobs", {}).items()):
-        job = service().jobs.get(job_id, session_id())
-        if job is not None and job.active:
-            continue
-        del S["jobs"][job_id]
-        if job is None:
-            continue
-        if job.state == "failed":
-            remember_failure(job.key, job.error)
-            if main:
-                S["error"] = job.error
-                _back_to_usable_model()
-        elif job.state == "done" and main:
-            _show(job.result.key, job.key, cached=job.result.cached, seconds=job.seconds)
-
-
-def active_jobs() -> list[JobView]:
-    """This session's jobs that wait or run; polls them, which keeps them alive."""
-    jobs = st.session_state.get("jobs", {})
-    views = [service().jobs.get(job_id, session_id()) for job_id in jobs]
-    return [view for view in views if view is not None and view.active]
-
-
-def cancel(*, main_only: bool = False) -> None:
-    """This session no longer wants its jobs."""
-    S = st.session_state
-    for job_id, main in list(S.get("jobs", {}).items()):
-        if main or not main_only:
-            job = service().jobs.get(job_id, session_id())
-            service().jobs.cancel(job_id, session_id())
-            del S["jobs"][job_id]
-            if job is not None:
-                remember_failure(job.key, "Cancelled.")
-    if not main_only:
-        S["notice"] = "Cancelled."
-
-
-def shown() -> Analysis | None:
-    """The result on display."""
-    key = st.session_state.get("run")
-    return service().result(key) if key else None
-
-
-def is_current() -> bool:
-    """Whether the result on display is that of the inputs as they stand."""
-    request = _usable(current_request)
-    return request is not None and request.signature == st.session_state.get("signature")
-
-
-def _usable(made: Callable[[], T | None]) -> T | None:
-    """What `made` gives, or None where the chosen part of the clip cannot be used."""
-    try:
-        return made()
-    except ModgapError:
-        return None
-
-
-def _show(key: str, signature: str, *, cached: bool, seconds: float | None = None) -> None:
-    S = st.session_state
-    S["run"], S["signature"] = key, signature
-    S["origin"] = {"cached": cached, "seconds": seconds}
-    S["usable"] = {name: S.get(name) for name in ("model", *HELD)}
-
-
-def remember_failure(signature: str, reason: str) -> None:
-    """Why something is missing, so that a page does not ask for it again by itself."""
-    failed: dict[str, str] = st.session_state.setdefault("failed", {})
-    failed[signature] = reason
-    while len(failed) > MAX_FAILED:
-        del failed[next(iter(failed))]
-
-
-def _back_to_usable_model() -> None:
-    """A model that could not be loaded is not left selected when another one has worked."""
-    S = st.session_state
-    chosen = choice()
-    if chosen and service().pool.info(chosen) is None and S.get("usable"):
-        S.update({name: value for name, value in S["usable"].items() if value is not None})
-
-
-def open_run(key: str) -> bool:
-    """Show a cached result, with the inputs that it was made from; False if it is not here."""
-    S = st.session_state
-    analysis = service().result(key)
-    if analysis is None:
-        return False
-    clip = _usable(current_clip)
-    if clip is None or clip.sha256 != analysis.clip["sha256"]:
-        name = str(analysis.clip["name"])
-        try:
-            heard = load_clip(analysis.audio, rate=analysis.audio_rate, name=name)
-            use_clip(ClipRef("run", key, name, heard.wav_bytes(analysis.audio_rate)))
-        except ModgapError as problem:
-            S["error"] = str(problem)
-    S["transcript"], S["instruction"] = analysis.transcript, analysis.settings.instruction
-    S["markers"] = analysis.settings.markers
-    if analysis.model["name"] in model_options() and "model" not in S.get("link", {}):
-        S["model"] = analysis.model["name"]
-    request = _usable(current_request)
-    _show(key, request.signature if request else "", cached=True)
-    return True
+def visit() -> Visit:
+    """What this browser session holds; a run that a click has overtaken may end here."""
+    if "visit" not in st.session_state:
+        st.session_state["visit"] = Visit()
+    return cast(Visit, st.session_state["visit"])
