@@ -202,8 +202,7 @@ class Jobs:
         with self._changed:
             self._closed.set()
             for job in self._jobs.values():
-                if job.state in ACTIVE:
-                    self._stop(job)
+                self._stop(job)
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(timeout=5.0)
@@ -217,8 +216,7 @@ class Jobs:
     def _stop(self, job: _Job) -> None:
         # A running job's state is the worker's to set, when it is out of the model.
         job.stop.set()
-        if job.state == "queued":
-            job.state = "cancelled"
+        job.state = "cancelled" if job.state == "queued" else job.state
 
     def _view(self, job: _Job, session: str = "") -> JobView:
         others = self._jobs.values() if job.state == "queued" else ()
@@ -286,9 +284,9 @@ class Jobs:
         for job in self._jobs.values():
             if job.state not in ACTIVE or job.stop.is_set():
                 continue
-            for session in [s for s, last in job.seen.items() if last < limit]:
-                if not self._alive(session):
-                    del job.seen[session]
+            silent = [session for session, last in job.seen.items() if last < limit]
+            for session in (s for s in silent if not self._alive(s)):
+                del job.seen[session]
             if not job.seen:
                 log.info("job %s: nobody waits for it any more", job.id)
                 self._stop(job)
