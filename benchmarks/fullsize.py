@@ -32,7 +32,7 @@ from benchmarks.full_configs import QWEN2_5_OMNI_7B_THINKER, QWEN2_AUDIO_7B
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.base import PromptPair, SpeechLM
 from modgap.models.capture import stream_pair
-from modgap.models.parts import Parts
+from modgap.models.processor import Parts
 from tests.families.build import make_tokenizer
 from tests.tiny import CHAT_TEMPLATE, make_clip
 

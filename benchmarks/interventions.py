@@ -47,7 +47,7 @@ def nnsight_answer(model: Any, prompt: Any, kept: Prefill, it: Intervention, tok
     """The same toggle with nnsight on the same checkpoint: embeddings edited, greedy answer."""
     from nnsight import NNsight
 
-    from modgap.interventions.edits import apply_edit
+    from modgap.interventions.rules import apply_edit
 
     (edit,) = kept.plan((it,))
     net = NNsight(model.hf)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modgap.core.lazy import attach
+from modgap.core.lazy_imports import attach
 
 if TYPE_CHECKING:
-    from modgap.analysis.calls import analyze, compare, logit_lens, patching, sweep
-    from modgap.analysis.check import CheckReport, check_model
     from modgap.analysis.comparison import Comparison, compare_variants
     from modgap.analysis.consistency import consistency, consistency_table
-    from modgap.analysis.measuring import cached_analysis
+    from modgap.analysis.fidelity_report import CheckReport, check_model
+    from modgap.analysis.functions import analyze, compare, logit_lens, patching, sweep
+    from modgap.analysis.measure import cached_analysis
     from modgap.analysis.model_comparison import ModelComparison, curve_table
     from modgap.analysis.pipeline import Cascade, pipeline
     from modgap.analysis.result import Analysis
@@ -106,15 +106,15 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "analysis.model_comparison": ("ModelComparison", "curve_table"),
-        "analysis.calls": ("analyze", "compare", "logit_lens", "patching", "sweep"),
-        "analysis.measuring": ("cached_analysis",),
+        "analysis.functions": ("analyze", "compare", "logit_lens", "patching", "sweep"),
+        "analysis.measure": ("cached_analysis",),
         "analysis.result": ("Analysis",),
         "analysis.session": ("Session",),
         "scoring.answers": ("answer",),
         "scoring.scorers": ("score",),
         "audio.clip": ("Clip", "load_clip"),
         "analysis.pipeline": ("Cascade", "pipeline"),
-        "analysis.check": ("CheckReport", "check_model"),
+        "analysis.fidelity_report": ("CheckReport", "check_model"),
         "analysis.comparison": ("Comparison", "compare_variants"),
         "core.errors": (
             "AudioError",

@@ -9,7 +9,7 @@ import streamlit as st
 from modgap.core.errors import ModgapError
 from modgap.ui import compare, guards, widgets
 from modgap.ui.examples import examples
-from modgap.ui.server.offered import model_options
+from modgap.ui.server.operator_models import model_options
 from modgap.ui.session import clip_in_use
 from modgap.ui.session.inputs import COMPARED, COMPARED_BY, DEPTH
 from modgap.ui.session.state import visit
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from modgap.analysis.model_comparison import ModelComparison
-    from modgap.figures.depth import DepthCurves, SideBySide
+    from modgap.figures.relative_depth import DepthCurves, SideBySide
 
 MEASURES = {"cosine": "Cosine", "euclidean": "Euclidean"}
 SHOWN = ("over_layers", "over_clips", "agreement")  # of the consistency, as figures
@@ -104,7 +104,7 @@ def depth_slider(found: ModelComparison) -> float:
 
 def maps(found: ModelComparison, count: int, depth: float, measure: str) -> SideBySide:
     """The alignment map of each model in its own layer, in the same colours."""
-    from modgap.figures.depth import SideBySide
+    from modgap.figures.relative_depth import SideBySide
 
     layers = found.layers_at(depth)
     both = SideBySide.of(found.names, found.analyses, layers, measure)
@@ -129,7 +129,7 @@ def maps(found: ModelComparison, count: int, depth: float, measure: str) -> Side
 
 def curves(found: ModelComparison, depth: float, measure: str) -> list[DepthCurves]:
     """Likeness, path score and monotonicity over relative depth."""
-    from modgap.figures.depth import DepthCurves
+    from modgap.figures.relative_depth import DepthCurves
 
     st.subheader("Over relative depth", anchor=False)
     made = [DepthCurves.of(found.curves, key) for key in compare.CURVES[measure]]

@@ -148,7 +148,7 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
 
 def point(row: pd.Series, name: str) -> None:
     """The checkpoint that was clicked."""
-    from modgap.ui.server.offered import model_options
+    from modgap.ui.server.operator_models import model_options
 
     model = str(row["model"])
     with st.container(border=True, key="co_checkpoint"):

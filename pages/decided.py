@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modgap.analysis.result import Analysis
-    from modgap.figures.edits import ChangeMap
+    from modgap.figures.interventions import ChangeMap
     from modgap.ui.server.requests import AnalysisRequest
 
 
@@ -79,7 +79,7 @@ def files(name: str, map_: ChangeMap, table: pd.DataFrame, settings: widgets.Dow
 
 def patching(request: AnalysisRequest, analysis: Analysis) -> None:
     """Text into speech, one layer and word at a time."""
-    from modgap.figures.edits import ChangeMap
+    from modgap.figures.interventions import ChangeMap
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_controls"):
         where, target = localize.where(), localize.target()
@@ -108,7 +108,7 @@ def patching(request: AnalysisRequest, analysis: Analysis) -> None:
 
 def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
     """Interventions over layers."""
-    from modgap.figures.edits import ChangeMap
+    from modgap.figures.interventions import ChangeMap
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_controls"):
         (rules, tokens), target = localize.grid(), localize.target()

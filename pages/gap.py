@@ -57,7 +57,7 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
 
 def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, list[str]]) -> None:
     """Bars, decomposition, reasons, counts."""
-    from modgap.evaluation.runs.bases import foreign_bases
+    from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
     from modgap.gap import accuracy, failure_reasons
 

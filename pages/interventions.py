@@ -100,7 +100,7 @@ def heatmap(analysis: Analysis, marked: Pairs) -> None:
 
 def effects(found: Comparison) -> None:
     """Probabilities and curves."""
-    from modgap.figures.edits import RunProbabilities, before_after
+    from modgap.figures.interventions import RunProbabilities, before_after
 
     left, right = st.columns(2, gap="medium")
     with left:

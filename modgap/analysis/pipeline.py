@@ -18,7 +18,7 @@ from modgap.core.progress import Progress, Steps
 from modgap.core.settings import AnalysisSettings, check_text, digest
 from modgap.scoring.answers import Answer, answer
 from modgap.scoring.word_errors import WordErrors, word_errors
-from modgap.store.kept import keep, look_up
+from modgap.store.lookup import keep, look_up
 from modgap.store.record import Record
 
 if TYPE_CHECKING:

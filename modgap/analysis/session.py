@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modgap.analysis import edit_record, sweeps
+from modgap.analysis import records, sweeps
 from modgap.analysis.comparison import Comparison, compare_variants
 from modgap.analysis.lens import Lens, logit_lens
-from modgap.analysis.measuring import cached_analysis, clip_info, measure, model_info
+from modgap.analysis.measure import cached_analysis, clip_info, measure, model_info
+from modgap.analysis.patching import Patching, patching
 from modgap.analysis.result import states_from_record, states_record
 from modgap.audio.clip import Clip
 from modgap.core.errors import SettingsError
@@ -20,7 +21,7 @@ from modgap.core.settings import AnalysisSettings, analysis_key, check_text, dig
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.interventions.prefill import Prefill
 from modgap.models.capture import capture_pair
-from modgap.store.kept import keep, kept, look_up
+from modgap.store.lookup import keep, kept, look_up
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
@@ -211,7 +212,7 @@ class Session:
         target: str | None = None,
         progress: Progress | None = None,
         **options: Any,
-    ) -> sweeps.Patching:
+    ) -> Patching:
         """Replace each text token's speech positions by its own state, layer by layer.
 
         Parameters
@@ -221,7 +222,7 @@ class Session:
         progress : callable (fraction, note), optional
         **options
             ``layers``, ``where``, ``measure``, ``path_layer``: see
-            `modgap.analysis.sweeps.patching`.
+            `modgap.analysis.patching`.
 
         Raises
         ------
@@ -276,7 +277,7 @@ class Session:
         )  # fmt: skip
         if kind == "analysis":
             return clip_key
-        return digest("edit", edit_record.VERSION, kind, clip_key, self._wanted(kind, options))
+        return digest("edit", records.VERSION, kind, clip_key, self._wanted(kind, options))
 
     # ---- how it is done --------------------------------------------------------------------------
 
@@ -289,7 +290,7 @@ class Session:
         self, kind: str, target: str | None, progress: Progress | None, options: dict[str, Any]
     ) -> Any:
         steps = Steps(progress)
-        search: Any = sweeps.sweep if kind == "sweep" else sweeps.patching
+        search: Any = sweeps.sweep if kind == "sweep" else patching
 
         def make() -> Any:
             if self._aimed is None or self._aimed[0] != target:
@@ -303,7 +304,7 @@ class Session:
 
     def _kept(self, kind: str, make: Callable[[], Any], **options: Any) -> Any:
         key = self.key(kind, **options)  # an option that does not fit is told before any work
-        return kept(self.store, key, make, edit_record.to_record, edit_record.from_record)
+        return kept(self.store, key, make, records.to_record, records.from_record)
 
     def _wanted(self, kind: str, options: dict[str, Any]) -> Any:
         """The options in JSON's terms, with nothing left to a default."""
@@ -316,7 +317,7 @@ class Session:
         if kind == "sweep":
             grid = sweeps.grid_of(levels, **options)
             return {"target": target, "grid": [it.to_dict() for it in grid]}
-        function = sweeps.patching if kind == "patching" else logit_lens
+        function = patching if kind == "patching" else logit_lens
         given = _bound(function, options, prefill=None)
         del given["prefill"], given["progress"]
         if kind == "patching":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from modgap.analysis.calls import analyze
+from modgap.analysis.functions import analyze
 from modgap.analysis.model_comparison import ModelComparison, apart, check_different, curve_table
 from modgap.core.errors import ModgapError, SettingsError
 from modgap.core.progress import Steps

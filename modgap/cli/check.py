@@ -16,7 +16,7 @@ from modgap.cli.options import Cache, Json, ModelName
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from modgap.analysis.check import Check, CheckReport
+    from modgap.analysis.fidelity_report import Check, CheckReport
 
 FAILED_CHECK = 1
 
@@ -52,7 +52,7 @@ def check(
         from modgap.audio.clip import load_clip
 
         sound = {"clip": load_clip(sound_source(clip)), "transcript": words}
-    from modgap.analysis.check import check_model
+    from modgap.analysis.fidelity_report import check_model
     from modgap.cli.render import progress_bar
     from modgap.models.loading.load import load_quietly
     from modgap.store.cache import default_store

@@ -50,7 +50,7 @@ def synth(
     """Speak a text-only set of questions, in several voices and under perturbations."""
     from modgap.audio.perturbations import Perturbation
     from modgap.cli.render import progress_bar
-    from modgap.evaluation.data.synthesis import SynthSettings, synthesize
+    from modgap.evaluation.data.spoken_questions import SynthSettings, synthesize
 
     settings = SynthSettings(
         voices=tuple(voice or ("en-us+m4",)),
@@ -111,8 +111,8 @@ def score(
     from modgap.core.errors import SettingsError
     from modgap.evaluation.data.datasets import read_questions
     from modgap.evaluation.judging.judge import Judge
-    from modgap.evaluation.judging.official import official_scores
     from modgap.evaluation.judging.rescore import Scored, score_file, write_scored
+    from modgap.evaluation.judging.voicebench_evaluators import official_scores
     from modgap.evaluation.judging.voicebench_results import ResultName
 
     asked = Judge(judge, judge_model, judge_key) if judge is not None else None

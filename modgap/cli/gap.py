@@ -51,7 +51,7 @@ def gap(
     debug: Debug = False,
 ) -> None:
     """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
-    from modgap.evaluation.runs.bases import foreign_bases
+    from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.gap import accuracy as measures
     from modgap.gap.failure_reasons import false_alarms, reasons
     from modgap.gap.run_folders import find_run

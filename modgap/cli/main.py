@@ -20,9 +20,11 @@ from modgap.cli import (
     evaluate,
     families,
     gap,
-    interventions,
+    intervene,
     models,
     pipeline,
+    sweep,
+    table1,
 )
 from modgap.cli import words as cli_words
 from modgap.cli.errors import Commands, Debug, say
@@ -43,7 +45,9 @@ app = typer.Typer(
 cache_app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, or empty it.")
 app.add_typer(cache_app, name="cache")
 evaluate.register(app)
-interventions.register(app)
+intervene.register(app)
+sweep.register(app)
+table1.register(app)
 models.register(app)
 check.register(app)
 families.register(app)
@@ -157,8 +161,8 @@ def analyze(
 
     sound = load_clip(sound_source(clip), start=start, end=end)
 
-    from modgap.analysis.calls import analyze as run
     from modgap.analysis.export import check_folder, to_json
+    from modgap.analysis.functions import analyze as run
     from modgap.cli.render import literal, print_analysis, progress_bar
     from modgap.store.cache import default_store
 
@@ -232,7 +236,7 @@ def explorer(
 ) -> None:
     """Start the explorer, for the browser."""
     from modgap.cli.app import has_screen, plan, serve
-    from modgap.core.addresses import is_loopback
+    from modgap.core.network import is_loopback
 
     server = plan(
         model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or (),

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from modgap.scoring.question import Question
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(epilog="Example: modgap table1 --data demo --model demo:full --model demo:lora")(
+        table1
+    )
+
+
 @with_model(named=False)
 def table1(
     how: ModelOptions,
@@ -48,7 +55,7 @@ def table1(
     from modgap.analysis.several_models import use_model
     from modgap.core.settings import AnalysisSettings
     from modgap.evaluation.data.datasets import read_questions
-    from modgap.evaluation.interventions.outcomes import (
+    from modgap.evaluation.interventions.question_outcomes import (
         CONTROLS,
         RULES_OF_THE_SOURCE,
         judgeable,
@@ -88,7 +95,11 @@ def _outcomes(
 
     from modgap.cli.render import progress_bar
     from modgap.evaluation.interventions.adaptive import grid
-    from modgap.evaluation.interventions.outcomes import CONTROLS, RULES_OF_THE_SOURCE, outcomes
+    from modgap.evaluation.interventions.question_outcomes import (
+        CONTROLS,
+        RULES_OF_THE_SOURCE,
+        outcomes,
+    )
 
     variants = {
         row: tuple(replace(it, path_layer=path_layer) for it in stack)
@@ -113,7 +124,7 @@ def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:
 def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
     """What the tuning split chose, and how much of the rest it touches."""
     from modgap.evaluation.interventions.adaptive import ADAPTIVE
-    from modgap.evaluation.interventions.outcomes import PLAIN
+    from modgap.evaluation.interventions.question_outcomes import PLAIN
 
     tuned = f"{choice.tuned_right} of {choice.n} right on the tuning split"
     if choice.variant == PLAIN:
@@ -129,7 +140,12 @@ def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
 def shown(choice: Choice, report: pd.DataFrame) -> pd.DataFrame:
     """The rows worth printing: the chosen rule everywhere, but not all that it was chosen from."""
     from modgap.evaluation.interventions.adaptive import ADAPTIVE
-    from modgap.evaluation.interventions.outcomes import CONTROLS, PLAIN, RULES_OF_THE_SOURCE, TEXT
+    from modgap.evaluation.interventions.question_outcomes import (
+        CONTROLS,
+        PLAIN,
+        RULES_OF_THE_SOURCE,
+        TEXT,
+    )
 
     kept = [PLAIN, TEXT, *RULES_OF_THE_SOURCE, *CONTROLS, choice.variant, ADAPTIVE]
     return report[report["variant"].isin(kept)]
@@ -164,7 +180,11 @@ def _difference(mean: float, low: float, high: float) -> list[str]:
 
 def _print_gains(summaries: dict[str, pd.DataFrame], out: Path | None) -> None:
     from modgap.cli.render import print_table
-    from modgap.evaluation.interventions.outcomes import CONTROLS, RULES_OF_THE_SOURCE, gains
+    from modgap.evaluation.interventions.question_outcomes import (
+        CONTROLS,
+        RULES_OF_THE_SOURCE,
+        gains,
+    )
 
     gained = gains(summaries)
     wide = gained.pivot(index=["own", "model"], columns="variant", values="change")
@@ -179,7 +199,7 @@ def _print_gains(summaries: dict[str, pd.DataFrame], out: Path | None) -> None:
     )
     if out is not None:
         from modgap.figures.base import standalone_html
-        from modgap.figures.gains import GainCurve
+        from modgap.figures.intervention_gains import GainCurve
 
         write_atomic(out / "gains.parquet", table_bytes(gained))
         page = standalone_html(GainCurve(gained).figure(), title="Gain by accuracy on speech")

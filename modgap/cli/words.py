@@ -86,7 +86,7 @@ def words(
 
     assert clip is not None
     sound = load_clip(sound_source(clip))
-    from modgap.analysis.calls import analyze
+    from modgap.analysis.functions import analyze
     from modgap.analysis.word_hits import word_hits
     from modgap.cli.render import progress_bar
     from modgap.speech.recognizers import load_recognizer

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modgap.core.lazy import attach
+from modgap.core.lazy_imports import attach
 
 if TYPE_CHECKING:
     from modgap.figures.base import plot_config, standalone_html
     from modgap.figures.consistency import ConsistencyPoints
     from modgap.figures.curves import LayerCurve, LayerCurves
-    from modgap.figures.depth import DepthCurves, SideBySide
     from modgap.figures.heatmap import AlignmentMap
     from modgap.figures.measures import MEASURES, Measure, measure
+    from modgap.figures.relative_depth import DepthCurves, SideBySide
     from modgap.figures.scores import Panels, norms, path_scores
-    from modgap.figures.sound import SoundPicture
     from modgap.figures.text import file_name, plain, shorten, visible
     from modgap.figures.tokens import AnswerTokens, speech_tokens, text_tokens
+    from modgap.figures.waveform import SoundPicture
     from modgap.figures.words import WordCurves
 
 __all__ = [
@@ -62,7 +62,7 @@ __getattr__, __dir__ = attach(
             "LayerCurve",
             "LayerCurves",
         ),
-        "depth": (
+        "relative_depth": (
             "DepthCurves",
             "SideBySide",
         ),
@@ -77,7 +77,7 @@ __getattr__, __dir__ = attach(
             "norms",
             "path_scores",
         ),
-        "sound": ("SoundPicture",),
+        "waveform": ("SoundPicture",),
         "text": (
             "file_name",
             "plain",

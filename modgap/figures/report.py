@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from modgap.core.errors import ModgapError
-from modgap.evaluation.runs.bases import foreign_bases
+from modgap.evaluation.runs.base_models import foreign_bases
 from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
 from modgap.gap.run_data import MEASURES, finals
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modgap.core.lazy import attach
+from modgap.core.lazy_imports import attach
 
 if TYPE_CHECKING:
     from modgap.gap.accuracy import accuracies, gap_table

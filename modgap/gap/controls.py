@@ -123,7 +123,7 @@ def set_controls(
         The layer does not exist, or fewer than two clips of different words could be run.
     """
     from modgap.measures.alignment import argmax_path
-    from modgap.measures.pairwise import similarity_matrices
+    from modgap.measures.similarity_matrices import similarity_matrices
     from modgap.models.capture import capture_pair
 
     level = model.n_layers // 2 if path_layer is None else path_layer

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from modgap.interventions.edits import Edit, SourcePath, apply_edit, plan_edit, source_path
 from modgap.interventions.intervention import Intervention
+from modgap.interventions.rules import Edit, SourcePath, apply_edit, plan_edit, source_path
 from modgap.measures.alignment import Alignment, dtw_paths
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.hooks import visiting

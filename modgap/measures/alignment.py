@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modgap.core.errors import ModgapError
 from modgap.measures.dtw import Traced, best_on_paths, best_rows, trace
-from modgap.measures.pairwise import similarity_matrices
+from modgap.measures.similarity_matrices import similarity_matrices
 
 __all__ = [
     "Alignment",

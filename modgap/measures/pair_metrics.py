@@ -7,8 +7,8 @@ from torch import Tensor
 
 from modgap.core.errors import ModgapError
 from modgap.measures.alignment import Alignment, align_checked
-from modgap.measures.pairwise import LayerStack
 from modgap.measures.similarity import Coarse, coarse_of
+from modgap.measures.similarity_matrices import LayerStack
 
 __all__ = ["PairMetrics"]
 

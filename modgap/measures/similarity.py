@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from modgap.core.errors import ModgapError
-from modgap.measures.pairwise import LayerProducts, layer_products
+from modgap.measures.similarity_matrices import LayerProducts, layer_products
 
 Array = np.ndarray | Tensor
 

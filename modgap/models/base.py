@@ -12,13 +12,13 @@ from torch import nn
 
 from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Progress
-from modgap.models.bare import bare
 from modgap.models.decoder import decoder_of, final_norm
 from modgap.models.decoding import decode
 from modgap.models.lora import adapter_state, load_adapter, switch_adapter
-from modgap.models.parts import load_parts
+from modgap.models.processor import load_parts
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
+from modgap.models.skeleton import bare
 from modgap.models.template import TODAY, ChatTokenizer
 
 __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechLM"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from modgap.models.parts import hub_options, optional_file
+from modgap.models.processor import hub_options, optional_file
 
 #: Part of no weight's own name. transformers takes every weight whose name holds the adapter's name
 #: for a part of the adapter, and makes those anew that the adapter's file lacks.

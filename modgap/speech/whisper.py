@@ -16,8 +16,8 @@ import torch
 
 from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Steps
-from modgap.models.loading.explain import explained
-from modgap.models.loading.places import named_revision, read_config
+from modgap.models.loading.load_errors import explained
+from modgap.models.loading.locate import named_revision, read_config
 from modgap.speech.base import RATE, Recognizer
 from modgap.speech.words import WordTimes, timed, words_of
 

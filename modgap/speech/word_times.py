@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modgap.core.settings import check_text, digest
 from modgap.speech.recognizers import Recognizer
 from modgap.speech.words import WordTimes
-from modgap.store.kept import kept
+from modgap.store.lookup import kept
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip

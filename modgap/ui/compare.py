@@ -10,7 +10,7 @@ import streamlit as st
 
 from modgap.core.errors import ModgapError
 from modgap.ui.examples import Example, examples
-from modgap.ui.server.offered import model_options
+from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest, ExamplesRequest
 from modgap.ui.server.service import service
 from modgap.ui.server.shared_cache import SharedCache

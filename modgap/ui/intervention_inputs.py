@@ -174,7 +174,7 @@ def toggle(analysis: Analysis, drawn: Pairs, j: int, i: int | None = None) -> No
 
 
 def patch_of(analysis: Analysis, layer: int, j: int, where: str) -> Intervention:
-    """What a cell of the patching map stands for (`sweeps.patching`).
+    """What a cell of the patching map stands for (`modgap.patching`).
 
     `where` is "segment", all that the monotone path gives the word, or "pair".
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     """What positions read as."""
-    from modgap.figures.edits import LensGrid
+    from modgap.figures.interventions import LensGrid
 
     made: Lens | None = localize.ask(request, "lens", {})
     if made is None:

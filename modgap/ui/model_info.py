@@ -19,8 +19,8 @@ from modgap.ui.session import model_in_use
 from modgap.ui.widgets import plain
 
 if TYPE_CHECKING:
-    from modgap.analysis.check import CheckReport
-    from modgap.analysis.fidelity import Check
+    from modgap.analysis.fidelity_checks import Check
+    from modgap.analysis.fidelity_report import CheckReport
     from modgap.models.loading.memory import Fit, MemoryEstimate
 
 POLL_SECONDS = 1.0
@@ -129,7 +129,7 @@ def report_of(choice: ModelChoice) -> CheckReport | None:
     info = service().pool.info(choice)
     if info is None:
         return None
-    from modgap.analysis.check import cached_report
+    from modgap.analysis.fidelity_report import cached_report
 
     device = str(info["device"]).partition(":")[0]
     return cached_report(info["identity"], device, service().store)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from modgap.audio.clip import load_clip
 from modgap.ui import guards, widgets
-from modgap.ui.server.offered import recognizer_options
+from modgap.ui.server.operator_models import recognizer_options
 from modgap.ui.server.requests import PipelineRequest, WordsRequest
 from modgap.ui.session import asking, result_shown
 from modgap.ui.session.state import visit

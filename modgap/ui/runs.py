@@ -13,7 +13,7 @@ import streamlit as st
 from modgap.core.errors import ModgapError
 from modgap.core.names import unused_name
 from modgap.ui import widgets
-from modgap.ui.server.offered import model_options
+from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.shared_cache import SharedCache
 from modgap.ui.session import clip_in_use, inputs
 from modgap.ui.session.inputs import RUN, RUN_PATH, only
@@ -45,7 +45,7 @@ def run_cache() -> RunCache:
 
 def may_open_paths() -> bool:
     """Whether a visitor may name a folder: only where nobody but this machine's user can be one."""
-    from modgap.core.addresses import is_loopback
+    from modgap.core.network import is_loopback
 
     address = str(st.get_option("server.address") or "")
     return is_loopback(address) and os.environ.get(PATHS, "1") != "0"

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from modgap.core.errors import AudioError
-from modgap.ui.server.offered import model_options
+from modgap.ui.server.operator_models import model_options
 from modgap.ui.session import clip_in_use, inputs, link, result_shown
 from modgap.ui.session.state import visit
 from modgap.ui.widgets import plain, seconds

@@ -21,9 +21,9 @@ from safetensors.numpy import load_file
 
 import modgap
 from modgap import AnalysisSettings, Cancelled, SettingsError, Store, StoreError, load_model
-from modgap.analysis.calls import analyze
 from modgap.analysis.export import FILES
-from modgap.analysis.measuring import cached_analysis
+from modgap.analysis.functions import analyze
+from modgap.analysis.measure import cached_analysis
 from modgap.analysis.result import Analysis, states_from_record, states_record
 from modgap.core.settings import analysis_key
 from modgap.models.capture import PairedStates

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.analysis.calls import analyze
+from modgap.analysis.functions import analyze
 from modgap.analysis.model_comparison import (
     ModelComparison,
     apart,

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import modgap
 from modgap.analysis import sweeps
+from modgap.analysis.patching import patching
 from modgap.analysis.session import KINDS, Session
 from modgap.cli.main import app
 from modgap.core.errors import SettingsError
@@ -91,7 +92,7 @@ def test_results_are_those_of_the_functions_on_plain_runs(tiny_model: Any) -> No
     clip, settings = make_clip(1.3), AnalysisSettings(max_new_tokens=4)
     ready, name = sweeps.with_target(tiny_model, tiny_model.prepare(clip, WORDS), None, settings)
     session = Session(tiny_model, clip, WORDS, settings)
-    mine, other = session.patching(layers=[0, 2]), sweeps.patching(ready, name, layers=[0, 2])
+    mine, other = session.patching(layers=[0, 2]), patching(ready, name, layers=[0, 2])
     assert mine.target == other.target
     assert np.array_equal(mine.change, other.change)
     grid = {"rules": ["angle"], "layers": [1], "strengths": [0.5]}

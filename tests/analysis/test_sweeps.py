@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from modgap.analysis.lens import logit_lens
-from modgap.analysis.sweeps import patching, sweep, with_target
+from modgap.analysis.patching import patching
+from modgap.analysis.sweeps import sweep, with_target
 from modgap.core.errors import SettingsError
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill

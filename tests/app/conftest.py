@@ -15,7 +15,7 @@ from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
 import modgap.ui.examples
-import modgap.ui.server.offered
+import modgap.ui.server.operator_models
 from benchmarks import browser
 from modgap.ui.server.service import service
 from modgap.ui.session import asking
@@ -79,7 +79,7 @@ def shared(
     monkeypatch.setenv("MODGAP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MODGAP_MODELS", json.dumps(names))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(modgap.ui.server.offered, "_embedded", tuple)
+    monkeypatch.setattr(modgap.ui.server.operator_models, "_embedded", tuple)
     monkeypatch.setattr(modgap.ui.examples, "FOLDER", example_folder)
     st.cache_resource.clear()
     yield

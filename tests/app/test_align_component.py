@@ -16,7 +16,7 @@ import pytest
 import soundfile as sf
 from streamlit.testing.v1 import AppTest
 
-from modgap.analysis.calls import analyze
+from modgap.analysis.functions import analyze
 from modgap.core.errors import ModgapError
 from modgap.figures import AlignmentMap, LayerCurve, path_scores
 from modgap.figures.palette import DARK, LIGHT

@@ -16,10 +16,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from modgap.analysis.check import check_model
+from modgap.analysis.fidelity_report import check_model
 from modgap.core.errors import ModelError
+from modgap.models.loading.hardware import Machine
 from modgap.models.loading.load import load_model
-from modgap.models.loading.machine import Machine
 from modgap.models.loading.memory import estimate_memory
 from modgap.store.cache import default_store
 from modgap.ui import model_info

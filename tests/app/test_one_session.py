@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import modgap
-from modgap.analysis import sweeps
+from modgap.analysis import session
 from modgap.cli import main
 from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
@@ -32,14 +32,14 @@ from tests.tiny import make_clip
 def patchings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The patchings that are computed."""
     made: list[dict[str, Any]] = []
-    compute = sweeps.patching
+    compute = session.patching
 
     @functools.wraps(compute)
     def counted(*given: Any, **options: Any) -> Any:
         made.append(options)
         return compute(*given, **options)
 
-    monkeypatch.setattr(sweeps, "patching", counted)
+    monkeypatch.setattr(session, "patching", counted)
     return made
 
 

@@ -12,7 +12,7 @@ import torch
 
 from modgap.ui.server import requests
 from modgap.ui.server.models import ModelChoice, ModelPool
-from modgap.ui.server.offered import ModelOption
+from modgap.ui.server.operator_models import ModelOption
 from modgap.ui.server.recognizers import RecognizerPool
 from modgap.ui.server.requests import AnalysisRequest, PipelineRequest
 from modgap.ui.server.service import Service

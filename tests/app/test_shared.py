@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-import modgap.ui.server.offered as options
+import modgap.ui.server.operator_models as options
 from modgap.audio.clip import Clip
 from modgap.core.errors import ModelError
 from modgap.ui.server.models import ModelChoice, ModelPool

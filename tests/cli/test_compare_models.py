@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.analysis.calls import analyze
 from modgap.analysis.consistency import consistency
+from modgap.analysis.functions import analyze
 from modgap.core.settings import AnalysisSettings
 from modgap.models.loading import load as loading
 from modgap.models.loading.load import load_model

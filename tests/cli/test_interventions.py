@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.analysis.calls import compare
+from modgap.analysis.functions import compare
 from modgap.interventions.intervention import Intervention
 from modgap.models.loading import load as loading
 from modgap.models.loading.load import load_model

@@ -23,8 +23,8 @@ import modgap
 from modgap.cli import app, main
 from modgap.cli.errors import explain, literal
 from modgap.cli.render import size
-from modgap.core.addresses import is_loopback
 from modgap.core.errors import SettingsError, StoreError
+from modgap.core.network import is_loopback
 from modgap.models.loading import load as loading
 from tests.hostile import HOSTILE
 from tests.recompute import strict_json

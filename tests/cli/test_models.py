@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from modgap.cli import main, models
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.models.loading import load as loading
-from modgap.models.loading.machine import Machine
+from modgap.models.loading.hardware import Machine
 from modgap.models.loading.memory import estimate_memory
 from tests.tiny import make_clip
 

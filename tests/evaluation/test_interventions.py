@@ -15,7 +15,7 @@ from modgap.core.errors import ModgapError, SettingsError
 from modgap.core.settings import AnalysisSettings
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.interventions.adaptive import Choice, choose, evaluate, grid, split
-from modgap.evaluation.interventions.outcomes import (
+from modgap.evaluation.interventions.question_outcomes import (
     CONTROLS,
     RULES_OF_THE_SOURCE,
     gains,
@@ -23,7 +23,7 @@ from modgap.evaluation.interventions.outcomes import (
     outcomes,
     summary,
 )
-from modgap.figures.gains import GainCurve
+from modgap.figures.intervention_gains import GainCurve
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
 from modgap.scoring.named_options import named_options
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) -> None:
-    from modgap.analysis.calls import compare
+    from modgap.analysis.functions import compare
 
     items = read_questions(str(folder / "m.csv"))
     variants = {"patch, all": CONTROLS["patch, all"], **RULES_OF_THE_SOURCE}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modgap.core.errors import SettingsError
-from modgap.evaluation.data.voicebench import question_of
+from modgap.evaluation.data.voicebench_subsets import question_of
 from modgap.evaluation.judging.judge import OPEN_PROMPT, REFERENCE_PROMPT, Judge, JudgeError
 from modgap.evaluation.judging.rescore import Scored, score_file, write_scored
 from modgap.evaluation.judging.voicebench_results import read_results

@@ -13,15 +13,16 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from modgap.analysis.calls import analyze, compare
+from modgap.analysis.functions import analyze, compare
 from modgap.audio.clip import load_clip
 from modgap.core.errors import Cancelled, ModelError, SettingsError, StoreError
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.runs import faults, pipeline_and_base, shards
+from modgap.evaluation.runs import failures as faults
+from modgap.evaluation.runs import pipeline_and_base, shards
 from modgap.evaluation.runs.plan import Loader
 from modgap.evaluation.runs.record import RunSettings
 from modgap.evaluation.runs.runner import evaluate
-from modgap.evaluation.runs.work import Worker
+from modgap.evaluation.runs.worker import Worker
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
 from modgap.scoring.answers import answer
@@ -393,7 +394,7 @@ def test_padded_batches_answer_as_one_prompt_alone(tiny_model: Any) -> None:
 
 
 def test_equal_lengths_only_where_a_family_cannot_pad(tiny_model: Any, monkeypatch: Any) -> None:
-    from modgap.evaluation.runs import work
+    from modgap.evaluation.runs import worker as work
 
     sizes = []
     real = work.answer_batch
@@ -504,7 +505,7 @@ def test_the_base_is_asked_once_however_many_models(tiny_model: Any, tmp_path: P
 
 
 def test_a_scorer_that_raises_costs_its_question_only(tiny_model: Any, monkeypatch: Any) -> None:
-    from modgap.evaluation.runs import work
+    from modgap.evaluation.runs import worker as work
 
     real = work.score
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from modgap.cli import main
 from modgap.core.errors import SettingsError, StoreError
 from modgap.evaluation.judging.judge import Judge, JudgeError
-from modgap.evaluation.judging.requests import IN_VAIN
+from modgap.evaluation.judging.judge_many import IN_VAIN
 from modgap.evaluation.judging.rescore import score_file
 from modgap.evaluation.judging.verdicts import judge_run
 from modgap.evaluation.runs.record import read_run

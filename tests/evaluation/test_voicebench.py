@@ -14,9 +14,9 @@ import pytest
 
 import modgap
 from modgap.core.errors import AudioError, SettingsError
-from modgap.evaluation.data import voicebench_files
+from modgap.evaluation.data import voicebench_tables
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.data.voicebench import SUBSETS, question_of
+from modgap.evaluation.data.voicebench_subsets import SUBSETS, question_of
 from modgap.evaluation.judging.leaderboard import OVERALL, overall, summarise
 from modgap.evaluation.judging.rescore import score_file
 from modgap.evaluation.judging.voicebench_results import (
@@ -97,7 +97,7 @@ def test_large_row_groups_are_read_in_batches(
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "advbench" / "test-0.parquet")
     made = read_questions(str(tmp_path))
     kept = [q.load() for q in made]
-    monkeypatch.setattr(voicebench_files, "_GROUP_BYTES", 0)
+    monkeypatch.setattr(voicebench_tables, "_GROUP_BYTES", 0)
     assert [q.load() for q in made] == kept
     assert kept[5] == modgap.load_clip(like._audio("digit-7-theo")["bytes"])
 
@@ -158,7 +158,7 @@ def test_the_librarys_tables_are_read_alike(
     local = tmp_path / "hub"
     local.symlink_to(folder)
     (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
-    monkeypatch.setattr(voicebench_files, "HUB", str(local))
+    monkeypatch.setattr(voicebench_tables, "HUB", str(local))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     for subset in ("sd-qa", "ifeval"):
         made = read_questions(f"voicebench:{subset}")

@@ -15,7 +15,8 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 from modgap.core.errors import ModgapError
-from modgap.measures import dtw, kernels, pairwise
+from modgap.measures import dtw, kernels
+from modgap.measures import similarity_matrices as pairwise
 from modgap.measures.alignment import (
     ALL_EQUAL,
     TOO_SHORT,

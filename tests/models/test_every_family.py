@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modgap.analysis.check import check_model
+from modgap.analysis.fidelity_report import check_model
 from modgap.models.loading.load import load_model
 from modgap.models.loading.memory import estimate_memory
 from tests.families.makers import MAKERS

@@ -18,8 +18,8 @@ import modgap
 from modgap.core.errors import ModelError
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
-from modgap.models.loading.explain import explained
 from modgap.models.loading.load import load_model
+from modgap.models.loading.load_errors import explained
 from modgap.models.loading.memory import estimate_memory
 from tests.hub import SHA, LocalHub, local_hub
 from tests.tiny import make_clip

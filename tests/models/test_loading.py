@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.loading import identity as identity_module
-from modgap.models.loading.explain import explained
 from modgap.models.loading.load import known_types, list_models, load_model
+from modgap.models.loading.load_errors import explained
 from tests.families.makers import MAKERS
 from tests.tiny import make_tiny_checkpoint
 

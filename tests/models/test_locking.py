@@ -10,14 +10,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modgap.analysis.calls import analyze, compare
 from modgap.analysis.comparison import Comparison
+from modgap.analysis.functions import analyze, compare
 from modgap.analysis.lens import logit_lens
-from modgap.analysis.sweeps import patching, sweep, with_target
+from modgap.analysis.patching import patching
+from modgap.analysis.sweeps import sweep, with_target
 from modgap.core.settings import AnalysisSettings
-from modgap.evaluation.interventions.outcomes import outcomes
+from modgap.evaluation.interventions.question_outcomes import outcomes
 from modgap.evaluation.runs.record import RunSettings
-from modgap.evaluation.runs.work import Worker
+from modgap.evaluation.runs.worker import Worker
 from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
 from modgap.scoring.answers import answer

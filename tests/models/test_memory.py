@@ -13,8 +13,8 @@ import torch
 from benchmarks.full_configs import QWEN2_AUDIO_7B
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
+from modgap.models.loading.hardware import Machine, _free_ram
 from modgap.models.loading.load import load_model
-from modgap.models.loading.machine import Machine, _free_ram
 from modgap.models.loading.memory import estimate_memory
 from modgap.models.loading.sizes import clip_bytes, gigabytes
 
@@ -94,7 +94,7 @@ def test_grouped_heads_and_odd_widths() -> None:
 
 def test_the_clip_covers_what_was_measured() -> None:
     from benchmarks.analysis import peak_bytes
-    from modgap.analysis.calls import analyze
+    from modgap.analysis.functions import analyze
     from modgap.interventions.prefill import Prefill
     from tests.tiny import make_clip
 

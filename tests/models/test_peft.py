@@ -18,7 +18,7 @@ from modgap.interventions.prefill import Prefill
 from modgap.models.base import SpeechLM
 from modgap.models.loading.load import load_model
 from modgap.models.loading.memory import estimate_memory
-from modgap.models.loading.plain import load_plain
+from modgap.models.loading.reference import load_plain
 from tests.tiny import make_clip
 
 TARGETS = r".*language_model.*\.(q_proj|v_proj|down_proj)"

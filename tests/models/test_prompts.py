@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modgap.analysis.calls import analyze
+from modgap.analysis.functions import analyze
 from modgap.audio.clip import Clip
 from modgap.core.errors import AudioError, ModelError, SettingsError
 from modgap.models.base import SpeechLM

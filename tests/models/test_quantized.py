@@ -12,7 +12,7 @@ import pytest
 import torch
 import transformers
 
-from modgap.analysis.calls import analyze
+from modgap.analysis.functions import analyze
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.loading import quantized

@@ -15,10 +15,10 @@ from modgap.cli.model_options import ModelOptions
 from modgap.core.errors import ModelError, SettingsError
 from modgap.gap.run_data import is_snapshot
 from modgap.models.loading.load import load_model
+from modgap.models.loading.locate import named_revision
 from modgap.models.loading.memory import estimate_memory
-from modgap.models.loading.places import named_revision
 from modgap.ui.server.models import ModelChoice, ModelPool
-from modgap.ui.server.offered import VARIABLE, model_options
+from modgap.ui.server.operator_models import VARIABLE, model_options
 from tests.evaluation.runs import make_manifest
 from tests.families.makers import text_model
 from tests.hub import HubCache

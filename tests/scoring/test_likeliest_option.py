@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.data.voicebench import question_of
+from modgap.evaluation.data.voicebench_subsets import question_of
 from modgap.interventions.prefill import Prefill
 from modgap.models.base import SpeechLM
 from modgap.scoring.likeliest_option import answer_options, option_verdict

@@ -18,11 +18,7 @@ import torch
 
 from modgap.audio.conditions import CONDITIONS
 from modgap.demo.clips import digit_plan, heldout_plan
-from modgap.demo.corpus import (
-    Question,
-    heldout_questions,
-    questions,
-)
+from modgap.demo.corpus import Question, heldout_questions, questions
 from modgap.demo.training import features
 from modgap.demo.training.batches import Sequence, collate, pack
 from modgap.demo.training.model import encode, last_states, speech_positions, splice

@@ -52,12 +52,12 @@ def _source(data: str, limit: int | None) -> Iterator[Question]:
 
         return demo_questions(rest, limit)
     if name == "voicebench" and rest:
-        from modgap.evaluation.data.voicebench_files import hub_questions
+        from modgap.evaluation.data.voicebench_tables import hub_questions
 
         return hub_questions(rest)
     path = Path(data)
     if path.is_dir() or path.suffix == ".parquet":
-        from modgap.evaluation.data.voicebench_files import folder_questions, is_voicebench
+        from modgap.evaluation.data.voicebench_tables import folder_questions, is_voicebench
 
         if path.is_dir() or is_voicebench(path):
             return folder_questions(path)

@@ -17,7 +17,13 @@ import numpy as np
 import pandas as pd
 
 from modgap.core.errors import SettingsError
-from modgap.evaluation.interventions.outcomes import CONTROLS, PLAIN, TEXT, interval, summary
+from modgap.evaluation.interventions.question_outcomes import (
+    CONTROLS,
+    PLAIN,
+    TEXT,
+    interval,
+    summary,
+)
 from modgap.interventions.intervention import Intervention, Stack
 
 __all__ = ["ADAPTIVE", "Choice", "choose", "evaluate", "grid", "split"]

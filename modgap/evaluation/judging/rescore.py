@@ -9,8 +9,8 @@ from typing import Any
 
 from modgap.core.files import write_atomic
 from modgap.evaluation.judging.judge import Judge, JudgeError
+from modgap.evaluation.judging.judge_many import Replies, judgements, needs_judge
 from modgap.evaluation.judging.leaderboard import Summary, summarise
-from modgap.evaluation.judging.requests import Replies, judgements, needs_judge
 from modgap.evaluation.judging.voicebench_results import questions_of
 from modgap.models.base import Progress
 from modgap.scoring.question import Question
@@ -62,7 +62,7 @@ def score_file(
         the reason as its rule; if it fails on all, or on many in a row, that is an error.
     replies : Path, optional
         A file that keeps what the judge says as it comes, and that what is there is taken from: an
-        end in the middle costs no reply. See `modgap.evaluation.judging.requests.Replies`.
+        end in the middle costs no reply. See `modgap.evaluation.judging.judge_many.Replies`.
     progress : callable (fraction, note), optional
 
     Raises

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import SettingsError
 from modgap.evaluation.judging.judge import Judge, JudgeError
-from modgap.evaluation.judging.requests import judgements, needs_judge
+from modgap.evaluation.judging.judge_many import judgements, needs_judge
 from modgap.evaluation.runs.questions_table import read_roster
 from modgap.evaluation.runs.record import locked, the_run, write_run
 from modgap.evaluation.runs.shards import PartWriter, read_rows, sweep

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from modgap.core.errors import SettingsError
 from modgap.core.files import cut_torn_line
-from modgap.evaluation.data.voicebench import SUBSETS, question_of
+from modgap.evaluation.data.voicebench_subsets import SUBSETS, question_of
 from modgap.evaluation.runs.protocol import Protocol
 from modgap.scoring.question import Question
 

@@ -15,7 +15,7 @@ from modgap.core.settings import digest
 from modgap.evaluation.runs.answering import read_prompt
 from modgap.scoring.likeliest_option import answer_options
 from modgap.scoring.option_likelihoods import option_logprobs
-from modgap.store.kept import kept
+from modgap.store.lookup import kept
 from modgap.store.record import Record
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import SettingsError, StoreError
 from modgap.evaluation.data.datasets import iter_questions
-from modgap.evaluation.runs.bases import foreign_bases, with_bases
+from modgap.evaluation.runs.base_models import foreign_bases, with_bases
 from modgap.evaluation.runs.questions_table import describe, fill_clips, write_questions
 from modgap.evaluation.runs.record import (
     RunSettings,
@@ -27,7 +27,7 @@ from modgap.evaluation.runs.shards import PartWriter, Rows, batches, done, sweep
 if TYPE_CHECKING:
     from modgap.core.progress import Progress
     from modgap.evaluation.runs.pipeline_and_base import Base, Ears
-    from modgap.evaluation.runs.work import Asked, Worker
+    from modgap.evaluation.runs.worker import Asked, Worker
     from modgap.models.base import SpeechLM
     from modgap.store.cache import Store
 
@@ -81,7 +81,7 @@ class Loader:
         ModelError
             The model, the recogniser or the base cannot be loaded.
         """
-        from modgap.evaluation.runs.work import Worker
+        from modgap.evaluation.runs.worker import Worker
 
         if "ears" not in beside:
             beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None

@@ -16,11 +16,11 @@ from typing import Any
 
 from modgap.core.errors import ModelError, SettingsError
 from modgap.core.folders import cache_folder
-from modgap.evaluation.runs.faults import DeviceLost
+from modgap.evaluation.runs.failures import DeviceLost
 from modgap.evaluation.runs.plan import Plan, Unit, records_of
 from modgap.evaluation.runs.record import RunSettings
 from modgap.evaluation.runs.shards import Rows
-from modgap.evaluation.runs.work import Asked
+from modgap.evaluation.runs.worker import Asked
 
 __all__ = ["RayEngine"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.files import write_atomic
 from modgap.core.settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
-from modgap.evaluation.runs.bases import base_of
+from modgap.evaluation.runs.base_models import base_of
 from modgap.evaluation.runs.protocol import Protocol
 from modgap.evaluation.runs.tables import INPUTS
 from modgap.interventions.intervention import Intervention, Stack

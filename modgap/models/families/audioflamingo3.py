@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from modgap.models.base import SpeechLM
-from modgap.models.parts import chunked
+from modgap.models.processor import chunked
 from modgap.models.prompt import AudioInput
 from modgap.models.template import chatml
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from modgap.models.base import SpeechLM
-from modgap.models.parts import extractor_settings, load_parts
+from modgap.models.processor import extractor_settings, load_parts
 from modgap.models.prompt import AudioInput
 from modgap.models.template import chatml
 

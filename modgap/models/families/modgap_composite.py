@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from modgap.core.errors import ModelError
-from modgap.models.bare import bare
 from modgap.models.base import SpeechLM
 from modgap.models.families.text_only import text_skeleton
 from modgap.models.lora import load_adapter
-from modgap.models.parts import Parts, load_parts, optional_file
+from modgap.models.processor import Parts, load_parts, optional_file
 from modgap.models.prompt import AudioInput
+from modgap.models.skeleton import bare
 
 
 class CompositeLM(SpeechLM):

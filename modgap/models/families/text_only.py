@@ -11,10 +11,10 @@ import numpy as np
 
 from modgap.audio.clip import Clip
 from modgap.core.errors import ModelError
-from modgap.models.bare import bare
 from modgap.models.base import SpeechLM
-from modgap.models.parts import Parts, load_parts
+from modgap.models.processor import Parts, load_parts
 from modgap.models.prompt import AudioInput, Prompt
+from modgap.models.skeleton import bare
 from modgap.models.template import Frame
 
 _REASON = "This is a text model: it takes typed prompts and no clips."

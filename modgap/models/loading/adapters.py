@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from modgap.core.errors import ModelError
-from modgap.models.loading.places import named_revision
+from modgap.models.loading.locate import named_revision
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # Where it was trained and how it is held do not change what it computes.

@@ -20,9 +20,9 @@ import torch
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.loading.adapters import split
-from modgap.models.loading.explain import explained, first_line
 from modgap.models.loading.identity import held_identity, identity
-from modgap.models.loading.places import locate, read_config
+from modgap.models.loading.load_errors import explained, first_line
+from modgap.models.loading.locate import locate, read_config
 from modgap.models.loading.quantized import check_quantize, check_widths, quantization_config
 from modgap.models.loading.sizes import refuse_too_large
 

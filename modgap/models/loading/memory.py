@@ -15,9 +15,9 @@ import torch
 
 from modgap.core.errors import ModelError
 from modgap.models.loading.adapters import split
-from modgap.models.loading.explain import explained
-from modgap.models.loading.machine import Machine
-from modgap.models.loading.places import locate, read_config
+from modgap.models.loading.hardware import Machine
+from modgap.models.loading.load_errors import explained
+from modgap.models.loading.locate import locate, read_config
 from modgap.models.loading.quantized import QUANTIZATIONS, check_quantize
 from modgap.models.loading.sizes import (
     clip_bytes,
@@ -26,7 +26,7 @@ from modgap.models.loading.sizes import (
     plain_options,
     weight_bytes,
 )
-from modgap.models.parts import optional_file
+from modgap.models.processor import optional_file
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM

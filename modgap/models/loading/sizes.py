@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from modgap.core.errors import ModelError
-from modgap.models.loading.machine import Machine
+from modgap.models.loading.hardware import Machine
 from modgap.models.loading.quantized import QUANTIZATIONS, quantized_bytes, skipped
 
 if TYPE_CHECKING:

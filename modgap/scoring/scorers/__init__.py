@@ -2,7 +2,7 @@
 
 The rules are modgap's own. They say *unparsed* where VoiceBench draws at random, and give beside it
 the score that VoiceBench's rule would have on average; for its exact scores run its own evaluators
-(`modgap.evaluation.judging.official`).
+(`modgap.evaluation.judging.voicebench_evaluators`).
 """
 
 from __future__ import annotations

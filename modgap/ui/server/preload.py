@@ -30,7 +30,7 @@ def import_libraries() -> None:
             import librosa.feature.spectral  # noqa: F401, the package loads its parts when touched
             import transformers
 
-            import modgap.analysis.calls
+            import modgap.analysis.functions
             import modgap.models.loading.memory  # noqa: F401
             from modgap.models.families.qwen2_audio import ADAPTER  # the embedded models' family
 

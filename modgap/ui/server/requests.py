@@ -12,7 +12,7 @@ from modgap.core.progress import Progress, Steps
 from modgap.core.settings import AnalysisSettings, digest
 from modgap.interventions.intervention import Stack
 from modgap.ui.server.models import ModelChoice
-from modgap.ui.server.offered import recognizer_options
+from modgap.ui.server.operator_models import recognizer_options
 from modgap.ui.server.recognizers import EMBEDDED
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from modgap.analysis.result import Analysis
     from modgap.analysis.session import Session
-    from modgap.figures.sound import SoundPicture
+    from modgap.figures.waveform import SoundPicture
     from modgap.models.base import SpeechLM
 
 
@@ -103,7 +103,7 @@ class Service:
     def _picture(
         self, key: str, clip: Callable[[], Clip], times: np.ndarray | None
     ) -> SoundPicture:
-        from modgap.figures.sound import SoundPicture
+        from modgap.figures.waveform import SoundPicture
 
         return self._pictures.once(key, lambda: SoundPicture.of(clip(), times))
 
@@ -191,7 +191,7 @@ class Service:
         """The analysis of this key, from memory or from the cache folder."""
         found = self._results.get(key)
         if found is None and self.store.has(key):
-            from modgap.analysis.measuring import cached_analysis
+            from modgap.analysis.measure import cached_analysis
 
             found = cached_analysis(key, self.store)
             if found is not None:

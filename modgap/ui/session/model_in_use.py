@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from modgap.ui.server.models import ModelChoice
-from modgap.ui.server.offered import ModelOption, model_options
+from modgap.ui.server.operator_models import ModelOption, model_options
 from modgap.ui.server.service import service
 from modgap.ui.session import inputs
 

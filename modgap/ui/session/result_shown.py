@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModgapError
 from modgap.ui.examples import Example
-from modgap.ui.server.offered import model_options
+from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.service import service
 from modgap.ui.session import asking, clip_in_use, inputs, model_in_use

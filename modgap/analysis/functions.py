@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modgap.analysis import sweeps
 from modgap.analysis.lens import Lens
 from modgap.analysis.lens import logit_lens as lens_of
+from modgap.analysis.patching import patching as patching_of
 from modgap.analysis.session import Session
 from modgap.interventions.prefill import Prefill
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modgap.analysis.comparison import Comparison
+    from modgap.analysis.patching import Patching
     from modgap.analysis.result import Analysis
-    from modgap.analysis.sweeps import Patching, Sweep
+    from modgap.analysis.sweeps import Sweep
     from modgap.audio.clip import Clip
     from modgap.core.progress import Progress
     from modgap.core.settings import AnalysisSettings
@@ -148,7 +150,7 @@ def patching(
     >>> modgap.patching(model, clip, "what is two plus two").change.shape       # doctest: +SKIP
     """
     if isinstance(model, Prefill):
-        return sweeps.patching(model, clip, progress=progress, **options)  # type: ignore[arg-type]
+        return patching_of(model, clip, progress=progress, **options)  # type: ignore[arg-type]
     session = Session(model, clip, transcript, settings, store=store)  # type: ignore[arg-type]
     return session.patching(progress=progress, **options)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import AudioError, SettingsError
-from modgap.evaluation.data.voicebench import HUB, SUBSETS, question_of
+from modgap.evaluation.data.voicebench_subsets import HUB, SUBSETS, question_of
 from modgap.scoring.question import Question
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ class Subset:
     scorer : str
         modgap's.
     evaluator : str
-        VoiceBench's, for `modgap.evaluation.judging.official`.
+        VoiceBench's, for `modgap.evaluation.judging.voicebench_evaluators`.
     split : str
         What its splits tell apart: the name of a group, or empty.
     human : bool

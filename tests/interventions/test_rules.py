@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modgap.core.errors import SettingsError
-from modgap.interventions.edits import SourcePath, angle, apply_edit, plan_edit, rotate, source_path
 from modgap.interventions.intervention import Intervention
+from modgap.interventions.rules import SourcePath, angle, apply_edit, plan_edit, rotate, source_path
 
 MATRIX = np.array(
     [[0.9, 0.1, 0.2, 0.0], [0.3, 0.8, 0.7, 0.1], [0.0, 0.2, 0.1, 0.4]], dtype=np.float32

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.models.loading.adapters import split
-from modgap.models.loading.explain import explained
 from modgap.models.loading.load import device_of, dtype_of, quiet
-from modgap.models.loading.places import locate, read_config
+from modgap.models.loading.load_errors import explained
+from modgap.models.loading.locate import locate, read_config
 from modgap.models.loading.quantized import quantization_config
 
 if TYPE_CHECKING:

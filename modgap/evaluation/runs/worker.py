@@ -20,7 +20,7 @@ from modgap.analysis.session import Session
 from modgap.core.memory import free_memory
 from modgap.core.settings import AnalysisSettings
 from modgap.evaluation.runs.answering import Waiting, answer_batch, layer_rows, read_prompt
-from modgap.evaluation.runs.faults import Faults, out_of_memory
+from modgap.evaluation.runs.failures import Faults, out_of_memory
 from modgap.evaluation.runs.shards import Rows
 from modgap.interventions.prefill import BATCH, Prefill
 from modgap.models.resume import KeysValues, keys_values

@@ -17,7 +17,7 @@ from modgap.audio.perturbations import CODECS, Perturbation, perturb
 from modgap.cli import main
 from modgap.core.errors import Cancelled, SettingsError
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.data.synthesis import SynthSettings, synthesize
+from modgap.evaluation.data.spoken_questions import SynthSettings, synthesize
 from tests.tiny import make_clip
 
 SPEECH = make_clip(2.0).resample(RATE)

@@ -21,7 +21,7 @@ from modgap.measures.pair_metrics import PairMetrics
 from modgap.measures.tables import layer_table, token_table
 from modgap.models.capture import check_layers, stream_pair
 from modgap.scoring.answers import answer
-from modgap.store.kept import look_up
+from modgap.store.lookup import look_up
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip

@@ -1,16 +1,15 @@
-"""The commands that change something: `modgap intervene`, `modgap sweep`, and the trials'."""
+"""`modgap intervene`: the answer before an intervention, after it, and to the text."""
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modgap.cli.errors import Debug, literal
-from modgap.cli.inputs import parse_layers, read_transcript, sound_source
+from modgap.cli.inputs import parse_layers
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import (
     Cache,
@@ -19,31 +18,23 @@ from modgap.cli.options import (
     Json,
     MaxTokens,
     Measure,
-    Out,
     PathKind,
     PathLayer,
     Transcript,
 )
-from modgap.cli.table1 import table1
+from modgap.cli.session import session_of
 from modgap.core.errors import SettingsError
-from modgap.core.files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
-    from modgap.analysis.session import Session
+    pass
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
+    """Add the command to the program."""
     app.command(
         epilog="Example: modgap intervene clip.wav --transcript 'what is two plus two' "
         "--rule angle --tokens all --strength 0.5"
     )(intervene)
-    app.command(
-        epilog="Example: modgap sweep clip.wav --transcript @words.txt --rule angle --rule patch"
-    )(sweep)
-    app.command(epilog="Example: modgap table1 --data demo --model demo:full --model demo:lora")(
-        table1
-    )
 
 
 @with_model()
@@ -99,7 +90,7 @@ def intervene(
             "tokens given without pairs would change nothing: name each with --pair SPEECH:TEXT, "
             "or as pairs=3:0+9:2 in --interventions."
         )
-    session = _session(
+    session = session_of(
         clip, transcript, how, cache, instruction=instruction, max_new_tokens=max_new_tokens
     )
     from modgap.cli.render import print_table, progress_bar
@@ -143,98 +134,3 @@ def intervene(
             for r in found.layers.itertuples()
         ),
     )  # fmt: skip
-
-
-@with_model()
-def sweep(
-    clip: Clip,
-    transcript: Transcript,
-    how: ModelOptions,
-    instruction: Instruction = "",
-    rule: Annotated[
-        list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
-    ] = None,
-    layers: Annotated[str | None, typer.Option(help="Such as 0,4-6; all by default.")] = None,
-    tokens: Annotated[
-        list[str] | None, typer.Option(help="Can be given again; bottom-3 and all.")
-    ] = None,
-    strength: Annotated[
-        list[float] | None, typer.Option(help="Can be given again; 0.25, 0.5, 0.75 and 1.")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="The wanted answer; the answer to the text by default.")
-    ] = None,
-    patch: Annotated[
-        bool, typer.Option("--patch", help="Activation patching per layer and word instead.")
-    ] = False,
-    path: PathKind = "argmax",
-    measure: Measure = "cosine",
-    path_layer: PathLayer = None,
-    out: Out = None,
-    as_json: Json = False,
-    cache: Cache = True,
-    debug: Debug = False,
-) -> None:
-    """How much likelier interventions over layers and strengths make the wanted answer."""
-    if "given" in (tokens or ()):
-        raise SettingsError(
-            "A sweep takes no pairs, and tokens given without them would change nothing: use "
-            "bottom-3, top-3, random-3 (any number) or all."
-        )
-    session = _session(clip, transcript, how, cache, instruction=instruction)
-    from modgap.cli.render import print_table, progress_bar
-
-    options: dict[str, Any] = {
-        "layers": None if layers is None else parse_layers(layers), "measure": measure,
-        "path_layer": path_layer, "target": target,
-    }  # fmt: skip
-    grid = {"rules": rule, "tokens": tokens, "strengths": strength}
-    with progress_bar("plain runs") as report:
-        if patch:
-            made: Any = session.patching(progress=report, **options)
-        else:
-            options |= {name: values for name, values in grid.items() if values}
-            made = session.sweep(progress=report, path=path, **options)
-    table = made.table() if patch else made.table
-    if out is not None:
-        write_atomic(out, table_bytes(table))
-    if as_json:
-        head = {"target": made.target, "plain": made.plain, "text": made.text}
-        body = {**head, "rows": table.to_dict("records")}
-        sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
-        return
-    print(
-        literal(
-            f"log-probability of {made.target!r}: {made.plain:.3f} from the speech, "
-            f"{made.text:.3f} from the text (nats)"
-        )
-    )
-    rows = "j" if patch else ["rule", "tokens", "strength"]
-    wide = table.pivot(index=rows, columns="layer", values="change")
-    if patch:
-        heads = ["piece"]
-        names = [[made.pieces[j]] for j in wide.index]
-    else:
-        heads = ["rule", "tokens", "strength"]
-        names = [[str(part) for part in key] for key in wide.index]
-    print_table(
-        (*heads, *(f"layer {k}" for k in wide.columns)),
-        (
-            (*name, *(f"{v:+.2f}" for v in values))
-            for name, values in zip(names, wide.to_numpy(), strict=True)
-        ),
-    )
-
-
-def _session(
-    clip: Path, transcript: str, how: ModelOptions, cache: bool, **settings: Any
-) -> Session:
-    words = read_transcript(transcript)
-    from modgap.audio.clip import load_clip
-
-    sound = load_clip(sound_source(clip))
-    model = how.load()
-    from modgap.analysis.session import Session
-    from modgap.store.cache import default_store
-
-    return Session(model, sound, words, store=default_store() if cache else None, **settings)

@@ -12,16 +12,22 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from modgap.analysis.check import CheckReport, cached_report, check_model, from_record, to_record
-from modgap.analysis.fidelity import Check, compare, run_checks
+from modgap.analysis.fidelity_checks import Check, compare, run_checks
+from modgap.analysis.fidelity_report import (
+    CheckReport,
+    cached_report,
+    check_model,
+    from_record,
+    to_record,
+)
 from modgap.cli import main
 from modgap.core.errors import ModelError, SettingsError, StoreError
 from modgap.models.base import SpeechLM
 from modgap.models.families.qwen2_audio import Qwen2Audio
 from modgap.models.loading import load as loading
+from modgap.models.loading.hardware import Machine
 from modgap.models.loading.load import load_model
-from modgap.models.loading.machine import Machine
-from modgap.models.loading.plain import load_plain
+from modgap.models.loading.reference import load_plain
 from modgap.store.cache import Store
 from modgap.store.record import Record
 from tests.models.test_peft import make_adapter

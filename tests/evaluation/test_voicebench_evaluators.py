@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from modgap.cli import main
 from modgap.core.errors import SettingsError
-from modgap.evaluation.judging.official import official_scores
+from modgap.evaluation.judging.voicebench_evaluators import official_scores
 
 BASE = "class Evaluator:\n    def evaluate(self, data):\n        raise NotImplementedError\n"
 MCQ = """

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from modgap.core.errors import ModgapError
-from modgap.figures.edits import RUNS, ChangeMap, LensGrid, RunProbabilities, before_after
+from modgap.figures.interventions import RUNS, ChangeMap, LensGrid, RunProbabilities, before_after
 
 
 def _answer(**top: float) -> SimpleNamespace:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modgap.core.errors import SettingsError
-from modgap.evaluation.data.voicebench import SUBSETS
+from modgap.evaluation.data.voicebench_subsets import SUBSETS
 
 __all__ = ["official_scores"]
 

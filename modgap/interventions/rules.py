@@ -15,7 +15,7 @@ from torch import Tensor
 from modgap.core.errors import SettingsError
 from modgap.interventions.intervention import Intervention
 from modgap.measures.alignment import argmax_path, dtw_paths, path_pairs
-from modgap.measures.pairwise import similarity_matrices
+from modgap.measures.similarity_matrices import similarity_matrices
 
 __all__ = ["Edit", "SourcePath", "apply_edit", "plan_edit", "rotate", "source_path"]
 

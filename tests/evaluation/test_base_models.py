@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from modgap.cli import main
 from modgap.core.errors import SettingsError
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.runs.bases import foreign_bases
+from modgap.evaluation.runs.base_models import foreign_bases
 from modgap.evaluation.runs.record import RunSettings, read_run
 from modgap.evaluation.runs.shards import read_rows
 from modgap.figures.report import report_html

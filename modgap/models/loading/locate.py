@@ -11,7 +11,7 @@ from typing import Any
 from modgap.core.errors import ModelError
 from modgap.core.files import write_atomic
 from modgap.core.folders import cache_folder
-from modgap.models.loading.explain import explained
+from modgap.models.loading.load_errors import explained
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

@@ -12,17 +12,18 @@ import pandas as pd
 import pytest
 import torch
 
-from modgap.analysis.calls import compare
-from modgap.analysis.edit_record import from_record, to_record
+from modgap.analysis.functions import compare
 from modgap.analysis.lens import Reading, logit_lens
+from modgap.analysis.patching import patching
+from modgap.analysis.records import from_record, to_record
 from modgap.analysis.session import Session
-from modgap.analysis.sweeps import patching, sweep, with_target
+from modgap.analysis.sweeps import sweep, with_target
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention
 from modgap.scoring.answers import Answer, answer
 from modgap.store.cache import Store
-from modgap.store.kept import kept, look_up
+from modgap.store.lookup import kept, look_up
 from modgap.store.record import Record, pack, unpack
 from tests.tiny import make_clip
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from modgap.analysis.comparison import Comparison
 from modgap.analysis.lens import Lens, Reading
-from modgap.analysis.sweeps import Patching, Sweep
+from modgap.analysis.patching import Patching
+from modgap.analysis.sweeps import Sweep
 from modgap.core.errors import StoreError
 from modgap.interventions.intervention import Intervention
 from modgap.scoring.answers import Answer

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from modgap.analysis.fidelity import Check, run_checks
-from modgap.analysis.measuring import model_info, versions
+from modgap.analysis.fidelity_checks import Check, run_checks
+from modgap.analysis.measure import model_info, versions
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModelError, SettingsError, StoreError
 from modgap.core.progress import Progress, Steps
 from modgap.core.settings import digest
-from modgap.models.loading.machine import Machine
-from modgap.models.loading.plain import load_plain
-from modgap.store.kept import keep, look_up
+from modgap.models.loading.hardware import Machine
+from modgap.models.loading.reference import load_plain
+from modgap.store.lookup import keep, look_up
 from modgap.store.record import Record
 
 if TYPE_CHECKING:

@@ -1,0 +1,118 @@
+"""`modgap sweep`: interventions over layers and strengths, or activation patching."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modgap.cli.errors import Debug, literal
+from modgap.cli.inputs import parse_layers
+from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import (
+    Cache,
+    Clip,
+    Instruction,
+    Json,
+    Measure,
+    Out,
+    PathKind,
+    PathLayer,
+    Transcript,
+)
+from modgap.cli.session import session_of
+from modgap.core.errors import SettingsError
+from modgap.core.files import table_bytes, write_atomic
+
+if TYPE_CHECKING:
+    pass
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        epilog="Example: modgap sweep clip.wav --transcript @words.txt --rule angle --rule patch"
+    )(sweep)
+
+
+@with_model()
+def sweep(
+    clip: Clip,
+    transcript: Transcript,
+    how: ModelOptions,
+    instruction: Instruction = "",
+    rule: Annotated[
+        list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="Such as 0,4-6; all by default.")] = None,
+    tokens: Annotated[
+        list[str] | None, typer.Option(help="Can be given again; bottom-3 and all.")
+    ] = None,
+    strength: Annotated[
+        list[float] | None, typer.Option(help="Can be given again; 0.25, 0.5, 0.75 and 1.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The wanted answer; the answer to the text by default.")
+    ] = None,
+    patch: Annotated[
+        bool, typer.Option("--patch", help="Activation patching per layer and word instead.")
+    ] = False,
+    path: PathKind = "argmax",
+    measure: Measure = "cosine",
+    path_layer: PathLayer = None,
+    out: Out = None,
+    as_json: Json = False,
+    cache: Cache = True,
+    debug: Debug = False,
+) -> None:
+    """How much likelier interventions over layers and strengths make the wanted answer."""
+    if "given" in (tokens or ()):
+        raise SettingsError(
+            "A sweep takes no pairs, and tokens given without them would change nothing: use "
+            "bottom-3, top-3, random-3 (any number) or all."
+        )
+    session = session_of(clip, transcript, how, cache, instruction=instruction)
+    from modgap.cli.render import print_table, progress_bar
+
+    options: dict[str, Any] = {
+        "layers": None if layers is None else parse_layers(layers), "measure": measure,
+        "path_layer": path_layer, "target": target,
+    }  # fmt: skip
+    grid = {"rules": rule, "tokens": tokens, "strengths": strength}
+    with progress_bar("plain runs") as report:
+        if patch:
+            made: Any = session.patching(progress=report, **options)
+        else:
+            options |= {name: values for name, values in grid.items() if values}
+            made = session.sweep(progress=report, path=path, **options)
+    table = made.table() if patch else made.table
+    if out is not None:
+        write_atomic(out, table_bytes(table))
+    if as_json:
+        head = {"target": made.target, "plain": made.plain, "text": made.text}
+        body = {**head, "rows": table.to_dict("records")}
+        sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+        return
+    print(
+        literal(
+            f"log-probability of {made.target!r}: {made.plain:.3f} from the speech, "
+            f"{made.text:.3f} from the text (nats)"
+        )
+    )
+    rows = "j" if patch else ["rule", "tokens", "strength"]
+    wide = table.pivot(index=rows, columns="layer", values="change")
+    if patch:
+        heads = ["piece"]
+        names = [[made.pieces[j]] for j in wide.index]
+    else:
+        heads = ["rule", "tokens", "strength"]
+        names = [[str(part) for part in key] for key in wide.index]
+    print_table(
+        (*heads, *(f"layer {k}" for k in wide.columns)),
+        (
+            (*name, *(f"{v:+.2f}" for v in values))
+            for name, values in zip(names, wide.to_numpy(), strict=True)
+        ),
+    )
