@@ -33,8 +33,8 @@ def train(
     """Train the whole family from nothing (about two hours on two CPU cores; resumable)."""
     from dataclasses import replace
 
-    from modgap.demo.training.recipe import train as run
-    from modgap.demo.training.settings import TrainSettings, default_work
+    from modgap.demo.closed_world.recipe import train as run
+    from modgap.demo.closed_world.settings import TrainSettings, default_work
 
     settings = TrainSettings(
         work=(work or default_work()).expanduser(),
@@ -77,10 +77,10 @@ def evaluate(
 ) -> None:
     """Measure accuracies on held-out phrasings and voices, with 95 % intervals."""
     from modgap.demo import family
-    from modgap.demo.training import report
-    from modgap.demo.training.evaluate import EvalSettings
-    from modgap.demo.training.evaluate import evaluate as run
-    from modgap.demo.training.settings import default_work
+    from modgap.demo.closed_world import report
+    from modgap.demo.closed_world.evaluate import EvalSettings
+    from modgap.demo.closed_world.evaluate import evaluate as run
+    from modgap.demo.closed_world.settings import default_work
 
     settings = EvalSettings(
         work=(work or default_work()).expanduser(), fsdd=fsdd, weights=weights, n_open=questions,

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from modgap.demo.clips import ClipSpec, all_words, content_words, train_plan
+from modgap.demo.closed_world.batches import SpeechMix, SpeechSampler, TextSampler
+from modgap.demo.closed_world.ctc import TokenHead, characters, ctc_loss
+from modgap.demo.closed_world.features import EXTRA, FeatureSet
+from modgap.demo.closed_world.tokens import Prompts, build_tokenizer, said_tokens
 from modgap.demo.corpus import train_questions
-from modgap.demo.training.batches import SpeechMix, SpeechSampler, TextSampler
-from modgap.demo.training.ctc import TokenHead, characters, ctc_loss
-from modgap.demo.training.features import EXTRA, FeatureSet
-from modgap.demo.training.tokens import Prompts, build_tokenizer, said_tokens
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import Qwen2AudioProcessor
 
-from modgap.demo.training.features import EXTRA, feature_extractor, log_mel
-from modgap.demo.training.model import (
+from modgap.demo.closed_world.features import EXTRA, feature_extractor, log_mel
+from modgap.demo.closed_world.model import (
     Shape,
     build_speech,
     encode,
@@ -16,7 +16,7 @@ from modgap.demo.training.model import (
     speech_positions,
     splice,
 )
-from modgap.demo.training.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
+from modgap.demo.closed_world.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
 
 MICRO = Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=48, encoder_layers=2,
               encoder_feed_forward=48)  # fmt: skip

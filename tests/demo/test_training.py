@@ -15,12 +15,12 @@ import torch
 from modgap.core.errors import ModelError
 from modgap.demo import family
 from modgap.demo.checkpoints import read_tensors
+from modgap.demo.closed_world.batches import SpeechMix
+from modgap.demo.closed_world.model import Shape
+from modgap.demo.closed_world.package import package
+from modgap.demo.closed_world.settings import TrainSettings
+from modgap.demo.closed_world.stages import run_stage
 from modgap.demo.facts import DIGITS
-from modgap.demo.training.batches import SpeechMix
-from modgap.demo.training.model import Shape
-from modgap.demo.training.package import package
-from modgap.demo.training.settings import TrainSettings
-from modgap.demo.training.stages import run_stage
 
 MICRO = Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=48, encoder_layers=1,
               encoder_feed_forward=48)  # fmt: skip

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from modgap.demo.clips import COUNTED, all_words
+from modgap.demo.closed_world.features import EXTRA, FeatureSet
+from modgap.demo.closed_world.model import speech_positions
+from modgap.demo.closed_world.tokens import Prompt, Prompts, said_tokens
 from modgap.demo.corpus import (
     Fact,
     Question,
@@ -20,9 +23,6 @@ from modgap.demo.corpus import (
     stable_rng,
 )
 from modgap.demo.phrasings import ANSWER_INSTRUCTIONS, DIGIT_TYPES, TRANSCRIBE, TYPE_BY_NAME
-from modgap.demo.training.features import EXTRA, FeatureSet
-from modgap.demo.training.model import speech_positions
-from modgap.demo.training.tokens import Prompt, Prompts, said_tokens
 
 #: Weights of one token of an answer and of one token of a transcription: an answer has far fewer.
 ANSWER_WEIGHT, TRANSCRIPT_WEIGHT = 2.0, 1.0

@@ -27,10 +27,10 @@ from modgap.demo.checkpoints import (
     text_as_speech,
     write_tensors,
 )
-from modgap.demo.training.features import feature_extractor
-from modgap.demo.training.model import Shape, build_speech, build_text
-from modgap.demo.training.settings import TrainSettings
-from modgap.demo.training.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
+from modgap.demo.closed_world.features import feature_extractor
+from modgap.demo.closed_world.model import Shape, build_speech, build_text
+from modgap.demo.closed_world.settings import TrainSettings
+from modgap.demo.closed_world.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
 
 STRATEGIES = ("full", "lora")
 #: Intermediate snapshots shipped per strategy, beside the final checkpoint.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from modgap.core.errors import SettingsError
 from modgap.demo import family
-from modgap.demo.training.evaluate import summary
+from modgap.demo.closed_world.evaluate import summary
 
 BEGIN = "<!-- tables: written by modgap demo eval -->"
 END = "<!-- end of tables -->"
@@ -42,7 +42,7 @@ def markdown(table: pd.DataFrame, weights: Path | None = None) -> str:
     Parameters
     ----------
     table : pandas.DataFrame
-        See :func:`modgap.demo.training.evaluate.evaluate_member`.
+        See :func:`modgap.demo.closed_world.evaluate.evaluate_member`.
     weights : Path, optional
         Weights folder the steps are read from.
     """

@@ -1,7 +1,7 @@
 """The stages of the recipe: text LLM, encoder warm-up, bridge, alignment (full or LoRA).
 
 Each stage is run in a process of its own with one thread: ``python -m
-modgap.demo.training.stages text --work DIR``. On a small machine two of them side by side are
+modgap.demo.closed_world.stages text --work DIR``. On a small machine two of them side by side are
 faster than one with two threads.
 """
 
@@ -19,11 +19,11 @@ from torch.nn import functional as fn
 
 from modgap.demo.checkpoints import load_named, read_tensors, write_tensors
 from modgap.demo.clips import train_plan
-from modgap.demo.training import features
-from modgap.demo.training.batches import Packed, SpeechSampler, TextSampler, pack
-from modgap.demo.training.ctc import Encoder, TokenHead
-from modgap.demo.training.loop import LoopSettings, Run
-from modgap.demo.training.model import (
+from modgap.demo.closed_world import features
+from modgap.demo.closed_world.batches import Packed, SpeechSampler, TextSampler, pack
+from modgap.demo.closed_world.ctc import Encoder, TokenHead
+from modgap.demo.closed_world.loop import LoopSettings, Run
+from modgap.demo.closed_world.model import (
     build_speech,
     build_text,
     encode,
@@ -31,8 +31,8 @@ from modgap.demo.training.model import (
     speech_positions,
     splice,
 )
-from modgap.demo.training.settings import TrainSettings
-from modgap.demo.training.tokens import Prompts, build_tokenizer, said_tokens
+from modgap.demo.closed_world.settings import TrainSettings
+from modgap.demo.closed_world.tokens import Prompts, build_tokenizer, said_tokens
 
 STAGES = ("text", "encoder", "spread", "bridge", "full", "lora")
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

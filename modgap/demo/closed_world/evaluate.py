@@ -18,12 +18,12 @@ import torch
 
 from modgap.audio.conditions import CONDITIONS
 from modgap.demo.clips import digit_plan, heldout_plan
+from modgap.demo.closed_world import features
+from modgap.demo.closed_world.batches import Sequence, collate, pack
+from modgap.demo.closed_world.model import encode, last_states, speech_positions, splice
+from modgap.demo.closed_world.settings import default_work
+from modgap.demo.closed_world.tokens import Prompts
 from modgap.demo.corpus import Question, heldout_questions, questions
-from modgap.demo.training import features
-from modgap.demo.training.batches import Sequence, collate, pack
-from modgap.demo.training.model import encode, last_states, speech_positions, splice
-from modgap.demo.training.settings import default_work
-from modgap.demo.training.tokens import Prompts
 from modgap.demo.waveforms import DIGITS_FOLDER, digit_questions_for
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from modgap.demo.training.model import speech_positions
+from modgap.demo.closed_world.model import speech_positions
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz'"
 

@@ -1,6 +1,6 @@
 """Make the small shipped data: the manifest, the real digits for evaluation, the examples.
 
-``python -m modgap.demo.training.make_data --fsdd DIR --speech DIR`` where the second folder holds
+``python -m modgap.demo.closed_world.make_data --fsdd DIR --speech DIR`` where the second folder holds
 the read speech (``dev/manifest.csv``). Deterministic: the same inputs give the same files.
 """
 
@@ -160,7 +160,7 @@ def make_examples(fsdd: Path, speech: Path) -> Path:
     (out / "examples.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     (out / "ATTRIBUTION.md").write_text(
         "# Attribution of the example clips\n\n"
-        "- Synthetic clips: made with espeak-ng by `modgap.demo.training.make_data`; dedicated to "
+        "- Synthetic clips: made with espeak-ng by `modgap.demo.closed_world.make_data`; dedicated to "
         "the public domain (CC0 1.0).\n"
         f"- `digit-*.flac`: resampled and padded from the\n{FSDD_CREDIT}"
         "  These adapted copies are under the same licence.\n"

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modgap.demo.training.batches import SpeechMix
-from modgap.demo.training.model import Shape
+from modgap.demo.closed_world.batches import SpeechMix
+from modgap.demo.closed_world.model import Shape
 
 FSDD_ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from safetensors import safe_open
 
 from modgap.core.errors import ModgapError
-from modgap.demo.training.settings import FSDD_ADDRESS, TrainSettings
+from modgap.demo.closed_world.settings import FSDD_ADDRESS, TrainSettings
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -117,7 +117,7 @@ def _run_round(s: TrainSettings, stages: tuple[str, ...], progress: Progress) ->
             while waiting and len(processes) < width:
                 stage = waiting.pop(0)
                 bars[stage] = progress.add_task(stage, total=_steps(s, stage))
-                command = [sys.executable, "-m", "modgap.demo.training.stages", stage, "--work",
+                command = [sys.executable, "-m", "modgap.demo.closed_world.stages", stage, "--work",
                            str(s.work), "--threads", str(threads)]  # fmt: skip
                 with (s.work / f"{stage}.out").open("ab") as out:
                     processes[stage] = subprocess.Popen(
@@ -177,8 +177,8 @@ def train(s: TrainSettings, quiet: bool = False) -> Path:
     )
 
     from modgap.demo.clips import read_fsdd
-    from modgap.demo.training.package import package
-    from modgap.demo.training.stages import training_features
+    from modgap.demo.closed_world.package import package
+    from modgap.demo.closed_world.stages import training_features
 
     if s.fsdd is None:
         s = replace(s, fsdd=fetch_fsdd(s.work))
