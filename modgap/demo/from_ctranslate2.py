@@ -108,8 +108,8 @@ def convert(folder: Path, out: Path) -> Path:
     folder : Path
         ``model.bin``, ``config.json`` (for the heads that follow the words) and ``tokenizer.json``.
     out : Path
-        Folder to make: config.json, generation_config.json, model.safetensors in float16 as it
-        lies in the source, preprocessor_config.json and the tokenizer.
+        Folder to make: config.json, generation_config.json, model.safetensors in the type of
+        the source, preprocessor_config.json and the tokenizer.
 
     Returns
     -------
@@ -165,6 +165,11 @@ class _Weights:
     def _layers(self, part: str) -> int:
         names = {n.split("/")[1] for n in self.arrays if n.startswith(f"{part}/layer_")}
         return len(names - {"layer_norm"})
+
+    def heads(self, part: str) -> int:
+        """Attention heads; older files leave to the reader that Whisper's are 64 wide."""
+        noted = self.arrays.get(f"{part}/num_heads")
+        return self.width // 64 if noted is None else int(noted)
 
     def _put(self, name: str, array: np.ndarray) -> None:
         import torch
@@ -236,15 +241,15 @@ def _config(weights: _Weights, tokenizer: Any) -> Any:
         max_target_positions=made["model.decoder.embed_positions.weight"].shape[0],
         encoder_layers=weights.layers["encoder"],
         decoder_layers=weights.layers["decoder"],
-        encoder_attention_heads=width // 64,
-        decoder_attention_heads=width // 64,
-        encoder_ffn_dim=4 * width,
-        decoder_ffn_dim=4 * width,
+        encoder_attention_heads=weights.heads("encoder"),
+        decoder_attention_heads=weights.heads("decoder"),
+        encoder_ffn_dim=made["model.encoder.layers.0.fc1.weight"].shape[0],
+        decoder_ffn_dim=made["model.decoder.layers.0.fc1.weight"].shape[0],
         bos_token_id=end, eos_token_id=end, pad_token_id=end,
         decoder_start_token_id=tokenizer.convert_tokens_to_ids("<|startoftranscript|>"),
         architectures=["WhisperForConditionalGeneration"],
     )  # fmt: skip
-    config.dtype = "float16"
+    config.dtype = made["model.decoder.embed_tokens.weight"].dtype
     return config
 
 
@@ -254,7 +259,8 @@ def _generation(config: Any, settings: dict[str, Any], tokenizer: Any) -> Any:
     def ids(*tokens: str) -> list[int]:
         return [int(tokenizer.convert_tokens_to_ids(token)) for token in tokens]
 
-    english = config.vocab_size == _ENGLISH
+    named = tokenizer.convert_tokens_to_ids("<|en|>") is not None
+    english = config.vocab_size == _ENGLISH or not named
     before = ids(*(() if english else ("<|en|>", "<|transcribe|>")), "<|notimestamps|>")
     return GenerationConfig(
         decoder_start_token_id=config.decoder_start_token_id,

@@ -73,8 +73,8 @@ def convert(file: Path, out: Path) -> Path:
     config = _config(fields)
     weights: dict[str, Tensor] = {}
     for name, values in tensors.items():
-        weight = _weight(name, values, config)
-        weights[_renamed(name, file)] = torch.from_numpy(weight).to(torch.bfloat16).contiguous()
+        weight = torch.tensor(_weight(name, values, config))
+        weights[_renamed(name, file)] = weight.to(torch.bfloat16)
     out.mkdir(parents=True, exist_ok=True)
     config.tie_word_embeddings = "lm_head.weight" not in weights
     config.save_pretrained(out)
@@ -147,7 +147,7 @@ def _weight(name: str, values: np.ndarray, config: Any) -> np.ndarray:
         return values
     rows, columns = values.shape
     pairs = values.reshape(heads, rows // heads // 2, 2, columns)
-    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows, columns)
+    return pairs.swapaxes(1, 2).reshape(rows, columns)
 
 
 def _tokenizer(fields: dict[str, Any], file: Path) -> PreTrainedTokenizerFast:

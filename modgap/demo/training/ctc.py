@@ -42,9 +42,10 @@ class TokenReader(nn.Module):
         Tensor, shape (B, n, 1 + K)
         """
         positions = positions.float()
-        near = functional.normalize(positions, dim=-1) @ self.table[tokens].T
+        with torch.autocast("cpu", torch.bfloat16):
+            near = functional.normalize(positions, dim=-1) @ self.table[tokens].T
         blank = (positions @ self.blank)[..., None]
-        return torch.cat([blank, near * self.sharpness.exp()], -1).log_softmax(-1)
+        return torch.cat([blank, near.float() * self.sharpness.exp()], -1).log_softmax(-1)
 
     def loss(
         self, positions: Tensor, mask: Tensor, targets: list[list[int]], others: Tensor

@@ -84,9 +84,13 @@ class Listener:
         stacked, mask = collate(self.heard, rows, rng)
         with torch.autocast("cpu", torch.bfloat16):
             made = self.adapter(stacked, mask)
+        targets = [self.tokens[int(i)] for i in rows]
+        return self.reader.loss(made, mask, targets, self.others(rng))
+
+    def others(self, rng: np.random.Generator) -> Tensor:
+        """Some tokens of the vocabulary."""
         count = min(OTHERS, len(self.vocabulary))
-        others = self.vocabulary[rng.choice(len(self.vocabulary), count, replace=False)]
-        return self.reader.loss(made, mask, [self.tokens[int(i)] for i in rows], others)
+        return self.vocabulary[rng.choice(len(self.vocabulary), count, replace=False)]
 
     @torch.inference_mode()
     def read(self, heard: Heard, batch: int = 32) -> list[str]:

@@ -35,7 +35,7 @@ _WORD = re.compile(r"[A-Za-z0-9']+")
 #: What no voice says as it is written: names with underscores or inner capitals, lone letters
 #: that are no word, long numbers, web addresses.
 _ODD = re.compile(
-    r"[a-z][A-Z]|\b(?![aAIO]\b)[b-zB-HJ-NP-Z]\b(?!\.)|\d{5,}|\b(?:www|http|html|json|php|css|sql)\b"
+    r"[a-z][A-Z]|(?<!')\b[b-zB-HJ-NP-Z]\b(?![.'])|\d{5,}|\b(?:www|http|html|json|php|css|sql)\b"
     r"|\.(?:com|org|py|txt)\b|\b[A-Z]{5,}\b|\b[A-Z]\.$"
 )
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z])")

@@ -41,6 +41,18 @@ class TrainSettings:
         Of the adapter.
     listen_steps, listen_batch, listen_rate
         Length of the first stage, utterances a step, peak rate.
+    answered, transcribed, typed : int
+        Utterances that are answered and written down, and typed texts that are answered, a step.
+    adapter_steps, lora_steps : int
+        Lengths of the two strategies.
+    rank : int
+        Of the LLM's low-rank adapters.
+    align_rate, lora_rate : float
+        Peak rates of the speech adapter and of the low-rank adapters.
+    ctc_weight : float
+        Of the first stage's loss in the second.
+    snapshots : int
+        Along each strategy's run, denser at its start.
     measure_every : int
         Steps between two measurements on what is held out.
     """
@@ -63,6 +75,16 @@ class TrainSettings:
     listen_steps: int = 6000
     listen_batch: int = 32
     listen_rate: float = 1e-3
+    answered: int = 8
+    transcribed: int = 7
+    typed: int = 1
+    adapter_steps: int = 1000
+    lora_steps: int = 3000
+    rank: int = 16
+    align_rate: float = 4e-4
+    lora_rate: float = 4e-4
+    ctc_weight: float = 0.1
+    snapshots: int = 8
     measure_every: int = 250
 
     def save(self) -> Path:

@@ -10,6 +10,8 @@ import pandas as pd
 import torch
 
 from modgap.demo.training import shards, wordnet
+from modgap.demo.training.aligning import STRATEGIES, run_alignment
+from modgap.demo.training.answers import answer_texts, asked_texts
 from modgap.demo.training.features import Hearing, speak_texts
 from modgap.demo.training.heldout import make_people, make_voices
 from modgap.demo.training.listening import run_listening
@@ -63,6 +65,18 @@ def run_sentences(s: TrainSettings, part: Part) -> None:
     )  # fmt: skip
 
 
+def run_answers(s: TrainSettings, part: Part) -> None:
+    """SmolLM2 answers the texts that are turns of a conversation."""
+    writer = Writer(s.llm)
+    for book in BOOKS:
+        asked = asked_texts(shards.read(s.work / "texts" / book))
+        shards.fill(
+            s.work / "answers" / book, len(asked) // SHARD,
+            lambda n, asked=asked: answer_texts(writer, asked[n * SHARD : (n + 1) * SHARD]),
+            _say(f"answers {book}"), part,
+        )  # fmt: skip
+
+
 def run_heldout(s: TrainSettings, part: Part) -> None:
     """What is measured on: texts and voices that are left out, and people."""
     hearing = Hearing(s.encoder)
@@ -89,13 +103,19 @@ def run_speech(s: TrainSettings, part: Part) -> None:
             shards.fill(folder, len(names), heard, _say(folder.name), part)
 
 
+def _aligning(strategy: str) -> Callable[[TrainSettings, Part], None]:
+    return lambda s, part: run_alignment(s, strategy)
+
+
 STAGES: dict[str, Callable[[TrainSettings, Part], None]] = {
     "plain": run_plain,
     "turns": run_turns,
     "sentences": run_sentences,
     "speech": run_speech,
+    "answers": run_answers,
     "heldout": run_heldout,
     "listen": lambda s, part: run_listening(s),
+    **{name: _aligning(name) for name in STRATEGIES},
 }
 
 

@@ -8,13 +8,37 @@ its targets are that LLM's own answers: nothing is taught but hearing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Writer"]
+__all__ = ["KEPT", "Writer", "Written"]
+
+#: How many of the likeliest tokens are kept at each place, for those who learn from them.
+KEPT = 8
+
+
+@dataclass(frozen=True)
+class Written:
+    """A continuation.
+
+    Attributes
+    ----------
+    tokens : list of int
+        With the end mark where it came.
+    likely : ndarray of int64, shape (n, KEPT)
+        At each place the likeliest tokens.
+    shares : ndarray of float32, shape (n, KEPT)
+        Their probabilities among themselves.
+    """
+
+    tokens: list[int]
+    likely: np.ndarray
+    shares: np.ndarray
 
 
 class Writer:
@@ -52,7 +76,7 @@ class Writer:
         tokens: int,
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> list[list[int]]:
+    ) -> list[Written]:
         """Continue prompts.
 
         Parameters
@@ -64,11 +88,6 @@ class Writer:
             0 takes the likeliest token; above, one is drawn among the 100 likeliest.
         generator : torch.Generator, optional
             Draws.
-
-        Returns
-        -------
-        list of list of int
-            New tokens of each prompt, with the end mark where it came.
         """
         rows = [self.tokenizer(p, add_special_tokens=False)["input_ids"] for p in prompts]
         width = max(map(len, rows))
@@ -80,9 +99,18 @@ class Writer:
         places = (mask.cumsum(1) - 1).clamp_min(0)
         out = self.model(ids, attention_mask=mask, position_ids=places, logits_to_keep=1)
         made: list[Tensor] = []
+        likely: list[Tensor] = []
+        shares: list[Tensor] = []
         ended = torch.zeros(len(rows), dtype=torch.bool)
         for _ in range(tokens):
-            token = _draw(out.logits[:, -1], temperature, generator)
+            top, candidates = out.logits[:, -1].float().topk(100)
+            likely.append(candidates[:, :KEPT])
+            shares.append(top[:, :KEPT].softmax(-1))
+            chosen = torch.zeros(len(rows), 1, dtype=torch.long)
+            if temperature:
+                odds = (top / temperature).softmax(-1)
+                chosen = torch.multinomial(odds, 1, generator=generator)
+            token = candidates.gather(1, chosen)[:, 0]
             made.append(token)
             ended |= token == self.end
             if bool(ended.all()):
@@ -93,20 +121,15 @@ class Writer:
                 token[:, None], attention_mask=mask, position_ids=places,
                 past_key_values=out.past_key_values,
             )  # fmt: skip
-        return [self._until_end(row) for row in torch.stack(made, 1).tolist()]
-
-    def _until_end(self, row: list[int]) -> list[int]:
-        return row[: row.index(self.end) + 1] if self.end in row else row
+        chosen_all = torch.stack(made, 1).tolist()
+        likely_all = torch.stack(likely, 1).numpy()
+        shares_all = torch.stack(shares, 1).numpy()
+        done = []
+        for row, ids_, odds_ in zip(chosen_all, likely_all, shares_all, strict=True):
+            count = row.index(self.end) + 1 if self.end in row else len(row)
+            done.append(Written(row[:count], ids_[:count], odds_[:count]))
+        return done
 
     def text(self, tokens: Sequence[int]) -> str:
         """Tokens as text, without marks."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
-
-
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
-    """Tokens (B,) of logits (B, V)."""
-    if not temperature:
-        return logits.argmax(-1)
-    top, ids = logits.float().topk(100)
-    chosen = torch.multinomial((top / temperature).softmax(-1), 1, generator=generator)
-    return ids.gather(1, chosen)[:, 0]

@@ -55,8 +55,8 @@ def turns(writer: Writer, seed: int, number: int, batches: int = 4) -> pd.DataFr
         temperature = float(rng.choice([0.6, 0.8, 1.0]))
         rows = writer.go_on([writer.opening(b) for b in begun], TOKENS, temperature, generator)
         for beginning, row in zip(begun, rows, strict=True):
-            written = beginning + writer.text(row)
-            whole = row[-1] == writer.end and "\n" not in written.strip()
+            written = beginning + writer.text(row.tokens)
+            whole = row.tokens[-1] == writer.end and "\n" not in written.strip()
             text = written if whole else first_sentences(written)
             said = sayable(text, (3, 22)) if text else None
             if said and not asks_reserved(said):
@@ -109,7 +109,7 @@ def sentences(
             prompts.append(writer.prompt(asked.format(word=word, other=other)) + begun[-1])
         rows = writer.go_on(prompts, TOKENS, 0.8, generator)
         for beginning, row in zip(begun, rows, strict=True):
-            written = beginning + writer.text(row)
+            written = beginning + writer.text(row.tokens)
             text = first_sentences(written)
             said = sayable(text, (4, 22)) if text else None
             if said and not asks_reserved(said):
