@@ -23,7 +23,7 @@ from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.demo.training.speaking import Prompts, Task, pack, target_loss
 
-__all__ = ["LORA_TARGETS", "STRATEGIES", "Aligner", "run_alignment"]
+__all__ = ["LORA_TARGETS", "STRATEGIES", "Aligner", "lora_config", "run_alignment"]
 
 STRATEGIES = ("adapter", "lora")
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -174,6 +174,16 @@ class Aligner:
         return found
 
 
+def lora_config(rank: int) -> Any:
+    """Low-rank adapters on all linear layers of the text model."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=list(LORA_TARGETS), bias="none",
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+
+
 def text_model(s: TrainSettings, strategy: str) -> Any:
     """The frozen text model, with low-rank adapters where the strategy has them.
 
@@ -186,13 +196,10 @@ def text_model(s: TrainSettings, strategy: str) -> Any:
     )
     llm.requires_grad_(False)
     if strategy == "lora":
-        from peft import LoraConfig, inject_adapter_in_model
+        from peft import inject_adapter_in_model
 
         torch.manual_seed(s.seed + 1)
-        config = LoraConfig(
-            r=s.rank, lora_alpha=2 * s.rank, target_modules=list(LORA_TARGETS), bias="none"
-        )
-        llm = inject_adapter_in_model(config, llm)
+        llm = inject_adapter_in_model(lora_config(s.rank), llm)
         for name, p in llm.named_parameters():
             p.requires_grad_("lora_" in name)
             if p.requires_grad:

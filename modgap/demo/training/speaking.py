@@ -139,8 +139,8 @@ def target_loss(logits: Tensor, sequences: Sequence[Task]) -> list[Tensor]:
         own = logp[start : start + len(q.tokens)]
         start += len(q.tokens)
         if q.likely is None or q.shares is None:
-            losses.append(-own.gather(1, torch.from_numpy(q.tokens)[:, None]).mean())
+            losses.append(-own.gather(1, torch.tensor(q.tokens)[:, None]).mean())
         else:
-            near = own.gather(1, torch.from_numpy(q.likely))
-            losses.append(-(near * torch.from_numpy(q.shares)).sum(1).mean())
+            near = own.gather(1, torch.tensor(q.likely))
+            losses.append(-(near * torch.tensor(q.shares)).sum(1).mean())
     return losses
