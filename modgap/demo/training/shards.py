@@ -11,7 +11,7 @@ import pandas as pd
 
 from modgap.files import table_bytes, write_atomic
 
-__all__ = ["fill", "read", "stable_rng"]
+__all__ = ["fill", "fill_one", "read", "stable_rng"]
 
 
 def stable_rng(*key: object) -> np.random.Generator:
@@ -43,12 +43,17 @@ def fill(
         on busy cores is faster than one process of n threads that wait for each other.
     """
     for n in range(part[0], count, part[1]):
-        file = folder / f"{n:05d}.parquet"
-        if file.is_file():
-            continue
-        write_atomic(file, table_bytes(make(n)))
-        if progress is not None:
+        if fill_one(folder, n, make) and progress is not None:
             progress(n, count)
+
+
+def fill_one(folder: Path, n: int, make: Callable[[int], pd.DataFrame]) -> bool:
+    """Make table `n` where it is missing; whether it was."""
+    file = folder / f"{n:05d}.parquet"
+    if file.is_file():
+        return False
+    write_atomic(file, table_bytes(make(n)))
+    return True
 
 
 def read(folder: Path) -> pd.DataFrame:

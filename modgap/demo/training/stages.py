@@ -26,7 +26,7 @@ __all__ = ["STAGES", "main", "run"]
 Part = tuple[int, int]
 #: Texts by rule that nobody says in training.
 HELDOUT = 128
-#: Kinds of texts; the vocabulary comes first.
+#: Kinds of texts.
 BOOKS = ("plain", "turns", "sentences")
 
 
@@ -87,20 +87,27 @@ def run_heldout(s: TrainSettings, part: Part) -> None:
 
 
 def run_speech(s: TrainSettings, part: Part) -> None:
-    """Every text that is there is said and heard, round by round, each time by another voice."""
+    """Every text that is there is said and heard, round by round, each time by another voice.
+
+    A file of each kind of texts in turn, so that what is there at any time is a fair sample.
+    """
     speakers, hearing = Speakers(s.voice, s.flite), Hearing(s.encoder)
+    files = {b: sorted((s.work / "texts" / b).glob("[0-9]*.parquet")) for b in BOOKS}
+    longest = max(map(len, files.values()))
     for again in range(s.rounds):
-        for book in BOOKS:
-            names = sorted((s.work / "texts" / book).glob("[0-9]*.parquet"))
-            folder = s.work / "features" / f"{book}.{again}"
+        for n in range(part[0], longest, part[1]):
+            for book in BOOKS:
+                if n >= len(files[book]):
+                    continue
+                folder, file = s.work / "features" / f"{book}.{again}", files[book][n]
 
-            def heard(n: int, names: list[Path] = names, folder: Path = folder) -> pd.DataFrame:
-                file = names[n]
-                key = f"{s.seed}/{folder.name}/{file.stem}"
-                frames = folder / f"{file.stem}.npy"
-                return speak_texts(pd.read_parquet(file), key, speakers, hearing, frames)
+                def heard(n: int, folder: Path = folder, file: Path = file) -> pd.DataFrame:
+                    key = f"{s.seed}/{folder.name}/{file.stem}"
+                    frames = folder / f"{n:05d}.npy"
+                    return speak_texts(pd.read_parquet(file), key, speakers, hearing, frames)
 
-            shards.fill(folder, len(names), heard, _say(folder.name), part)
+                if shards.fill_one(folder, n, heard):
+                    _say(folder.name)(n, len(files[book]))
 
 
 def _aligning(strategy: str) -> Callable[[TrainSettings, Part], None]:

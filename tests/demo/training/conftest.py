@@ -34,7 +34,8 @@ def micro(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     rounded = {k: v.to(torch.bfloat16).float() for k, v in tensors.items()}
     save_file(rounded, llm / "model.safetensors", {"format": "pt"})
     s = TrainSettings(
-        work=root / "work", encoder=whisper_encoder(root / "whisper"), llm=llm, width=16, layers=1, inner=16,
+        work=root / "work", encoder=whisper_encoder(root / "whisper"), llm=llm, width=16, layers=1,
+        inner=16,
         listen_steps=6, listen_batch=3, answered=2, transcribed=2, typed=1, adapter_steps=4,
         lora_steps=4, rank=2, snapshots=2, measure_every=3,
     )  # fmt: skip

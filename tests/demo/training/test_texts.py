@@ -37,7 +37,8 @@ def folder(tmp_path: Path) -> Path:
     ("text", "said"),
     [
         ("It costs $1,200.50 -- or 5%?", "It costs 1,200.50 dollars, or 5 percent?"),
-        ("Tom & Ann\u2019s \u201cbig\u201d day, e.g. today ...", "Tom and Ann's big day, for example today."),
+        ("Tom & Ann\u2019s \u201cbig\u201d day ...", "Tom and Ann's big day."),
+        ("Fruit, e.g. plums, etc.", "Fruit, for example plums, and so on."),
         ("It's six o'clock, don't wait.", "It's six o'clock, don't wait."),
         ("The b key is stuck.", None),
         ("  Hello ,  world  ! ", "Hello, world!"),
