@@ -19,14 +19,14 @@ from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.listening import Listener, measured, training_set
 from modgap.demo.training.loop import LoopSettings, Run, read_tensors, write_tensors
+from modgap.demo.training.low_rank import add_low_rank
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.demo.training.speaking import Prompts, Task, pack, target_loss
 
-__all__ = ["LORA_TARGETS", "STRATEGIES", "Aligner", "lora_config", "run_alignment"]
+__all__ = ["STRATEGIES", "Aligner", "run_alignment"]
 
 STRATEGIES = ("adapter", "lora")
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 #: Utterances of a step are about equally long, so that little is padded: within this share of all.
 _NEAR = 0.1
 
@@ -124,12 +124,11 @@ class Aligner:
     def logits(self, tasks: Sequence[Task]) -> Tensor:
         """Logits (N, V) of all targets."""
         packed = pack(tasks, self.prompts)
-        with torch.autocast("cpu", torch.bfloat16):
-            states = self.llm.get_decoder()(
-                inputs_embeds=packed.embeds.to(torch.bfloat16), attention_mask=packed.mask,
-                use_cache=False,
-            ).last_hidden_state  # fmt: skip
-            return self.llm.get_output_embeddings()(states[packed.rows, packed.columns])
+        states = self.llm.get_decoder()(
+            inputs_embeds=packed.embeds.to(self.llm.dtype), attention_mask=packed.mask,
+            use_cache=False,
+        ).last_hidden_state  # fmt: skip
+        return self.llm.get_output_embeddings()(states[packed.rows, packed.columns])
 
     @torch.inference_mode()
     def write_down(self, heard: Heard, rows: np.ndarray, batch: int = 32) -> list[str]:
@@ -156,11 +155,10 @@ class Aligner:
         width = max(map(len, prompts))
         x = torch.stack([torch.nn.functional.pad(p, (0, 0, width - len(p), 0)) for p in prompts])
         mask = torch.stack([(torch.arange(width) >= width - len(p)).long() for p in prompts])
-        with torch.autocast("cpu", torch.bfloat16):
-            ids = self.llm.generate(
-                inputs_embeds=x.to(torch.bfloat16), attention_mask=mask, max_new_tokens=tokens,
-                do_sample=False, eos_token_id=self.prompts.end, pad_token_id=self.prompts.end,
-            )  # fmt: skip
+        ids = self.llm.generate(
+            inputs_embeds=x.to(self.llm.dtype), attention_mask=mask, max_new_tokens=tokens,
+            do_sample=False, eos_token_id=self.prompts.end, pad_token_id=self.prompts.end,
+        )  # fmt: skip
         return list(self.prompts.tokenizer.batch_decode(ids, skip_special_tokens=True))
 
     def errors(self, most: int = 48) -> dict[str, float]:
@@ -174,16 +172,6 @@ class Aligner:
         return found
 
 
-def lora_config(rank: int) -> Any:
-    """Low-rank adapters on all linear layers of the text model."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules=list(LORA_TARGETS), bias="none",
-        task_type="CAUSAL_LM",
-    )  # fmt: skip
-
-
 def text_model(s: TrainSettings, strategy: str) -> Any:
     """The frozen text model, with low-rank adapters where the strategy has them.
 
@@ -194,17 +182,9 @@ def text_model(s: TrainSettings, strategy: str) -> Any:
     llm: Any = AutoModelForCausalLM.from_pretrained(
         s.llm, dtype=torch.bfloat16, attn_implementation="eager"
     )
-    llm.requires_grad_(False)
     if strategy == "lora":
-        from peft import inject_adapter_in_model
-
-        torch.manual_seed(s.seed + 1)
-        llm = inject_adapter_in_model(lora_config(s.rank), llm)
-        for name, p in llm.named_parameters():
-            p.requires_grad_("lora_" in name)
-            if p.requires_grad:
-                p.data = p.data.float()
-    return llm
+        return add_low_rank(llm, s.rank, s.seed + 1)
+    return llm.requires_grad_(False)
 
 
 def run_alignment(s: TrainSettings, strategy: str, stop: int | None = None) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from modgap.demo.training.aligning import STRATEGIES, lora_config
+from modgap.demo.training.aligning import STRATEGIES
 from modgap.demo.training.batches import COMPOSITE
 from modgap.demo.training.loop import read_tensors, write_tensors
+from modgap.demo.training.low_rank import peft_config, peft_names
 from modgap.demo.training.settings import TrainSettings
 from modgap.errors import SettingsError
 from modgap.files import write_atomic
@@ -75,16 +76,12 @@ def compose(s: TrainSettings, tensors: dict[str, Tensor], out: Path) -> Path:
     _linked(s.llm, partial / "llm")
     adapter = {k.removeprefix(_ADAPTER): v for k, v in tensors.items() if k.startswith(_ADAPTER)}
     write_tensors(partial / "adapter.safetensors", adapter, {"format": "pt"})
-    # peft's own names, on disk: without the adapter's name, behind those of its wrappers.
-    lora = {
-        f"base_model.model.{k.removeprefix(_LLM).replace('.default.', '.')}": v
-        for k, v in tensors.items()
-        if k.startswith(_LLM)
-    }
+    lora = {k.removeprefix(_LLM): v for k, v in tensors.items() if k.startswith(_LLM)}
     if lora:
-        rank = next(v.shape[0] for k, v in lora.items() if "lora_A" in k)
-        write_tensors(partial / "lora" / "adapter_model.safetensors", lora, {"format": "pt"})
-        lora_config(rank).save_pretrained(partial / "lora")
+        rank = next(v.shape[0] for k, v in lora.items() if k.endswith("lora_A"))
+        file = partial / "lora" / "adapter_model.safetensors"
+        write_tensors(file, peft_names(lora), {"format": "pt"})
+        peft_config(rank).save_pretrained(partial / "lora")
     write_atomic(partial / "config.json", COMPOSITE.to_json().encode())
     shutil.rmtree(out, ignore_errors=True)
     partial.replace(out)
