@@ -23,6 +23,7 @@ from modgap.demo.training.low_rank import add_low_rank
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.demo.training.speaking import Prompts, Task, pack, target_loss
+from modgap.errors import SettingsError
 
 __all__ = ["STRATEGIES", "Aligner", "run_alignment"]
 
@@ -52,6 +53,10 @@ class Aligner:
         self._all = np.argsort(lengths, kind="stable")
         has = heard.table.text.isin(self.answers.keys()).to_numpy()
         self._asked = self._all[has[self._all]]
+        if len(self._asked) < max(s.answered, s.typed):
+            raise SettingsError(
+                f"Only {len(self._asked)} utterances have an answer: do the stage answers first."
+            )
         self._start()
 
     def _start(self) -> None:
