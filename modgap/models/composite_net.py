@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modgap.core.errors import ModelError
+from modgap.models.conv_adapter import ConvTransformerAdapter
 
 ACTIVATIONS = ("relu", "gelu", "silu", "swiglu")
 
@@ -24,6 +25,10 @@ class CompositeConfig:
     ----------
     stack : int
         Encoder frames (of 20 ms) that one position of the prompt holds, side by side.
+    adapter : "linear" or "conv_transformer"
+        What makes positions of the stacked frames: `StackAdapter` or `ConvTransformerAdapter`.
+    heads : int
+        Attention heads of a "conv_transformer".
     activation : "relu", "gelu", "silu" or "swiglu"
         Between the adapter's two linear layers; of a swiglu the second half is the gate.
     norm_eps : float
@@ -39,6 +44,8 @@ class CompositeConfig:
     """
 
     stack: int
+    adapter: Literal["linear", "conv_transformer"] = "linear"
+    heads: int = 8
     activation: Literal["relu", "gelu", "silu", "swiglu"] = "gelu"
     norm_eps: float = 1e-6
     last: Literal["pad", "drop"] = "drop"
@@ -49,6 +56,7 @@ class CompositeConfig:
 
     def __post_init__(self) -> None:
         allowed = {
+            "adapter": ("linear", "conv_transformer"),
             "activation": ACTIVATIONS,
             "last": ("pad", "drop"),
             "hears": ("clip", "window"),
@@ -59,6 +67,8 @@ class CompositeConfig:
                 raise ModelError(f"{name} in the composite's config.json is one of {values}.")
         if not isinstance(self.stack, int) or self.stack < 1:
             raise ModelError("stack in the composite's config.json is a whole number from 1 on.")
+        if not isinstance(self.heads, int) or self.heads < 1:
+            raise ModelError("heads in the composite's config.json is a whole number from 1 on.")
         if self.positions == "window" and self.hears == "clip":
             raise ModelError('A composite with positions "window" also hears the "window".')
 
@@ -116,16 +126,14 @@ class StackAdapter(nn.Module):
                 "this adapter is."
             )
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Positions (1, n, d_llm) of encoder frames (1, T, d)."""
-        k = self.config.stack
-        over = frames.shape[1] % k
-        if over and self.config.last == "pad":
-            frames = functional.pad(frames, (0, 0, 0, k - over))
-        elif over:
-            frames = frames[:, :-over]
-        x = self.norm_in(frames.reshape(1, -1, k * frames.shape[2]))
-        x = self.linear1(x)
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Values of the stacked frames, and of a position."""
+        return self.linear1.in_features, self.linear2.out_features
+
+    def forward(self, stacked: Tensor) -> Tensor:
+        """Positions (B, n, d_llm) of stacked frames (B, n, stack * d)."""
+        x = self.linear1(self.norm_in(stacked))
         if self.config.activation == "swiglu":
             x, gate = x.chunk(2, dim=-1)
             x = functional.silu(gate) * x
@@ -134,12 +142,33 @@ class StackAdapter(nn.Module):
         return self.norm_out(self.linear2(self.norm_mid(x)))
 
 
+def make_adapter(
+    weights: dict[str, Tensor], config: CompositeConfig
+) -> StackAdapter | ConvTransformerAdapter:
+    """The adapter of the kind that the settings name, with these weights."""
+    if config.adapter == "conv_transformer":
+        return ConvTransformerAdapter.of_weights(weights, config.heads)
+    return StackAdapter(weights, config)
+
+
+def stack(frames: Tensor, config: CompositeConfig) -> Tensor:
+    """Frames (B, T, d) side by side: (B, n, stack * d)."""
+    k = config.stack
+    over = frames.shape[1] % k
+    if over and config.last == "pad":
+        frames = functional.pad(frames, (0, 0, 0, k - over))
+    elif over:
+        frames = frames[:, :-over]
+    return frames.reshape(len(frames), -1, k * frames.shape[2])
+
+
 class Composite(nn.Module):
     """What `SpeechLM` needs of a transformers model, with the text model's own parts behind it."""
 
-    def __init__(self, encoder: Any, adapter: StackAdapter, llm: Any) -> None:
+    def __init__(self, encoder: Any, adapter: Any, llm: Any, settings: CompositeConfig) -> None:
         super().__init__()
         self.encoder, self.adapter, self.llm = encoder, adapter, llm
+        self.settings = settings
         self.config, self.generation_config = llm.config, llm.generation_config
 
     @property
@@ -162,7 +191,7 @@ class Composite(nn.Module):
 
     def speech(self, input_features: Tensor) -> Tensor:
         """Positions (n, d_llm) of mel features (1, mels, frames), padding silence included."""
-        return self.adapter(encode(self.encoder, input_features))[0]
+        return self.adapter(stack(encode(self.encoder, input_features), self.settings))[0]
 
     def embed(
         self, input_ids: Tensor, input_features: Tensor | None, speech_mask: Tensor | None

@@ -1,7 +1,8 @@
 """Make the small shipped data: the manifest, the real digits for evaluation, the examples.
 
-``python -m modgap.demo.closed_world.make_data --fsdd DIR --speech DIR`` where the second folder holds
-the read speech (``dev/manifest.csv``). Deterministic: the same inputs give the same files.
+``python -m modgap.demo.closed_world.make_data --fsdd DIR --speech DIR`` where the second
+folder holds the read speech (``dev/manifest.csv``). Deterministic: the same inputs give the same
+files.
 """
 
 from __future__ import annotations
@@ -160,8 +161,8 @@ def make_examples(fsdd: Path, speech: Path) -> Path:
     (out / "examples.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     (out / "ATTRIBUTION.md").write_text(
         "# Attribution of the example clips\n\n"
-        "- Synthetic clips: made with espeak-ng by `modgap.demo.closed_world.make_data`; dedicated to "
-        "the public domain (CC0 1.0).\n"
+        "- Synthetic clips: made with espeak-ng by `modgap.demo.closed_world.make_data`; dedicated "
+        "to the public domain (CC0 1.0).\n"
         f"- `digit-*.flac`: resampled and padded from the\n{FSDD_CREDIT}"
         "  These adapted copies are under the same licence.\n"
         "- `lj001-*.flac`: LJSpeech, Keith Ito and Linda Johnson, public domain; resampled to "

@@ -1,11 +1,12 @@
-"""A composite folder: a Whisper encoder, a stacking adapter, any causal text model, maybe LoRA.
+"""A composite folder: a Whisper encoder, an adapter, any causal text model, maybe LoRA.
 
 What the source of the method trained, and how Ultravox, LLaMA-Omni and others are made. A folder::
 
     config.json           {"model_type": "modgap_composite", "stack": 5, ...}: CompositeConfig
     encoder/              a Whisper checkpoint (config.json, model.safetensors,
                           preprocessor_config.json); its decoder is not read
-    adapter.safetensors   linear1.weight, linear2.weight, and biases and norms if it has them
+    adapter.safetensors   linear1.weight, linear2.weight, and biases and norms if it has them;
+                          or, with "adapter": "conv_transformer", that adapter's weights
     llm/                  a causal text model with its tokenizer and chat template
     lora/                 if there is one, a PEFT adapter of the text model
 
@@ -42,7 +43,7 @@ class CompositeLM(SpeechLM):
 
     def __init__(self, hf: Any, processor: Any, **kwargs: Any) -> None:
         super().__init__(hf, processor, **kwargs)
-        self.settings = hf.adapter.config
+        self.settings = hf.settings
         self.slot_before, self.slot_after = self.settings.before, self.settings.after
 
     @classmethod
@@ -80,17 +81,16 @@ class CompositeLM(SpeechLM):
             _json(where, options, "encoder"),
             llm.dtype,
         )
-        adapter = net.StackAdapter(
-            load_file(_file(where, "adapter.safetensors", options)), settings
-        ).to(llm.dtype)
-        widths = (adapter.linear1.in_features, adapter.linear2.out_features)
+        weights = load_file(_file(where, "adapter.safetensors", options))
+        adapter = net.make_adapter(weights, settings).to(llm.dtype)
+        widths = adapter.widths
         wanted = (settings.stack * encoder.config.d_model, llm.get_input_embeddings().embedding_dim)
         if widths != wanted:
             raise ModelError(
                 f"The composite's adapter goes from {widths[0]} to {widths[1]} values, but encoder "
                 f"and text model need {wanted[0]} to {wanted[1]}: check stack in config.json."
             )
-        hf = net.Composite(encoder, adapter, llm)
+        hf = net.Composite(encoder, adapter, llm, settings)
         if options.get("device_map") is not None:
             hf.encoder.to(llm.device)
             hf.adapter.to(llm.device)
@@ -114,8 +114,8 @@ class CompositeLM(SpeechLM):
         encoder = bare(WhisperEncoder, config)
         with torch.device("meta"):
             weights = {name: torch.empty(shape) for name, shape in shapes.items()}
-            adapter = net.StackAdapter(weights, net.CompositeConfig.read(settings))
-            return net.Composite(encoder, adapter, llm)
+            composed = net.CompositeConfig.read(settings)
+            return net.Composite(encoder, net.make_adapter(weights, composed), llm, composed)
 
     @property
     def placeholder(self) -> int:

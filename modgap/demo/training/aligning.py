@@ -1,0 +1,218 @@
+"""The second stages: the LLM answers and writes down what the adapter makes of speech.
+
+Two strategies from the same start: ``adapter`` leaves the LLM as it was released, ``lora`` also
+gives it low-rank adapters. The targets are the LLM's own answers to the transcript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modgap.core.errors import SettingsError
+from modgap.demo.training.answers import read_answers
+from modgap.demo.training.batches import collate
+from modgap.demo.training.features import Heard
+from modgap.demo.training.heldout import error_rate, heldout_sets
+from modgap.demo.training.listening import Listener, measured, training_set
+from modgap.demo.training.loop import LoopSettings, Run, read_tensors, write_tensors
+from modgap.demo.training.low_rank import add_low_rank
+from modgap.demo.training.settings import TrainSettings
+from modgap.demo.training.shards import stable_rng
+from modgap.demo.training.speaking import Prompts, Task, pack, target_loss
+
+__all__ = ["STRATEGIES", "Aligner", "run_alignment"]
+
+STRATEGIES = ("adapter", "lora")
+#: Utterances of a step are about equally long, so that little is padded: within this share of all.
+_NEAR = 0.1
+
+
+class Aligner:
+    """The whole speech LLM in training.
+
+    Parameters
+    ----------
+    s : TrainSettings
+    strategy : {"adapter", "lora"}
+    heard : Heard
+        The training utterances.
+    """
+
+    def __init__(self, s: TrainSettings, strategy: str, heard: Heard) -> None:
+        self.s, self.strategy, self.heard = s, strategy, heard
+        self.listener = Listener(s, heard)
+        self.llm = text_model(s, strategy)
+        self.prompts = Prompts(self.listener.tokenizer, self.llm.get_input_embeddings())
+        self.answers = read_answers(s)
+        lengths = heard.table.frames.to_numpy()
+        self._all = np.argsort(lengths, kind="stable")
+        has = heard.table.text.isin(self.answers.keys()).to_numpy()
+        self._asked = self._all[has[self._all]]
+        if len(self._asked) < max(s.answered, s.typed):
+            raise SettingsError(
+                f"Only {len(self._asked)} utterances have an answer: do the stage answers first."
+            )
+        self._start()
+
+    def _start(self) -> None:
+        """Adapter and reader as the first stage left them, as loud as embeddings are."""
+        tensors, _ = read_tensors(self.s.work / "listen" / "state.safetensors")
+        with torch.no_grad():
+            for name, p in self.listener.parameters().items():
+                p.copy_(tensors[f"w.{name}"])
+            adapter = self.listener.adapter.eval()
+            stacked, mask = collate(self.heard, self._all[:: max(1, len(self._all) // 32)])
+            loud = adapter(stacked, mask)[mask].norm(dim=-1).mean()
+            wanted = self.llm.get_input_embeddings().weight.float().norm(dim=-1).mean()
+            adapter.linear_out.weight.mul_(wanted / loud)
+            adapter.linear_out.bias.mul_(wanted / loud)
+            self.listener.reader.blank.mul_(loud / wanted)
+        adapter.train()
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """All that is trained, by name."""
+        lora = {f"llm.{n}": p for n, p in self.llm.named_parameters() if p.requires_grad}
+        return self.listener.parameters() | lora
+
+    def draw(self, n: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Utterances to answer, utterances to write down, and typed texts to answer at step `n`."""
+        rng = stable_rng("align", self.s.seed, n)
+        place = rng.random()
+
+        def near(order: np.ndarray, count: int) -> np.ndarray:
+            window = max(count, int(_NEAR * len(order)))
+            start = int(place * max(1, len(order) - window))
+            return rng.choice(order[start : start + window], count, replace=False)
+
+        s = self.s
+        typed = self.heard.table.text.iloc[near(self._asked, s.typed)].to_list() if s.typed else []
+        return near(self._asked, s.answered), near(self._all, s.transcribed), typed
+
+    def loss(self, n: int) -> tuple[Tensor, dict[str, float]]:
+        """The loss of step `n`, and its parts."""
+        answered, written, typed = self.draw(n)
+        rows = np.concatenate([answered, written])
+        stacked, mask = collate(self.heard, rows, stable_rng("noise", self.s.seed, n))
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.listener.adapter(stacked, mask)
+        tokens = [self.listener.tokens[int(i)] for i in rows]
+        others = self.listener.others(stable_rng("others", self.s.seed, n))
+        ctc = self.listener.reader.loss(made, mask, tokens, others)
+        positions = [m[there] for m, there in zip(made.float(), mask, strict=True)]
+        texts = self.heard.table.text
+        tasks = [
+            self.prompts.answer(p, self.answers[texts.iloc[i]])
+            for p, i in zip(positions, answered, strict=False)
+        ]
+        tasks += [
+            self.prompts.transcript(p, t)
+            for p, t in zip(positions[len(answered) :], tokens[len(answered) :], strict=True)
+        ]
+        for text in typed:
+            content = self.prompts.embed(self.prompts.ids(text)).float()
+            tasks.append(self.prompts.answer(content, self.answers[text]))
+        losses = target_loss(self.logits(tasks), tasks)
+        total = torch.stack(losses).mean() + self.s.ctc_weight * ctc
+        first, second = len(answered), len(rows)
+        parts = {"answers": losses[:first], "transcripts": losses[first:second],
+                 "typed": losses[second:]}  # fmt: skip
+        numbers = {
+            name: float(torch.stack(part).mean().detach()) for name, part in parts.items() if part
+        }
+        return total, {**numbers, "ctc": float(ctc.detach())}
+
+    def logits(self, tasks: Sequence[Task]) -> Tensor:
+        """Logits (N, V) of all targets."""
+        packed = pack(tasks, self.prompts)
+        states = self.llm.get_decoder()(
+            inputs_embeds=packed.embeds.to(self.llm.dtype), attention_mask=packed.mask,
+            use_cache=False,
+        ).last_hidden_state  # fmt: skip
+        return self.llm.get_output_embeddings()(states[packed.rows, packed.columns])
+
+    @torch.inference_mode()
+    def write_down(self, heard: Heard, rows: np.ndarray, batch: int = 32) -> list[str]:
+        """What the model writes when it is asked for what it hears."""
+        self.listener.adapter.eval()
+        self.llm.eval()
+        out: list[str] = []
+        order = rows[np.argsort(heard.table.frames.to_numpy()[rows], kind="stable")]
+        for start in range(0, len(order), batch):
+            stacked, mask = collate(heard, order[start : start + batch])
+            with torch.autocast("cpu", torch.bfloat16):
+                made = self.listener.adapter(stacked, mask)
+            prompts = [
+                self.prompts.around(m[there].float(), transcribe=True)
+                for m, there in zip(made, mask, strict=True)
+            ]
+            out += self._generate(prompts)
+        self.listener.adapter.train()
+        self.llm.train()
+        return [out[k] for k in np.argsort(np.argsort(heard.table.frames.to_numpy()[rows],
+                                                      kind="stable"))]  # fmt: skip
+
+    def _generate(self, prompts: list[Tensor], tokens: int = 48) -> list[str]:
+        width = max(map(len, prompts))
+        x = torch.stack([torch.nn.functional.pad(p, (0, 0, width - len(p), 0)) for p in prompts])
+        mask = torch.stack([(torch.arange(width) >= width - len(p)).long() for p in prompts])
+        ids = self.llm.generate(
+            inputs_embeds=x.to(self.llm.dtype), attention_mask=mask, max_new_tokens=tokens,
+            do_sample=False, eos_token_id=self.prompts.end, pad_token_id=self.prompts.end,
+        )  # fmt: skip
+        return list(self.prompts.tokenizer.batch_decode(ids, skip_special_tokens=True))
+
+    def errors(self, most: int = 48) -> dict[str, float]:
+        """Word error rate on each held-out set, by the reader and by the whole model."""
+        found = {}
+        for name, held in heldout_sets(self.s).items():
+            rows = np.arange(min(most, len(held)))
+            said = held.table.text.iloc[rows].to_list()
+            found[name] = error_rate(said, self.write_down(held, rows))
+            found[f"{name}_ctc"] = error_rate(said, self.listener.read(held)[: len(rows)])
+        return found
+
+
+def text_model(s: TrainSettings, strategy: str) -> Any:
+    """The frozen text model, with low-rank adapters where the strategy has them.
+
+    Attention is written out: its backward pass is twice as fast on a CPU as the fused one's.
+    """
+    from transformers import AutoModelForCausalLM
+
+    llm: Any = AutoModelForCausalLM.from_pretrained(
+        s.llm, dtype=torch.bfloat16, attn_implementation="eager"
+    )
+    if strategy == "lora":
+        return add_low_rank(llm, s.rank, s.seed + 1)
+    return llm.requires_grad_(False)
+
+
+def run_alignment(s: TrainSettings, strategy: str, stop: int | None = None) -> None:
+    """Train by one strategy."""
+    aligner = Aligner(s, strategy, training_set(s))
+    parameters = aligner.parameters()
+    rates = {n: s.lora_rate if n.startswith("llm.") else s.align_rate for n in parameters}
+    steps = s.lora_steps if strategy == "lora" else s.adapter_steps
+    # Most is learned early: the first snapshots lie close together.
+    shots = tuple(round(steps * ((i + 1) / s.snapshots) ** 2) for i in range(s.snapshots))
+    settings = LoopSettings(
+        strategy, steps, min(60, steps // 10 + 1), snapshots=shots, log_every=10
+    )
+    run = Run(s.work / strategy, parameters, rates, settings, s.seed)
+
+    def step(n: int) -> dict[str, float]:
+        total, numbers = aligner.loss(n)
+        total.backward()
+        return numbers | measured(n + 1, steps, s.measure_every, aligner.errors)
+
+    def snapshot(done: int) -> None:
+        path = s.work / strategy / "snapshots" / f"{done:06d}.safetensors"
+        kept = {n: p.half() for n, p in parameters.items() if not n.startswith("reader.")}
+        write_tensors(path, kept, {"strategy": strategy, "step": str(done)})
+
+    run.run(step, snapshot, stop)

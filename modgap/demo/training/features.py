@@ -1,0 +1,151 @@
+"""Texts to speech to the frozen encoder's frames: made once, kept as 16-bit numbers.
+
+The frames of a file's utterances lie one after the other in ``NNNNN.npy``; ``NNNNN.parquet`` says
+whose they are, and its being there says that both are whole. The speech itself is not kept.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from modgap.audio.conditions import RATE
+from modgap.core.files import write_atomic
+from modgap.demo.training import shards
+from modgap.demo.training.speakers import Speakers, Utterance, recorded
+from modgap.models.composite_net import encode, load_encoder
+
+__all__ = ["FRAMES_PER_SECOND", "Heard", "Hearing", "load", "speak_texts", "write_frames"]
+
+FRAMES_PER_SECOND = 50
+MAX_SECONDS = 12.0
+
+
+class Hearing:
+    """The frozen encoder with its mel features, as `modgap_composite` uses them on a clip.
+
+    The encoder hears the clip alone, without the silence up to its whole window: it costs a fifth,
+    and Whisper's own decoder reads people's words from it as well.
+
+    Parameters
+    ----------
+    folder : Path
+        Whisper's checkpoint folder.
+    dtype : torch.dtype
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+        from transformers import WhisperFeatureExtractor
+
+        config = json.loads((folder / "config.json").read_text())
+        self.encoder: Any = load_encoder(folder / "model.safetensors", config, dtype).eval()
+        self.extractor = WhisperFeatureExtractor.from_pretrained(folder)
+        self.dtype = dtype
+
+    @torch.inference_mode()
+    def frames(self, wave: np.ndarray) -> Tensor:
+        """Frames (T, d) of samples (n,) at 16 kHz, float32; T = ceil(n / 320)."""
+        mel = self.extractor(wave, sampling_rate=RATE, padding="longest", return_tensors="pt")
+        return encode(self.encoder, mel["input_features"].to(self.dtype))[0].float()
+
+
+def speak_texts(
+    texts: pd.DataFrame, key: str, speakers: Speakers, hearing: Hearing, file: Path
+) -> pd.DataFrame:
+    """Say a table of texts and write the frames; the table says what was said how.
+
+    Parameters
+    ----------
+    texts : DataFrame
+        Columns text, source.
+    key : str
+        Decides every draw, together with the row's number.
+    speakers : Speakers
+    hearing : Hearing
+    file : Path
+        The ``.npy`` file to write.
+
+    Returns
+    -------
+    DataFrame
+        Columns text, source, the fields of `Utterance`, frames; utterances that are too long are
+        left out.
+    """
+    shares = speakers.shares()
+    rows, kept = [], []
+    for n, (text, source) in enumerate(zip(texts.text, texts.source, strict=True)):
+        rng = shards.stable_rng("utterance", key, n)
+        how = Utterance.draw(rng, shares)
+        wave = recorded(speakers.say(text, how), rng)
+        if wave.size > MAX_SECONDS * RATE:
+            continue
+        frames = hearing.frames(wave).to(torch.float16).numpy()
+        kept.append(frames)
+        rows.append({"text": text, "source": source, **asdict(how), "frames": len(frames)})
+    write_frames(file, kept)
+    return pd.DataFrame(rows)
+
+
+def write_frames(file: Path, frames: list[np.ndarray]) -> None:
+    """Write frames (T_k, d) of several utterances, one below the other."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.concatenate(frames))
+    write_atomic(file, buffer.getvalue())
+
+
+@dataclass
+class Heard:
+    """Utterances with their frames.
+
+    Attributes
+    ----------
+    table : DataFrame
+        As `speak_texts` makes it; one row an utterance.
+    """
+
+    table: pd.DataFrame
+    _arrays: list[np.ndarray]
+    _where: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def frames(self, i: int) -> Tensor:
+        """Frames (T, d) of utterance `i`, float32."""
+        array, start, end = self._where[i]
+        return torch.from_numpy(np.array(self._arrays[array][start:end])).float()
+
+
+def load(folders: list[Path], keep: Callable[[pd.DataFrame], pd.Series] | None = None) -> Heard:
+    """All utterances of folders, memory-mapped, in the order of folders and files.
+
+    Parameters
+    ----------
+    folders : list of Path
+    keep : callable, optional
+        Which rows of a table to keep.
+    """
+    tables: list[Any] = []
+    arrays: list[Any] = []
+    where: list[Any] = []
+    for folder in folders:
+        for file in sorted(folder.glob("[0-9]*.parquet")):
+            table = pd.read_parquet(file)
+            ends = table.frames.cumsum().to_numpy()
+            spans = np.stack([np.full(len(ends), len(arrays)), ends - table.frames, ends], 1)
+            arrays.append(np.load(file.with_suffix(".npy"), mmap_mode="r"))
+            wanted = np.ones(len(table), bool) if keep is None else keep(table).to_numpy()
+            tables.append(table[wanted])
+            where.append(spans[wanted])
+    if not tables:
+        return Heard(pd.DataFrame(columns=["text", "source", "frames"]), [], np.zeros((0, 3), int))
+    return Heard(pd.concat(tables, ignore_index=True), arrays, np.concatenate(where))

@@ -1,0 +1,146 @@
+"""The first stage: the adapter learns to put the LLM's own tokens where they are said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modgap.demo.training import features
+from modgap.demo.training.batches import COMPOSITE, Epochs, collate
+from modgap.demo.training.ctc import TokenReader
+from modgap.demo.training.features import Heard
+from modgap.demo.training.heldout import error_rate, heldout_sets
+from modgap.demo.training.loop import LoopSettings, Run, read_tensors
+from modgap.demo.training.settings import TrainSettings
+from modgap.demo.training.shards import stable_rng
+from modgap.models.conv_adapter import ConvTransformerAdapter
+
+__all__ = ["Listener", "new_adapter", "run_listening", "tokenizer_of", "training_set"]
+
+#: Wrong tokens that a position chooses among, beside the batch's own.
+OTHERS = 3000
+
+
+def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapter:
+    """The adapter before any training.
+
+    Parameters
+    ----------
+    s : TrainSettings
+    frames, llm : int
+        Widths of the encoder and of the text model.
+    """
+    torch.manual_seed(s.seed)
+    return ConvTransformerAdapter(
+        COMPOSITE.stack * frames, s.width, llm, layers=s.layers, heads=COMPOSITE.heads,
+        inner=s.inner, dropout=s.dropout,
+    )  # fmt: skip
+
+
+def tokenizer_of(s: TrainSettings) -> Any:
+    """SmolLM2's tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(s.llm)
+
+
+def training_set(s: TrainSettings) -> Heard:
+    """Every utterance that was made so far."""
+    folders = sorted(f for f in (s.work / "features").glob("*.*") if f.is_dir())
+    return features.load(folders)
+
+
+class Listener:
+    """Adapter and reader with what they need to be trained and measured.
+
+    Parameters
+    ----------
+    s : TrainSettings
+    heard : Heard
+        The training utterances; their tokens are the vocabulary.
+    """
+
+    def __init__(self, s: TrainSettings, heard: Heard) -> None:
+        self.s, self.heard = s, heard
+        self.tokenizer = tokenizer_of(s)
+        texts = heard.table.text.to_list()
+        self.tokens: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        self.vocabulary = torch.tensor(sorted({t for row in self.tokens for t in row}))
+        table = embeddings(s)
+        self.adapter = new_adapter(s, heard.frames(0).shape[1], table.shape[1])
+        self.reader = TokenReader(table)
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """All that is trained, by name."""
+        named = {f"adapter.{n}": p for n, p in self.adapter.named_parameters()}
+        return named | {f"reader.{n}": p for n, p in self.reader.named_parameters()}
+
+    def loss(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """CTC loss of utterances."""
+        stacked, mask = collate(self.heard, rows, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.adapter(stacked, mask)
+        targets = [self.tokens[int(i)] for i in rows]
+        return self.reader.loss(made, mask, targets, self.others(rng))
+
+    def others(self, rng: np.random.Generator) -> Tensor:
+        """Some tokens of the vocabulary."""
+        count = min(OTHERS, len(self.vocabulary))
+        return self.vocabulary[rng.choice(len(self.vocabulary), count, replace=False)]
+
+    @torch.inference_mode()
+    def read(self, heard: Heard, batch: int = 32) -> list[str]:
+        """What the reader makes of utterances."""
+        self.adapter.eval()
+        out: list[str] = []
+        for start in range(0, len(heard), batch):
+            rows = np.arange(start, min(start + batch, len(heard)))
+            stacked, mask = collate(heard, rows)
+            with torch.autocast("cpu", torch.bfloat16):
+                made = self.adapter(stacked, mask)
+            tokens = self.reader.read(made, mask, self.vocabulary)
+            out += [self.tokenizer.decode(row) for row in tokens]
+        self.adapter.train()
+        return out
+
+    def errors(self) -> dict[str, float]:
+        """Word error rate on each held-out set."""
+        return {
+            name: error_rate(held.table.text.to_list(), self.read(held))
+            for name, held in heldout_sets(self.s).items()
+        }
+
+
+def embeddings(s: TrainSettings) -> Tensor:
+    """The text model's token embeddings (V, d), float32."""
+    return read_tensors(s.llm / "model.safetensors")[0]["model.embed_tokens.weight"].float()
+
+
+def run_listening(s: TrainSettings, stop: int | None = None) -> None:
+    """Train adapter and reader."""
+    listener = Listener(s, training_set(s))
+    epochs = Epochs(listener.heard.table.frames.to_numpy(), s.listen_batch, s.seed, "listen")
+    parameters = listener.parameters()
+    # How sharp the reading is, and what silence looks like: two numbers that must move first.
+    rates = {n: s.listen_rate * (10 if n == "reader.sharpness" else 1) for n in parameters}
+    settings = LoopSettings("listen", s.listen_steps, min(200, s.listen_steps // 10 + 1))
+    run = Run(s.work / "listen", parameters, rates, settings, s.seed)
+
+    def step(n: int) -> dict[str, float]:
+        loss = listener.loss(epochs.step(n), stable_rng("listen", s.seed, n))
+        loss.backward()
+        numbers = {"loss": float(loss.detach())}
+        return numbers | measured(n + 1, s.listen_steps, s.measure_every, listener.errors)
+
+    run.run(step, stop_after=stop)
+
+
+def measured(
+    done: int, steps: int, every: int, measure: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """What is measured now and then, and after the last step."""
+    return measure() if done % every == 0 or done == steps else {}

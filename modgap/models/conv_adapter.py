@@ -1,0 +1,154 @@
+"""The composite's larger adapter: stacked frames, convolutions and transformer layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from modgap.core.errors import ModelError
+
+__all__ = ["ConvTransformerAdapter"]
+
+_NEAR = 7  # positions that a layer's convolution sees
+_GROUPS = 8
+
+
+class ConvTransformerAdapter(nn.Module):
+    """Stacked frames to positions of the text model, each of which hears the whole clip.
+
+    Parameters
+    ----------
+    inputs : int
+        Width of the encoder's frames times how many of them a position holds.
+    width : int
+        Of the layers.
+    outputs : int
+        Width of the text model.
+    layers, heads : int
+    inner : int
+        Width between the two linear layers of a layer.
+    dropout : float
+        In training.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        outputs: int,
+        *,
+        layers: int = 2,
+        heads: int = 8,
+        inner: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.norm_in = nn.LayerNorm(inputs)
+        self.linear_in = nn.Linear(inputs, width)
+        self.conv = nn.Conv1d(width, width, 3, padding=1, groups=_GROUPS)
+        self.layers = nn.ModuleList(
+            _Layer(width, heads, inner or 3 * width, dropout) for _ in range(layers)
+        )
+        self.norm_out = nn.LayerNorm(width)
+        self.linear_out = nn.Linear(width, outputs)
+
+    @classmethod
+    def of_weights(cls, weights: Mapping[str, Tensor], heads: int) -> ConvTransformerAdapter:
+        """The adapter whose weights these are; their shapes say all its sizes but the heads.
+
+        Raises
+        ------
+        ModelError
+            A weight is missing, of another shape, or too many.
+        """
+        try:
+            width, inputs = weights["linear_in.weight"].shape
+            outputs = weights["linear_out.weight"].shape[0]
+            numbers = {int(m[1]) for m in (re.match(r"layers\.(\d+)\.", n) for n in weights) if m}
+            inner = weights["layers.0.fc1.weight"].shape[0] if numbers else None
+            if width % heads or width % _GROUPS:
+                raise ModelError(
+                    f"The composite's adapter is {width} wide, which {heads} heads do not divide: "
+                    "check heads in config.json."
+                )
+            made = cls(inputs, width, outputs, layers=len(numbers), heads=heads, inner=inner)
+            made.load_state_dict(dict(weights), assign=True)
+        except KeyError as problem:
+            raise ModelError(
+                f"The composite's adapter.safetensors lacks {problem.args[0]}."
+            ) from problem
+        except RuntimeError as problem:  # torch's list of names and shapes that do not fit
+            first = str(problem).splitlines()[1].strip()
+            raise ModelError(
+                f"The composite's adapter.safetensors does not fit: {first}"
+            ) from problem
+        return made
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Values of the stacked frames, and of a position."""
+        return self.linear_in.in_features, self.linear_out.out_features
+
+    def forward(self, stacked: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Positions of stacked frames.
+
+        Parameters
+        ----------
+        stacked : Tensor, shape (B, n, inputs)
+        mask : Tensor of bool, shape (B, n), optional
+            Which positions there are; None: all.
+
+        Returns
+        -------
+        Tensor, shape (B, n, outputs)
+        """
+        x = self.linear_in(self.norm_in(stacked))
+        x = x + functional.gelu(_convolved(self.conv, x, mask))
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.linear_out(self.norm_out(x))
+
+
+class _Layer(nn.Module):
+    """Convolution along the positions, self-attention, and two linear layers, each on a norm."""
+
+    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_conv = nn.LayerNorm(width)
+        self.near = nn.Conv1d(width, width, _NEAR, padding=_NEAR // 2, groups=width)
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_inner = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, inner)
+        self.fc2 = nn.Linear(inner, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + _convolved(self.near, self.norm_conv(x), mask)
+        x = x + self.dropout(self._attention(self.norm_attention(x), mask))
+        inner = functional.gelu(self.fc1(self.norm_inner(x)))
+        return x + self.dropout(self.fc2(inner))
+
+    def _attention(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        size, n, width = x.shape
+        q, k, v = self.qkv(x).view(size, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        # Written out: on a CPU the fused one's backward pass takes several times as long.
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
+        y = scores.softmax(-1).to(v.dtype) @ v
+        return self.out(y.transpose(1, 2).reshape(size, n, width))
+
+
+def _convolved(conv: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    """A convolution along the positions (B, n, width), for which those that are not there are 0."""
+    if mask is not None:
+        x = x * mask[..., None].to(x.dtype)
+    return torch.transpose(conv(x.transpose(1, 2)), 1, 2)
