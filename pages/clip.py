@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
+from modgap.audio.formats import FORMATS, SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
 from modgap.ui import clip_result, widgets
 from modgap.ui.examples import Example, examples
@@ -12,7 +13,6 @@ from modgap.ui.server.service import service
 from modgap.ui.session import state
 
 S = st.session_state
-SUFFIXES = ["wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"]
 COLUMNS = 4
 MARKERS = {
     "keep": "keep: only the content differs",
@@ -36,9 +36,8 @@ def choose() -> None:
         )
         if source == "Upload":
             st.file_uploader(
-                f"WAV, FLAC, OGG, Opus, MP3, M4A or WebM, up to {MAX_BYTES >> 20} MB "
-                f"and {MAX_SECONDS / 60:g} minutes",
-                type=SUFFIXES,
+                f"{FORMATS}, up to {MAX_BYTES >> 20} MB and {MAX_SECONDS / 60:g} minutes",
+                type=list(SUFFIXES),
                 key="upload",
                 on_change=adopt,
                 args=("upload",),
@@ -141,7 +140,8 @@ def inputs() -> None:
 
 
 def sound() -> None:
-    """The player, and which part of the clip is used."""
+    """The player, and which part and channel of the clip are used."""
+    channel()
     try:
         clip = state.current_clip()
     except AudioError as problem:
@@ -149,6 +149,8 @@ def sound() -> None:
         widgets.error(str(problem))
     if clip is not None:
         st.audio(service().wav(clip), format="audio/wav", alt="The clip in use")
+        for note in clip.notes:
+            st.warning(widgets.plain(note))
     st.slider(
         "Part to use (s)",
         0.0,
@@ -159,6 +161,21 @@ def sound() -> None:
         persist_state="session",
     )
     limit()
+
+
+def channel() -> None:
+    """Which channel is used, where there are several."""
+    if S.get("channels", 1) > 1:
+        st.segmented_control(
+            "Channel",
+            list(range(S["channels"] + 1)),
+            format_func=lambda n: str(n) if n else "Mean of all",
+            required=True,
+            key="channel",
+            persist_state="session",
+            help="Models hear one channel. By default it is the mean of all, in which channels "
+            "that are each other's opposite cancel.",
+        )
 
 
 def limit() -> None:

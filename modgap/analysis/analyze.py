@@ -153,7 +153,10 @@ def analyze(
         keep(store, _states_key(key), lambda: states_record(states))
     steps(1.0, "done")
     # What does not enter the key is this call's, not that of the call that filled the cache.
-    return replace(found, model=about, clip=_clip_info(clip), settings=settings, states=states)
+    notes = tuple(dict.fromkeys((*clip.notes, *found.notes)))
+    return replace(
+        found, model=about, clip=_clip_info(clip), settings=settings, states=states, notes=notes
+    )
 
 
 def cached_analysis(key: str, store: Store) -> Analysis | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modgap.audio import tracks
+from modgap.audio import chunks, tracks
 from modgap.audio.containers import MAX_PACKETS, Part
 from modgap.audio.formats import KINDS
 from modgap.audio.frames import broken
@@ -23,8 +23,9 @@ Blocks = Generator[tuple[int, Frames], None, None]
 
 MIN_RATE, MAX_RATE = 4_000, 192_000
 _BLOCK = 1 << 16  # frames read at a time
+_BLIND = 10 * 1152  # samples that may lack at the start of a stream cut out of another
 _SLACK = 0.05  # seconds that a stated duration may be rounded up by
-_STATED = ("AIFF", "NIST")  # whose stated duration is their header's, not the file's size
+_STATED = ("NIST",)  # whose stated duration is their header's, not the file's size
 _DAMAGED = "The audio could not be decoded; the file may be damaged. Record or export it again."
 
 
@@ -45,9 +46,9 @@ def blocks_of(part: Part, notes: list[str]) -> Blocks:
     if part.kind == "FLAC" and _flac_samples(part.data):
         return _soundfile_blocks(_whole_flac(part), notes)
     # libsndfile cannot end a FLAC stream whose header leaves its length open.
-    if part.kind not in ("WAV", "OGG", "MP3") or part.codec in ("flac", "speex"):
-        return _pyav_blocks(part, notes)
-    return _soundfile_blocks(part, notes)
+    if part.kind in (*chunks.KINDS, "MP3") or part.codec in ("vorbis", "opus", ""):
+        return _soundfile_blocks(part, notes)
+    return _pyav_blocks(part, notes)
 
 
 def _soundfile_blocks(part: Part, notes: list[str]) -> Blocks:
@@ -58,11 +59,11 @@ def _soundfile_blocks(part: Part, notes: list[str]) -> Blocks:
     try:
         file = sf.SoundFile(io.BytesIO(part.data))
     except Exception as error:  # whatever a decoder makes of hostile bytes
-        if part.kind != "WAV":
+        if part.kind not in chunks.KINDS:
             raise AudioError(_DAMAGED) from error
         file = None
-    # It does not know all codings of WAV, and guesses the length of an MP3 without a header from
-    # its first frame, reading no further.
+    # It does not know all codings of plain files, and guesses the length of an MP3 without a header
+    # from its first frame, reading no further.
     if file is None or file.frames < part.least:
         yield from _pyav_blocks(part, notes)
         return
@@ -80,6 +81,8 @@ def _soundfile_blocks(part: Part, notes: list[str]) -> Blocks:
             raise AudioError(_DAMAGED) from error
     if seen < promised:
         raise _too_short(promised / rate)
+    if seen < part.least - _BLIND:  # it stops at what it cannot read, and says nothing
+        raise AudioError(_DAMAGED)
 
 
 def _too_short(promised: float) -> AudioError:

@@ -32,6 +32,7 @@ _FORMS = {
 }
 KINDS = frozenset(_FORMS) - {"RIFX"}
 _AGAIN = re.compile(rb"(?:RIFF|RF64|RIFX|BW64)[\s\S]{4}WAVE")
+_W64_NAME = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # behind four letters
 _SOUND = (b"data", b"SSND")
 _HEADERS = (0, 8, 12, 36, 44, 46)  # bytes that programs take off a round number, or forget to
 
@@ -68,7 +69,7 @@ def read_chunks(kind: str, data: bytes, at: int, kind_at: Callable[[bytes, int],
                 raise AudioError("The file has no channels, so no sound. Export it again.")
             if rate == 0:
                 raise AudioError("The file gives a sample rate of 0 Hz. Export it again.")
-        elif name in _SOUND:
+        elif name[:4] in _SOUND:
             size = long_size if size == 0xFFFF_FFFF and long_size else size
             return _sound(kind, form, data, at, (body, size, max(align, 1)), kind_at)
     if steps < MAX_STEPS:
@@ -87,7 +88,7 @@ def _chunks(form: str, data: bytes, at: int) -> Iterator[tuple[bytes, int, int, 
         size = max(0, size - head) if form == "W64" else size  # it counts its head in
         body = at + head
         at = body + size + -size % pad
-        yield name[:4], size, body, at
+        yield name, size, body, at
 
 
 def _sound(
@@ -99,7 +100,9 @@ def _sound(
     kind_at: Callable[[bytes, int], str],
 ) -> Found:
     body, size, align = where
-    there = max(len(data) - body, 0)
+    there = len(data) - body
+    if there < 0 or body < at + 8:
+        raise broken("it has no audio data")
     if _is_unknown(form, data, body, size, kind_at):
         following = _AGAIN.search(data, body) if kind == "WAV" else None
         end = following.start() if following else len(data)
@@ -120,13 +123,23 @@ def _tail(form: str, data: bytes, at: int, kind_at: Callable[[bytes, int], str])
     if form == "AU":
         return at, ""
     for name, size, body, after in _chunks(form, data, at):
-        plain = name.isascii() and name.decode("ascii").isprintable()
-        if not plain or body + size > len(data) or kind_at(data, at):
+        if not _is_name(name) or body + size > len(data) or kind_at(data, at):
             break
-        if name in _SOUND and size:
+        if name[:4] in _SOUND and size:
             return len(data), f"a second part of {size:,} bytes"
         at = after
     return at, ""
+
+
+def _is_name(name: bytes) -> bool:
+    """Whether this names a chunk, and does not begin an ID3v1 tag or samples."""
+    mark = name[:4]
+    return (
+        mark.isascii()
+        and mark.decode("ascii").isprintable()
+        and mark[:3] != b"TAG"
+        and name[4:] in (b"", _W64_NAME)
+    )
 
 
 def _is_unknown(

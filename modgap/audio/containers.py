@@ -22,11 +22,11 @@ from modgap.core.errors import AudioError
 MAX_PACKETS = 2_000_000
 _MAX_PARTS = 1_000
 _JUNK = 4096  # bytes behind plain samples that may be anything; more of them could be sound
-_STARTS = {
-    "FLAC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"),
-    "NIST": re.compile(rb"NIST_1A\n"),
-    "AMR": re.compile(rb"#!AMR(?:-WB)?\n"),
-}
+# What files begin with, as far as chance does not make it: of those that do not say where they end.
+_START = re.compile(
+    rb"fLaC[\x00\x80]\x00\x00\x22|NIST_1A\n|#!AMR(?:-WB)?\n|OggS\x00\x02|"
+    rb"(?:RIFF|RF64|RIFX|BW64)[\s\S]{4}WAVE|FORM[\s\S]{4}AIF[FC]"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Part:
     more : str
         What follows that is no recording and may be sound; whoever asks for it is refused.
     codec : str
-        Of an Ogg file.
+        Of an Ogg file, "" where it is not known; "-" of others.
     tracks : int
         Streams of sound in an Ogg file.
     least : int
@@ -52,7 +52,7 @@ class Part:
     kind: str
     data: bytes
     more: str = ""
-    codec: str = ""
+    codec: str = "-"
     tracks: int = 1
     least: int = 0
 
@@ -112,27 +112,26 @@ def _read(kind: str, data: bytes, at: int) -> tuple[list[Part], int]:
         ], end
     if kind == "MP3":
         runs, end = mp3_runs(data, at, kind_at)
-        return [Part(kind, data[run.start : run.end], least=run.least) for run in runs], end
+        return [Part(kind, run.bytes_of(data), least=run.least) for run in runs], end
     more = ""
     if kind == "M4A":
         end, more = _end_of_mp4(data, at)
     elif kind == "WebM":
         end = _end_of_webm(data, at)
     else:
-        end = _next_start(kind, data, at)
+        end = _next_start(data, at)
     return [Part(kind, data[at:end], more)], end
 
 
-def _next_start(kind: str, data: bytes, at: int) -> int:
-    """Where the next file of this kind begins, by the mark that it begins with."""
-    if kind not in _STARTS:
-        return len(data)
+def _next_start(data: bytes, at: int) -> int:
+    """Where the next file begins, by the mark that it begins with."""
+    is_flac = data.startswith(b"fLaC", at)
     at += 4
-    while kind == "FLAC" and at < len(data):  # pictures in front may hold anything
+    while is_flac and at < len(data):  # pictures in front may hold anything
         last, at = data[at] >= 128, at + 4 + int.from_bytes(data[at + 1 : at + 4], "big")
         if last:
             break
-    following = _STARTS[kind].search(data, at)
+    following = _START.search(data, at)
     return following.start() if following else len(data)
 
 

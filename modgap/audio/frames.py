@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ _KBITS = {  # by MPEG 1 (or 2 and 2.5) and layer
 _RATES = (44_100, 48_000, 32_000)
 _SYNC = re.compile(rb"\xff[\xe0-\xff][\x00-\xef]")
 _MAX_SYNCS = 20_000
+_RESYNC = 1000  # bytes of junk that mpg123 is sure to read over
 _MAX_GAPS = 100  # stretches of junk between frames
 
 
@@ -131,6 +132,8 @@ class Run:
     ----------
     start, end : int
         Where they are.
+    gaps : list of (int, int)
+        Long stretches between them that are none.
     frames, samples : int
         How many there are, each of so many samples.
     declared : int
@@ -145,6 +148,12 @@ class Run:
     samples: int = 0
     declared: int = 0
     header: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+
+    def bytes_of(self, data: bytes) -> bytes:
+        """The frames without what mpg123 gives up at."""
+        edges = [self.start, *(edge for gap in self.gaps for edge in gap), self.end]
+        return b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
 
     @property
     def least(self) -> int:
@@ -173,10 +182,13 @@ def mp3_runs(data: bytes, at: int, kind_at: Callable[[bytes, int], str]) -> tupl
                 at = behind
                 break
             gaps += 1
+            begun = at
             at = find_frames(data, max(behind, at + 1), mp3_frame) if gaps <= _MAX_GAPS else -1
             if at < 0:
                 at = len(data)
                 break
+            if at - begun > _RESYNC:
+                runs[-1].gaps.append((begun, at))
             continue
         header = _xing(data, at)
         changes = layout not in (None, found.layout) and is_run(data, at, mp3_frame, 2)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modgap.cli.errors import Debug, literal
-from modgap.cli.inputs import parse_layers, read_transcript, sound_source
+from modgap.cli.inputs import parse_layers, read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import (
     Cache,
+    Channel,
     Clip,
     Instruction,
     Json,
@@ -51,6 +52,7 @@ def intervene(
     clip: Clip,
     transcript: Transcript,
     how: ModelOptions,
+    channel: Channel = None,
     instruction: Instruction = "",
     rule: Annotated[
         str, typer.Option(help="angle, length, both, patch, mean or random.")
@@ -99,7 +101,7 @@ def intervene(
             "tokens given without pairs would change nothing: name each with --pair SPEECH:TEXT, "
             "or as pairs=3:0+9:2 in --interventions."
         )
-    lm, words, sound = _ready(clip, transcript, how)
+    lm, words, sound = _ready(clip, channel, transcript, how)
     from modgap.analysis.comparison import compare
     from modgap.cli.render import print_table, progress_bar
     from modgap.store.cache import default_store
@@ -153,6 +155,7 @@ def sweep(
     clip: Clip,
     transcript: Transcript,
     how: ModelOptions,
+    channel: Channel = None,
     instruction: Instruction = "",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
@@ -184,7 +187,7 @@ def sweep(
             "A sweep takes no pairs, and tokens given without them would change nothing: use "
             "bottom-3, top-3, random-3 (any number) or all."
         )
-    lm, words, sound = _ready(clip, transcript, how)
+    lm, words, sound = _ready(clip, channel, transcript, how)
     from modgap.analysis import sweeps
     from modgap.analysis.edit_record import edit_key, from_record, to_record
     from modgap.cli.render import print_table, progress_bar
@@ -242,9 +245,9 @@ def sweep(
     )
 
 
-def _ready(clip: Path, transcript: str, how: ModelOptions) -> tuple[SpeechLM, str, Any]:
+def _ready(
+    clip: Path, channel: int | None, transcript: str, how: ModelOptions
+) -> tuple[SpeechLM, str, Any]:
     words = read_transcript(transcript)
-    from modgap.audio.clip import load_clip
-
-    sound = load_clip(sound_source(clip))
+    sound = read_clip(clip, channel=channel)
     return how.load(), words, sound

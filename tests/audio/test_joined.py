@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,11 +99,13 @@ def test_joined_with_another_number_of_channels() -> None:
 
 
 def test_different_kinds_in_one_file() -> None:
-    data = with_soundfile(tone(0.5, 22_050), 22_050, "WAV") + piece("flac", 0.5)
-    assert load_clip(data).seconds == 1.0
+    whole = {kind: piece(kind, 0.5) for kind in ("flac", "wav", "mp3", "vorbis")}
+    for one, two in itertools.permutations(whole, 2):
+        if (one, two) != ("flac", "mp3"):  # a FLAC does not say where it ends
+            assert load_clip(whole[one] + whole[two]).seconds == 1.0, (one, two)
 
 
-# ---- MP3: headers that count, tags that are no sound ----------------------------------------------
+# ---- MP3: headers that count, tags that are no sound ---------------------------------------------
 
 
 def mp3(seconds: float, *, header: bool = True, rate: int = 22_050) -> bytes:
@@ -155,12 +159,14 @@ def test_tags_and_junk_inside_an_mp3(layout: str) -> None:
     data = with_pyav(sound, 44_100, "mp3", "libmp3lame", layout)
     whole = load_clip(data)
     assert load_clip(data + ID3 + data).seconds == pytest.approx(2 * whole.seconds, abs=0.001)
-    assert load_clip(data + b"\x01junk" * 40 + data).seconds == pytest.approx(
-        2 * whole.seconds, abs=0.06
-    )
+    for junk in (b"\x01junk" * 40, b"\x01junk" * 4_000):  # at the longer one mpg123 gives up
+        for joined in (data + junk + data, data[len(data) // 2 :] + junk + data[len(data) // 2 :]):
+            assert load_clip(joined).seconds == pytest.approx(
+                2 * whole.seconds * (1 if joined.startswith(data) else 0.5), abs=0.15
+            )
 
 
-# ---- plain samples: what follows the sound chunk --------------------------------------------------
+# ---- plain samples: what follows the sound chunk -------------------------------------------------
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -195,7 +201,7 @@ def test_sound_that_a_header_does_not_count_is_refused_with_its_place() -> None:
     with pytest.raises(AudioError, match="goes on behind"):
         load_clip(data, end=1.0)
     again = wav(sound) + chunk(b"data", sound)
-    with pytest.raises(AudioError, match="goes on behind the 2.00 s.*second part"):
+    with pytest.raises(AudioError, match=r"goes on behind the 2\.00 s.*second part"):
         load_clip(again)
 
 
@@ -216,11 +222,11 @@ def test_what_stands_in_front_of_a_flac_may_hold_a_flac() -> None:
 def test_two_indexes_in_one_mp4() -> None:
     data = sample_file("m4a")
     ftyp = int.from_bytes(data[:4], "big")
-    with pytest.raises(AudioError, match="goes on behind the .* second recording"):
+    with pytest.raises(AudioError, match=r"goes on behind the .* second recording"):
         load_clip(data + data[ftyp:])
 
 
-# ---- sizes that stand for "not known" -------------------------------------------------------------
+# ---- sizes that stand for "not known" ------------------------------------------------------------
 
 SIZES = [
     0, 0xFFFF_FFFF, 0xFFFF_FFFF - 36, 0x7FFF_FFFF, 0x7FFF_F000, 0x7FFF_FFFF - 44, 1 << 31, 1 << 30,
@@ -266,7 +272,7 @@ def test_unknown_sizes_in_other_forms(form: str) -> None:
         assert load_clip(patched(data, at, value)) == load_clip(data)
 
 
-# ---- Ogg -------------------------------------------------------------------------------------------
+# ---- Ogg -----------------------------------------------------------------------------------------
 
 
 def test_two_tracks_of_an_ogg_file_are_told() -> None:
@@ -298,7 +304,7 @@ def test_opus_is_48_khz_whatever_its_header_says_of_what_was_encoded(field: int)
     assert power[3_000] > 100  # the tone at 9 kHz
 
 
-# ---- MP4 and Matroska: tracks ---------------------------------------------------------------------
+# ---- MP4 and Matroska: tracks --------------------------------------------------------------------
 
 
 def tracks(muxer: str, codecs: list[str], *, video: bool = False) -> bytes:
@@ -307,18 +313,18 @@ def tracks(muxer: str, codecs: list[str], *, video: bool = False) -> bytes:
 
     out = io.BytesIO()
     with av.open(out, "w", format=muxer) as file:
-        streams = []
+        streams: list[Any] = []
         if video:
-            picture = file.add_stream("mpeg4", rate=10)
+            picture: Any = file.add_stream("mpeg4", rate=10)
             picture.width = picture.height = 32
             picture.pix_fmt = "yuv420p"
         for codec in codecs:
-            stream = file.add_stream(codec, rate=48_000)
+            stream: Any = file.add_stream(codec, rate=48_000)
             stream.layout = "mono"
             streams.append(stream)
         if video:
-            frame = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), format="yuv420p")
-            file.mux([*picture.encode(frame), *picture.encode(None)])
+            black = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), format="yuv420p")
+            file.mux([*picture.encode(black), *picture.encode(None)])
         for n, stream in enumerate(streams):
             sound = tone(0.5, 48_000, 300 + 100 * n).reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(sound, format="flt", layout="mono")

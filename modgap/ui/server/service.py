@@ -90,8 +90,19 @@ class Service:
         self._pictures: Shelf[str, SoundPicture] = Shelf(256)
         threading.Thread(target=import_heavy, name="modgap-import", daemon=True).start()
 
-    def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
+    def clip(
+        self,
+        data: bytes,
+        name: str,
+        part: tuple[float, float] | None = None,
+        channel: int | None = None,
+    ) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
+
+        Parameters
+        ----------
+        channel : int, optional
+            One channel, counted from 1, instead of the mean of all.
 
         Raises
         ------
@@ -99,10 +110,13 @@ class Service:
             When it cannot be used; the message says why.
         """
         # Keyed by the content and the name that is shown; never by Streamlit's sampled hash.
-        key = (hashlib.sha256(data).hexdigest(), name, part)
+        key = (hashlib.sha256(data).hexdigest(), name, part, channel)
         clip = self._clips.get(key)
         if clip is None:
-            clip = load_clip(data, name=name) if part is None else self.clip(data, name).trim(*part)
+            if part is None:
+                clip = load_clip(data, name=name, channel=channel)
+            else:
+                clip = self.clip(data, name, channel=channel).trim(*part)
             self._clips.put(key, clip)
         return clip
 

@@ -1,7 +1,8 @@
 """What one browser session holds: keys, widget values, and the bytes of the one clip in use.
 
 Widgets keep their values under their own keys in ``st.session_state``: ``model``, ``device``,
-``dtype``, ``quantize``, ``transcript``, ``instruction``, ``markers``, ``trim``. Beside them:
+``dtype``, ``quantize``, ``transcript``, ``instruction``, ``markers``, ``trim``, ``channel`` (from
+1; 0 is the mean). Beside them: ``seconds`` and ``channels`` of the whole clip,
 ``clip``, ``run`` (the key of the shown result), ``jobs``, ``error`` and ``notice``.
 """
 
@@ -16,7 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from modgap.audio.clip import Clip, load_clip
-from modgap.core.errors import ModgapError
+from modgap.core.errors import AudioError, ModgapError
 from modgap.ui.examples import Example, example
 from modgap.ui.server.jobs import JobView
 from modgap.ui.server.models import ModelChoice
@@ -61,15 +62,27 @@ def session_id() -> str:
 def use_clip(ref: ClipRef, transcript: str = "", instruction: str = "") -> None:
     """Make a clip the one in use, with its words; the result shown before goes.
 
+    Where the mean of its channels cannot be used (they cancel each other) the first one is taken.
+
     Raises
     ------
     AudioError
         When it cannot be decoded; the session is unchanged then.
     """
     S = st.session_state
-    seconds = _whole(service().clip(ref.data, ref.name))
+    channel, notice = 0, ""
+    try:
+        clip = service().clip(ref.data, ref.name)
+    except AudioError as problem:
+        clip = service().clip(ref.data, ref.name, channel=1)
+        if clip.channels == 1:
+            raise
+        channel, notice = 1, f"{problem} Channel 1 is taken here; choose beside the part to use."
     drop_clip()
-    S["clip"], S["trim"] = ref, (0.0, min(seconds, longest_clip()))
+    S["clip"], S["trim"] = ref, (0.0, min(_whole(clip), longest_clip()))
+    S["channel"], S["channels"], S["seconds"] = channel, clip.channels, _whole(clip)
+    if notice:
+        S["notice"] = notice
     S["transcript"], S["instruction"] = transcript[:MAX_TRANSCRIPT], instruction[:MAX_INSTRUCTION]
 
 
@@ -91,14 +104,23 @@ def load_example(chosen: Example) -> None:
 def drop_clip() -> None:
     """Back to the empty page; what was being computed for the clip stops."""
     cancel(main_only=True)
-    for name in ("clip", "trim", "run", "signature", "error", "notice"):
+    for name in (
+        "clip",
+        "trim",
+        "channel",
+        "channels",
+        "seconds",
+        "run",
+        "signature",
+        "error",
+        "notice",
+    ):
         st.session_state.pop(name, None)
 
 
 def clip_seconds() -> float:
     """Length of the whole clip in use."""
-    ref: ClipRef = st.session_state["clip"]
-    return _whole(service().clip(ref.data, ref.name))
+    return float(st.session_state["seconds"])
 
 
 def current_clip() -> Clip | None:
@@ -115,7 +137,8 @@ def current_clip() -> Clip | None:
         return None
     start, end = S.get("trim") or (0.0, math.inf)
     whole = (start, end) == (0.0, clip_seconds()) or math.isinf(end)
-    return service().clip(ref.data, ref.name, None if whole else (start, end))
+    part = None if whole else (start, end)
+    return service().clip(ref.data, ref.name, part, S.get("channel") or None)
 
 
 def reference() -> str | None:
