@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
+from modgap.audio.formats import FORMATS, SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
 from modgap.ui import clip_result, widgets
 from modgap.ui.examples import Example, examples
@@ -15,7 +16,6 @@ from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.model_in_use import longest_clip
 from modgap.ui.session.state import ClipRef, visit
 
-SUFFIXES = ["wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"]
 COLUMNS = 4
 MARKERS = {
     "keep": "keep: only the content differs",
@@ -39,9 +39,8 @@ def choose() -> None:
         )
         if source == "Upload":
             st.file_uploader(
-                f"WAV, FLAC, OGG, Opus, MP3, M4A or WebM, up to {MAX_BYTES >> 20} MB "
-                f"and {MAX_SECONDS / 60:g} minutes",
-                type=SUFFIXES,
+                f"{FORMATS}, up to {MAX_BYTES >> 20} MB and {MAX_SECONDS / 60:g} minutes",
+                type=list(SUFFIXES),
                 key=inputs.UPLOAD.key,
                 on_change=adopt,
                 args=("upload",),
@@ -144,7 +143,8 @@ def about_clip() -> None:
 
 
 def sound() -> None:
-    """The player, and which part of the clip is used."""
+    """The player, and which part and channel of the clip are used."""
+    channel()
     try:
         clip = clip_in_use.clip()
     except AudioError as problem:
@@ -152,6 +152,8 @@ def sound() -> None:
         widgets.error(str(problem))
     if clip is not None:
         st.audio(service().wav(clip), format="audio/wav", alt="The clip in use")
+        for note in clip.notes:
+            st.warning(widgets.plain(note))
     st.slider(
         "Part to use (s)",
         0.0,
@@ -162,6 +164,22 @@ def sound() -> None:
         persist_state="session",
     )
     limit()
+
+
+def channel() -> None:
+    """Which channel is used, where there are several."""
+    channels = clip_in_use.channels()
+    if channels > 1:
+        st.segmented_control(
+            "Channel",
+            list(range(channels + 1)),
+            format_func=lambda n: str(n) if n else "Mean of all",
+            required=True,
+            key=inputs.CHANNEL.key,
+            persist_state="session",
+            help="Models hear one channel. By default it is the mean of all, in which channels "
+            "that are each other's opposite cancel.",
+        )
 
 
 def limit() -> None:

@@ -72,7 +72,8 @@ def _wavs() -> dict[str, Hostile]:
         "wav_header_only": (wav()[:36], BREAKS_OFF),
         "wav_truncated": (wav()[:3_000], BREAKS_OFF),
         "wav_truncated_in_header": (wav()[:20], BREAKS_OFF),
-        "wav_promises_1_gib": (wav(size=1 << 30), BREAKS_OFF),
+        "wav_promises_1_gib": (wav(size=1 << 30), None),  # what streaming programs write
+        "wav_promises_700_mb": (wav(size=712_345_678), BREAKS_OFF),
         "wav_rf64_promises_1_tib": (long64, BREAKS_OFF),
         "wav_streamed_size": (wav(size=0xFFFFFFFF), None),
         "wav_huge_fmt": (patched(wav(), fmt_at, struct.pack("<I", 0xFFFFFFF0)), BREAKS_OFF),

@@ -145,7 +145,12 @@ class Session:
         steps(1.0, "done")
         # What does not enter the key is this call's, not that of the call that filled the cache.
         return replace(
-            found, model=about, clip=clip_info(self.clip), settings=settings, states=states
+            found,
+            model=about,
+            clip=clip_info(self.clip),
+            settings=settings,
+            states=states,
+            notes=tuple(dict.fromkeys((*self.clip.notes, *found.notes))),
         )
 
     def compare(

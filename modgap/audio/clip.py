@@ -1,8 +1,8 @@
 """Audio in: one place that decodes, checks, resamples and fingerprints a clip.
 
-Read are WAV, FLAC, OGG (Opus, Vorbis) and MP3 with libsndfile, and what phones and browsers
-record, M4A/MP4 (AAC, ALAC, Opus) and WebM (Opus, Vorbis), with the FFmpeg in PyAV's wheel. Every
-refusal is one exception, `AudioError`, whose message says what is wrong and what to do.
+Read are the kinds of `modgap.audio.formats.KINDS`: WAV, OGG (Opus, Vorbis) and MP3 with libsndfile,
+all others with the FFmpeg in PyAV's wheel. Every refusal is one exception, `AudioError`, whose
+message says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -10,26 +10,18 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import numbers
 import wave
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from modgap.audio.decoding import (
-    MAX_CHANNELS,
-    MAX_POSITION,
-    Samples,
-    Window,
-    check_rate,
-    decode,
-    scale,
-    to_mono,
-    too_long,
-)
+from modgap.audio.arguments import check_channel, check_range, from_array, rate_of, refuse_rate
+from modgap.audio.blocks import Frames, check_rate
+from modgap.audio.decoding import Samples, Window, decode
+from modgap.audio.mixing import Mixer
 from modgap.audio.sources import MAX_BYTES, display_name, read_source
 from modgap.core.errors import AudioError
 
@@ -38,6 +30,7 @@ __all__ = ["MAX_BYTES", "MAX_SECONDS", "MIN_SECONDS", "SILENCE_DBFS", "Clip", "l
 MAX_SECONDS = 600.0
 MIN_SECONDS = 0.1
 SILENCE_DBFS = -80.0  # below this not even a loud whisper moves more than 3 steps of 16 bits
+_SILENT = 10 ** (SILENCE_DBFS / 20)
 MAX_PEAK = 100.0  # floats beyond it are integers that were not scaled, not loud sound
 
 
@@ -54,7 +47,11 @@ class Clip:
     name : str
         For display only.
     kind : str
-        "WAV", "FLAC", "OGG", "MP3", "AAC", "M4A", "WebM" or "array".
+        A key of `modgap.audio.formats.KINDS`, such as "WAV", or "array".
+    channels : int
+        Channels of the source, of which `samples` is the mean or one.
+    notes : tuple of str
+        What its user should know: channels that cancel, several recordings in one file.
     sha256 : str
         Of rate and samples, so the same sound under two names or containers is the same.
 
@@ -71,6 +68,8 @@ class Clip:
     name: str = "clip"
     kind: str = "array"
     sha256: str = field(init=False)
+    channels: int = 1
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -137,6 +136,7 @@ def load_clip(
     name: str | None = None,
     start: float | None = None,
     end: float | None = None,
+    channel: int | None = None,
     max_seconds: float = MAX_SECONDS,
 ) -> Clip:
     """Read a clip from a file, bytes, a file object or an array.
@@ -146,7 +146,7 @@ def load_clip(
     source : str, Path, bytes, file object, ndarray or Clip
         Files of at most `MAX_BYTES`, read whole; file objects from where they stand. Arrays:
         (n,) or (n, channels), floats with full scale 1, int8, int16, int32 (scaled to it), or
-        uint8 (128 is zero, as in WAV). Channels (at most 8) are averaged.
+        uint8 (128 is zero, as in WAV). At most 8 channels.
     rate : int, optional
         Samples a second; needed for arrays, refused for the rest, which say it themselves.
     name : str, optional
@@ -154,6 +154,9 @@ def load_clip(
     start, end : float, optional
         Seconds. Only this part is kept, so that a file longer than `max_seconds` can be used;
         what lies before is decoded and dropped (up to 2 h of it).
+    channel : int, optional
+        Which channel is taken, counted from 1; by default the mean of all. Where they cancel each
+        other in the mean, the clip's `notes` say so.
     max_seconds : float
         Longest part taken (at 48 kHz at most 600 s, whatever is given: memory).
 
@@ -165,7 +168,7 @@ def load_clip(
     ------
     AudioError
         Always this, whatever is wrong; what of a broken file can be noticed is written at
-        `modgap.audio.containers.check_structure`.
+        `modgap.audio.containers.parts`.
 
     Examples
     --------
@@ -173,22 +176,19 @@ def load_clip(
     >>> load_clip(tone, rate=16000, name="tone", end=0.5).seconds
     0.5
     """
-    start, end = _check_range(start, end, max_seconds)
-    if isinstance(source, np.ndarray | Clip):
-        if isinstance(source, Clip):
-            samples, own_rate, kind, own_name = (
-                source.samples,
-                source.rate,
-                source.kind,
-                source.name,
-            )
-            _refuse_rate(rate)
-        else:
-            samples, own_rate, kind, own_name = _from_array(source), _rate(rate), "array", "array"
-        window = Window(own_rate, start, end, max_seconds, max_samples=len(samples))
-        window.add(samples)
-        return Clip(window.result(), own_rate, display_name(name or own_name), kind)
-    _refuse_rate(rate)
+    start, end = check_range(start, end, max_seconds)
+    check_channel(channel)
+    if isinstance(source, Clip):
+        refuse_rate(rate)
+        if channel is not None:
+            raise AudioError("A clip has one channel left. Give channel when its file is read.")
+        samples = _cut(source.samples[:, None], source.rate, start, end, max_seconds, Mixer())
+        return replace(source, samples=samples, name=display_name(name or source.name))
+    if isinstance(source, np.ndarray):
+        mixer, own_rate = Mixer(channel), rate_of(rate)
+        samples = _cut(from_array(source), own_rate, start, end, max_seconds, mixer)
+        return _clip(samples, own_rate, name or "array", "array", mixer)
+    refuse_rate(rate)
     data, own_name = read_source(source)
     if not data:
         raise AudioError("The file is empty. Choose or record another one.")
@@ -196,8 +196,35 @@ def load_clip(
         raise AudioError(
             f"The file is larger than {MAX_BYTES >> 20} MiB. Cut it, or save it as FLAC or MP3."
         )
-    samples, own_rate, kind = decode(data, start, end, max_seconds)
-    return Clip(samples, own_rate, display_name(name or own_name), kind)
+    found = decode(data, start, end, max_seconds, channel)
+    return _clip(found.samples, found.rate, name or own_name, found.kind, found.mixer, found.notes)
+
+
+def _cut(
+    frames: Frames,
+    rate: int,
+    start: float,
+    end: float | None,
+    max_seconds: float,
+    mixer: Mixer,
+) -> Samples:
+    window = Window(rate, start, end, max_seconds, mixer, max_samples=len(frames))
+    window.add(frames)
+    return window.result()
+
+
+def _clip(
+    samples: Samples, rate: int, name: str, kind: str, mixer: Mixer, notes: tuple[str, ...] = ()
+) -> Clip:
+    cancels = mixer.cancels
+    if cancels and _half_range(samples) < _SILENT:
+        raise AudioError(f"The clip is silent. {cancels}")
+    notes = (*notes, cancels) if cancels else notes
+    return Clip(samples, rate, display_name(name), kind, channels=mixer.channels, notes=notes)
+
+
+def _half_range(samples: Samples) -> float:
+    return (float(samples.max()) - float(samples.min())) / 2 if len(samples) else 0.0
 
 
 def _check_sound(samples: Samples, rate: int) -> None:
@@ -209,69 +236,14 @@ def _check_sound(samples: Samples, rate: int) -> None:
             f"The clip is {seconds:.3f} s long, shorter than the {MIN_SECONDS:g} s needed. "
             "Choose a longer one or a wider trim."
         )
-    low, high = float(samples.min()), float(samples.max())
-    if (high - low) / 2 < 10 ** (SILENCE_DBFS / 20):
+    if _half_range(samples) < _SILENT:
         raise AudioError(
             f"The clip is silent: its peak is below {SILENCE_DBFS:g} dBFS. "
             "Check the microphone, or choose another part."
         )
-    if max(high, -low) > MAX_PEAK:
+    peak = max(float(samples.max()), -float(samples.min()))
+    if peak > MAX_PEAK:
         raise AudioError(
-            f"The samples reach {max(high, -low):,.0f}, but floating point audio lies within -1 "
+            f"The samples reach {peak:,.0f}, but floating point audio lies within -1 "
             "and 1. Divide by 32768 if they were 16-bit values, or pass them as int16."
         )
-
-
-def _check_range(
-    start: float | None, end: float | None, max_seconds: float
-) -> tuple[float, float | None]:
-    for label, value in (("start", start), ("end", end), ("max_seconds", max_seconds)):
-        if value is None and label != "max_seconds":
-            continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
-            raise AudioError(f"{label} must be a number of seconds, not {value!r}.")
-    first = 0.0 if start is None else float(start)
-    last = None if end is None else float(end)
-    if first < 0 or math.isinf(first):
-        raise AudioError(f"The trim starts at {first:g} s. Choose a start of 0 s or later.")
-    if first > MAX_POSITION:
-        raise AudioError(
-            f"The trim starts at {first:g} s; only the first {MAX_POSITION:g} s of a file can be "
-            "reached. Cut the file first."
-        )
-    if last is not None:
-        if last <= first or math.isinf(last):
-            raise AudioError(
-                f"The trim from {first:g} s to {last:g} s is empty. Choose an end after the start."
-            )
-        if last - first > max_seconds + 1e-9:
-            raise too_long(max_seconds)
-    return first, last
-
-
-def _refuse_rate(rate: int | None) -> None:
-    if rate is not None:
-        raise AudioError("rate is for arrays only; a file or clip says its own. Leave it out.")
-
-
-def _rate(rate: Any) -> int:
-    if rate is None:
-        raise AudioError("An array has no sample rate of its own: give rate, in Hz.")
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not rate % 1 == 0:
-        raise AudioError(f"rate must be a whole number of Hz, not {rate!r}.")
-    return int(float(rate))
-
-
-def _from_array(array: npt.NDArray) -> Samples:
-    if array.dtype.kind not in "fiu" or (array.dtype.kind, array.dtype.itemsize) == ("i", 8):
-        raise AudioError(
-            f"An array of type {array.dtype} is not audio. Use floats within -1 and 1, or int16."
-        )
-    if array.ndim not in (1, 2):
-        raise AudioError(f"The array has shape {array.shape}; use (n,) or (n, channels).")
-    frames = array[:, None] if array.ndim == 1 else array
-    if array.ndim == 2 and array.shape[1] > MAX_CHANNELS >= array.shape[0] > 0:
-        raise AudioError(
-            f"The array has shape {array.shape}, which looks like (channels, n). Transpose it."
-        )
-    return to_mono(scale(frames))

@@ -1,167 +1,144 @@
-"""What kind of audio file some bytes are, and whether its structure is whole.
+"""Which recordings a file holds, and whether each is whole.
 
-Decoders are lenient: most of them play what is there of a file that broke off and say nothing. A
-measurement on half a clip would be wrong without a word, so the container is walked here first.
-Each walk reads only sizes and jumps, and gives up its check (never the file) after `_MAX_STEPS`.
+Decoders are lenient: most of them play what is there of a file that broke off, and stop where the
+first of several joined files ends, and say nothing of either. A measurement on a part of a clip
+would be wrong without a word, so containers are walked here first. Each walk reads only sizes and
+jumps, and gives up its check (never the file) after `MAX_STEPS`.
 """
 
 from __future__ import annotations
 
+import re
+import struct
+from dataclasses import dataclass, replace
+
+from modgap.audio import chunks
+from modgap.audio.formats import kind_at, kind_near, locate
+from modgap.audio.frames import MAX_STEPS, broken, mp3_runs, skip_tags
+from modgap.audio.ogg import links, opus_at_48_khz
+from modgap.audio.sources import MAX_BYTES
 from modgap.core.errors import AudioError
 
-FORMATS = "WAV, FLAC, OGG (Opus, Vorbis), MP3, M4A/MP4 (AAC) or WebM"
-_MAX_STEPS = 200_000
-_MAX_PACKETS = 2_000_000
-_STREAMED = 0x7FFF_F000  # sizes from here on are what programs write when they cannot know
-_BROKEN = "The file breaks off before its end: {}. Record, export or download it again."
+MAX_PACKETS = 2_000_000
+_MAX_PARTS = 1_000
+_JUNK = 4096  # bytes behind plain samples that may be anything; more of them could be sound
+# What files begin with, as far as chance does not make it: of those that do not say where they end.
+_START = re.compile(
+    rb"fLaC[\x00\x80]\x00\x00\x22|NIST_1A\n|#!AMR(?:-WB)?\n|OggS\x00\x02|"
+    rb"(?:RIFF|RF64|RIFX|BW64)[\s\S]{4}WAVE|FORM[\s\S]{4}AIF[FC]"
+)
 
 
-def broken(detail: str) -> AudioError:
-    """Error for a file that is shorter than it says."""
-    return AudioError(_BROKEN.format(detail))
+@dataclass(frozen=True)
+class Part:
+    """One recording of a file.
 
-
-def sniff(data: bytes) -> str:
-    """Kind of an audio file by its first bytes; its name is never asked.
-
-    Returns
-    -------
-    str
-        "WAV", "FLAC", "OGG", "MP3", "AAC" (ADTS), "M4A" (any MP4) or "WebM" (any Matroska).
-
-    Raises
-    ------
-    AudioError
-        The bytes are none of these.
-    """
-    if data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE":
-        return "WAV"
-    if data.startswith(b"fLaC"):
-        return "FLAC"
-    if data.startswith(b"OggS"):
-        return "OGG"
-    if data[4:8] == b"ftyp":
-        return "M4A"
-    if data.startswith(b"\x1a\x45\xdf\xa3"):
-        return "WebM"
-    if len(data) > 2 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:
-        if data[1] & 0x06:
-            return "MP3"
-        if data[1] & 0xF6 == 0xF0:
-            return "AAC"
-    raise AudioError(f"This is not an audio file that can be read. Use {FORMATS}.")
-
-
-def strip_id3(data: bytes) -> bytes:
-    """Bytes without leading ID3v2 tags (MP3, AAC and some FLAC files carry them)."""
-    for _ in range(8):
-        if data[:3] != b"ID3" or len(data) < 10:
-            return data
-        size = 0
-        for byte in data[6:10]:
-            size = size << 7 | byte & 0x7F
-        rest = data[10 + size + (10 if data[5] & 0x10 else 0) :].lstrip(b"\0")
-        if not rest:
-            raise AudioError("The file holds only an ID3 tag and no audio. Export it again.")
-        data = rest
-    return data
-
-
-def check_structure(kind: str, data: bytes, size: int) -> None:
-    """Refuse a file whose container says that something is missing.
-
-    WAV: the data chunk promises a frame or more than is there (streamed files with an unknown
-    size are taken), no channels, no rate. OGG: the last page is cut. MP3: shorter than its
-    Xing/Info header says. M4A: an atom runs over the end, or the index (`moov`) is missing.
-    WebM: an element runs over the end. FLAC is checked by its sample count, while decoding.
-    Not detectable: an MP3 without a Xing/Info header, raw AAC, a streamed WAV, a FLAC of unknown
-    length, and OGG or WebM that ends between two pages or blocks (live recordings end so too).
-
-    Parameters
+    Attributes
     ----------
     kind : str
-        From `sniff`.
+        A key of `modgap.audio.formats.KINDS`.
     data : bytes
-        The file without leading ID3 tags.
-    size : int
-        Its size with them (some encoders count them in).
+        A file of its own.
+    more : str
+        What follows that is no recording and may be sound; whoever asks for it is refused.
+    codec : str
+        Of an Ogg file, "" where it is not known; "-" of others.
+    tracks : int
+        Streams of sound in an Ogg file.
+    least : int
+        Samples that an MP3 file's frames hold at least.
+    """
+
+    kind: str
+    data: bytes
+    more: str = ""
+    codec: str = "-"
+    tracks: int = 1
+    least: int = 0
+
+
+def parts(data: bytes) -> list[Part]:
+    """The recordings that a file holds, one after the other; mostly one.
+
+    Refused is a file whose container says that something is missing. WAV, W64, AIFF, CAF, AU: the
+    sound promises a frame or more than is there (the sizes of streaming programs that cannot know
+    are not believed), no channels, no rate. OGG: a page is cut. MP3: shorter than its Xing/Info
+    header says. M4A: an atom runs over the end, or the index (`moov`) is missing. WebM: an element
+    runs over the end. FLAC and NIST are checked by the length that they state, while decoding.
+    Not detectable: an MP3 without a Xing/Info header, raw AAC and AMR, a streamed WAV, a FLAC of
+    unknown length, and OGG or WebM that ends between two pages or blocks (live recordings end so
+    too).
 
     Raises
     ------
     AudioError
-        The file breaks off, or its header makes no sense.
+        The file breaks off, its header makes no sense, or it is no file of sound.
     """
-    if kind == "WAV":
-        _check_wav(data)
-    elif kind == "OGG":
-        _check_ogg(data)
-    elif kind == "MP3":
-        _check_mp3(data, size)
-    elif kind == "M4A":
-        _check_mp4(data)
+    at = skip_tags(data, 0) if data.startswith(b"ID3") else 0
+    if at and at >= len(data):
+        raise AudioError("The file holds only an ID3 tag and no audio. Export it again.")
+    kind, offset = locate(data[at:] if at else data)
+    at, found = at + offset, []
+    while True:
+        here, at = _read(kind, data, at)
+        found += here
+        if len(found) > _MAX_PARTS:
+            raise AudioError(f"The file holds more than {_MAX_PARTS:,} recordings. Split it.")
+        rest = skip_tags(data, at)
+        kind, start = kind_near(data, rest) if rest < len(data) else ("", rest)
+        if not kind:
+            break
+        at = max(at, start)
+    if found[-1].kind in chunks.KINDS and len(data) - rest > _JUNK and not found[-1].more:
+        found[-1] = replace(found[-1], more=f"{len(data) - rest:,} bytes outside its own count")
+    return found
+
+
+def _read(kind: str, data: bytes, at: int) -> tuple[list[Part], int]:
+    """The recordings of the file that begins here, and where it ends."""
+    if kind in chunks.KINDS:
+        file, end, more = chunks.read_chunks(kind, data, at, kind_at)
+        return [Part(kind, file, more)], end
+    if kind == "OGG":
+        found, end = links(data, at)
+        return [
+            Part(
+                kind,
+                opus_at_48_khz(link.data) if link.codec == "opus" else link.data,
+                codec=link.codec,
+                tracks=link.tracks,
+            )
+            for link in found
+        ], end
+    if kind == "MP3":
+        runs, end = mp3_runs(data, at, kind_at)
+        return [Part(kind, run.bytes_of(data), least=run.least) for run in runs], end
+    more = ""
+    if kind == "M4A":
+        end, more = _end_of_mp4(data, at)
     elif kind == "WebM":
-        _check_webm(data)
+        end = _end_of_webm(data, at)
+    else:
+        end = _next_start(data, at)
+    return [Part(kind, data[at:end], more)], end
 
 
-def _check_wav(data: bytes) -> None:
-    at, align, long_size = 12, 1, 0
-    for _ in range(_MAX_STEPS):
-        if at + 8 > len(data):
-            raise broken("it has no audio data")
-        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        body = at + 8
-        if name == b"ds64":
-            long_size = int.from_bytes(data[body + 8 : body + 16], "little")
-        elif name == b"fmt " and len(data) >= body + 16:
-            channels = int.from_bytes(data[body + 2 : body + 4], "little")
-            rate = int.from_bytes(data[body + 4 : body + 8], "little")
-            align = max(1, int.from_bytes(data[body + 12 : body + 14], "little"))
-            if channels == 0:
-                raise AudioError("The file has no channels, so no sound. Export it again.")
-            if rate == 0:
-                raise AudioError("The file gives a sample rate of 0 Hz. Export it again.")
-        elif name == b"data":
-            promised = long_size if size == 0xFFFF_FFFF and long_size else size
-            there = len(data) - body
-            if promised >= _STREAMED and not long_size:
-                return
-            if promised - there >= align:
-                raise broken(f"it promises {promised:,} bytes of sound and holds {there:,}")
-            return
-        at = body + size + (size & 1)
+def _next_start(data: bytes, at: int) -> int:
+    """Where the next file begins, by the mark that it begins with."""
+    is_flac = data.startswith(b"fLaC", at)
+    at += 4
+    while is_flac and at < len(data):  # pictures in front may hold anything
+        last, at = data[at] >= 128, at + 4 + int.from_bytes(data[at + 1 : at + 4], "big")
+        if last:
+            break
+    following = _START.search(data, at)
+    return following.start() if following else len(data)
 
 
-def _check_ogg(data: bytes) -> None:
-    at = 0
-    for _ in range(_MAX_STEPS):
-        if at >= len(data) or not data.startswith(b"OggS", at):
-            return
-        table = at + 27
-        count = data[table - 1] if table <= len(data) else 0
-        end = table + count + sum(data[table : table + count])
-        if table + count > len(data) or end > len(data):
-            raise broken("its last page is cut")
-        at = end
-
-
-def _check_mp3(data: bytes, whole: int) -> None:
-    if len(data) < 4:
-        raise broken("it holds less than one frame")
-    mpeg1, mono = data[1] & 0x18 == 0x18, data[3] & 0xC0 == 0xC0
-    at = 4 + ((17 if mono else 32) if mpeg1 else (9 if mono else 17))
-    if data[at : at + 4] not in (b"Xing", b"Info") or len(data) < at + 16:
-        return
-    flags = data[at + 7]
-    if flags & 2:
-        field = at + 8 + (4 if flags & 1 else 0)
-        promised = int.from_bytes(data[field : field + 4], "big")
-        if promised > whole:
-            raise broken(f"it promises {promised:,} bytes of sound and holds {whole:,}")
-
-
-def _check_mp4(data: bytes) -> None:
-    at, index = 0, False
-    for _ in range(_MAX_STEPS):
+def _end_of_mp4(data: bytes, at: int) -> tuple[int, str]:
+    """Where an MP4 file ends, and what is said of an index behind the first."""
+    begin, index, more = at, False, ""
+    for _ in range(MAX_STEPS):
         if at + 8 > len(data):
             break
         size, name, head = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], 8
@@ -169,6 +146,8 @@ def _check_mp4(data: bytes) -> None:
             size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
         elif size == 0:
             size = len(data) - at
+        if name == b"ftyp" and index and at > begin:
+            break
         if not all(32 <= byte < 127 or byte == 0xA9 for byte in name):
             break  # padding or junk behind the last atom
         if size < head:
@@ -176,11 +155,16 @@ def _check_mp4(data: bytes) -> None:
         if at + size > len(data):
             raise broken(f"its part {name.decode('latin1')!r} is cut")
         if name in (b"moov", b"moof"):
+            if name == b"moov" and index:
+                more = "a second recording with an index of its own"
             index = True
             _check_mp4_counts(data[at + head : at + size])
         at += size
+    else:
+        at = len(data)
     if not index:
         raise broken("its index (moov) is missing")
+    return at, more
 
 
 def _check_mp4_counts(index: bytes) -> None:
@@ -190,9 +174,18 @@ def _check_mp4_counts(index: bytes) -> None:
     for table, skip in ((b"stsz", 12), (b"stz2", 12), (b"trun", 8)):
         at = index.find(table)
         while at >= 0:
-            if int.from_bytes(index[at + skip : at + skip + 4], "big") > _MAX_PACKETS:
+            count = int.from_bytes(index[at + skip : at + skip + 4], "big")
+            if count > MAX_PACKETS and not (table == b"stsz" and _are_samples(index, at, count)):
                 raise AudioError("The file is damaged: its index names too many packets.")
             at = index.find(table, at + 4)
+
+
+def _are_samples(index: bytes, at: int, count: int) -> bool:
+    """Whether a table counts plain samples: of one size, one step of time each, and packed."""
+    times = index.rfind(b"stts", 0, at)
+    same = index[times + 8 : times + 12] == struct.pack(">I", 1)
+    each = index[times + 16 : times + 20] == struct.pack(">I", 1)
+    return times >= 0 and any(index[at + 8 : at + 12]) and same and each and count <= MAX_BYTES
 
 
 def _vint(data: bytes, at: int) -> tuple[int, int]:
@@ -205,18 +198,18 @@ def _vint(data: bytes, at: int) -> tuple[int, int]:
     return length, value & ((1 << 7 * length) - 1)
 
 
-def _check_webm(data: bytes) -> None:
-    segment, cluster = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
-    at, sound = 0, False
-    for _ in range(_MAX_STEPS):
-        if at >= len(data):
+def _end_of_webm(data: bytes, at: int) -> int:
+    segment, cluster, head = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75", b"\x1a\x45\xdf\xa3"
+    sound = False
+    for _ in range(MAX_STEPS):
+        if at >= len(data) or (sound and data.startswith(head, skip_tags(data, at))):
             break
         id_length, _value = _vint(data, at)
         size_length, size = _vint(data, at + id_length)
         if not id_length or not size_length:
             if at + 12 > len(data):
                 raise broken("its last element is cut")
-            return  # junk; the decoder has the last word
+            return len(data)  # junk; the decoder has the last word
         body = at + id_length + size_length
         unknown = size == (1 << 7 * size_length) - 1
         if not unknown and body + size > len(data):
@@ -226,6 +219,7 @@ def _check_webm(data: bytes) -> None:
         # Browsers do not know the sizes while they record: go in and jump from block to block.
         at = body if unknown or name in (segment, cluster) else body + size
     else:
-        return
+        return len(data)
     if not sound:
         raise broken("it has a header and no sound")
+    return at

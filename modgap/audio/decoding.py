@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from modgap.audio.containers import broken, check_structure, sniff, strip_id3
+from modgap.audio.blocks import Frames, blocks_of, check_rate
+from modgap.audio.containers import parts
+from modgap.audio.mixing import Mixer
 from modgap.core.errors import AudioError
 
 Samples = npt.NDArray[np.float32]
-Blocks = Generator[tuple[int, Samples], None, None]
 
-MAX_CHANNELS = 8
-MIN_RATE, MAX_RATE = 4_000, 192_000
 MAX_SAMPLES = 600 * 48_000  # 115 MB of float32; at higher rates the longest clip is shorter
 MAX_POSITION = 7_200.0  # seconds; what lies before `start` must be decoded and thrown away
-_BLOCK = 1 << 16  # frames read at a time
 _ROUNDING = 0.05  # seconds; an `end` past the end by less is a rounded duration, not a mistake
-_CODECS = "aac,aac_latm,mp3,mp3float,opus,libopus,vorbis,libvorbis,flac,alac"
-_PCM = ",pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f32be,pcm_f64le"
-_DEMUXER = {"M4A": "mov", "WebM": "matroska", "AAC": "aac", "FLAC": "flac"}
-_DAMAGED = "The audio could not be decoded; the file may be damaged. Record or export it again."
+_EMPTY = "The file holds no sound: it is empty behind its header."
 
 
 def too_long(limit: float) -> AudioError:
@@ -33,36 +27,6 @@ def too_long(limit: float) -> AudioError:
         f"The clip is longer than {limit:g} s, the most that is taken here. "
         "Trim it: give start and end (in seconds) of the part to use."
     )
-
-
-def check_rate(rate: int) -> int:
-    """The rate in Hz, if it is one that sound is recorded with."""
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(
-            f"The sample rate is {rate} Hz; it must be from {MIN_RATE} to {MAX_RATE} Hz. "
-            "Export the clip at 16000 Hz."
-        )
-    return rate
-
-
-def check_channels(channels: int) -> int:
-    """The number of channels, if it is one that is taken."""
-    if channels == 0:
-        raise AudioError("The clip has no channels, so no sound. Export it again.")
-    if channels > MAX_CHANNELS:
-        raise AudioError(
-            f"The clip has {channels} channels; at most {MAX_CHANNELS} are taken. Mix it down."
-        )
-    return channels
-
-
-def to_mono(frames: npt.NDArray[np.floating]) -> Samples:
-    """Mean over the channels of an (n, channels) array, as float32 (n,)."""
-    channels = check_channels(frames.shape[1])
-    with np.errstate(all="ignore"):  # overflow to infinity is refused with a message later
-        if channels == 1:
-            return frames[:, 0].astype(np.float32)
-        return frames.mean(axis=1, dtype=np.float64).astype(np.float32)
 
 
 class Window:
@@ -77,6 +41,8 @@ class Window:
         that is left out. `end` None is the end of the clip.
     max_seconds : float
         Longest stretch that is kept.
+    mixer : Mixer
+        Makes one channel of several.
     max_samples : int
         The same in samples, for memory.
     """
@@ -87,6 +53,7 @@ class Window:
         start: float,
         end: float | None,
         max_seconds: float,
+        mixer: Mixer,
         max_samples: int = MAX_SAMPLES,
     ) -> None:
         self.rate = check_rate(rate)
@@ -94,26 +61,32 @@ class Window:
         self.first = round(start * rate)
         self.last = None if end is None else round(end * rate)
         self.limit = min(max_seconds, max_samples / rate)
+        self.mixer = mixer
         self.parts: list[Samples] = []
         self.seen = self.kept = 0
 
-    def add(self, block: Samples) -> bool:
-        """Take the next block; False if no more are wanted."""
+    def add(self, block: Frames) -> bool:
+        """Take the next block, (n, channels); False if no more are wanted."""
         low = max(self.first - self.seen, 0)
         high = len(block) if self.last is None else min(len(block), self.last - self.seen)
         if high > low:
-            self.parts.append(block[low:high])
+            self.parts.append(self.mixer.add(block[low:high]))
             self.kept += high - low
         self.seen += len(block)
         if self.kept > math.floor(self.limit * self.rate + 1e-6):
             raise too_long(self.limit)
         return self.last is None or self.seen < self.last
 
+    @property
+    def seconds(self) -> float:
+        """How far it has come."""
+        return self.seen / self.rate
+
     def result(self) -> Samples:
         """The kept samples; an error if the asked range does not lie in what came."""
-        length = self.seen / self.rate
+        length = self.seconds
         if self.seen == 0:
-            raise AudioError("The file holds no sound: it is empty behind its header.")
+            raise AudioError(_EMPTY)
         if self.first >= self.seen:
             raise AudioError(
                 f"The trim starts at {self.start:g} s, but the clip ends at {length:.2f} s. "
@@ -127,130 +100,84 @@ class Window:
         return np.concatenate(self.parts) if self.parts else np.zeros(0, np.float32)
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """Part of a file: mono samples (n,), and what its user should know."""
+
+    samples: Samples
+    rate: int
+    kind: str
+    mixer: Mixer
+    notes: tuple[str, ...]
+
+
 def decode(
-    data: bytes, start: float, end: float | None, max_seconds: float
-) -> tuple[Samples, int, str]:
+    data: bytes,
+    start: float,
+    end: float | None,
+    max_seconds: float,
+    channel: int | None = None,
+) -> Decoded:
     """Decode the part of a file that is asked for.
 
-    Returns
-    -------
-    samples : float32 (n,)
-        Mono, at the file's rate.
-    rate : int
-    kind : str
-        As `modgap.audio.containers.sniff` names it.
+    Recordings that were joined are read one after the other.
 
     Raises
     ------
     AudioError
         For anything that is wrong with the bytes.
     """
-    size, data = len(data), strip_id3(data)
-    kind = sniff(data)
-    check_structure(kind, data, size)
-    # libsndfile cannot end a FLAC stream whose header leaves its length open.
-    with_pyav = kind in ("M4A", "WebM", "AAC") or (kind == "FLAC" and not _flac_samples(data))
-    blocks = _pyav_blocks(data, kind) if with_pyav else _soundfile_blocks(data, kind)
     window: Window | None = None
-    try:
-        for rate, block in blocks:
-            if window is None:
-                window = Window(rate, start, end, max_seconds)
-            if not window.add(block):
-                break
-    finally:
-        blocks.close()
+    mixer, found, wanted = Mixer(channel), parts(data), True
+    notes: list[str] = []
+    lengths: list[float] = []
+    for part in found:
+        if not wanted:
+            break
+        begun = window.seen if window else 0
+        blocks = blocks_of(part, notes)
+        try:
+            for rate, block in blocks:
+                if window is None:
+                    window = Window(rate, start, end, max_seconds, mixer)
+                if rate != window.rate:
+                    raise _changes(window, rate)
+                if not window.add(block):
+                    wanted = False
+                    break
+        finally:
+            blocks.close()
+        if window is None:
+            raise AudioError(_EMPTY)
+        if window.seen == begun:
+            raise AudioError(
+                f"The recording in the file that begins at {window.seconds:.2f} s holds no sound. "
+                f"Take the part before it, with its end at {window.seconds:.2f} s, or export it "
+                "again."
+            )
+        lengths.append((window.seen - begun) / window.rate)
+        if wanted and part.more:
+            raise AudioError(
+                f"The file goes on behind the {window.seconds:.2f} s that its header counts: "
+                f"{part.more}. Export it again, or take the first part only, with its end at "
+                f"{window.seconds:.2f} s or before."
+            )
     if window is None:
-        raise AudioError("The file holds no sound: it is empty behind its header.")
-    return window.result(), window.rate, kind
+        raise AudioError(_EMPTY)
+    samples = window.result()
+    if len(lengths) > 1:
+        each = ", ".join(f"{seconds:.2f}" for seconds in lengths[:8])
+        notes.insert(
+            0,
+            f"The file holds {len(found)} recordings one after the other, which are read as one: "
+            f"{each}{', ...' if len(lengths) > 8 else ''} s.",
+        )
+    return Decoded(samples, window.rate, found[0].kind, mixer, tuple(dict.fromkeys(notes)))
 
 
-def _soundfile_blocks(data: bytes, kind: str) -> Blocks:
-    import soundfile as sf
-
-    promised = _flac_samples(data) if kind == "FLAC" else 0
-    seen, rate = 0, 0
-    try:
-        with sf.SoundFile(io.BytesIO(data)) as file:
-            rate = check_rate(file.samplerate)
-            check_channels(file.channels)
-            while len(frames := file.read(_BLOCK, dtype="float32", always_2d=True)):
-                seen += len(frames)
-                yield rate, to_mono(frames)
-    except AudioError:
-        raise
-    except Exception as error:  # whatever a decoder makes of hostile bytes
-        if not (promised and rate):
-            raise AudioError(_DAMAGED) from error
-    if seen < promised:
-        raise broken(f"its header promises {promised / rate:.2f} s, not all of which can be read")
-
-
-def _flac_samples(data: bytes) -> int:
-    """Samples a FLAC header promises (36 bits of STREAMINFO), 0 if it does not say."""
-    return int.from_bytes(data[21:26], "big") & 0xF_FFFF_FFFF
-
-
-def _pyav_blocks(data: bytes, kind: str) -> Blocks:
-    import av
-
-    # The demuxer is fixed (some of ffmpeg's open other files or addresses) and only audio
-    # codecs are allowed, so that a video track is not even probed.
-    codecs = _CODECS + _PCM
-    options = {"codec_whitelist": codecs, "probesize": "5000000"}
-    first: tuple[int, int] | None = None
-    try:
-        with av.open(
-            io.BytesIO(data),
-            "r",
-            format=_DEMUXER[kind],
-            options=options,
-            metadata_errors="ignore",
-        ) as container:
-            if not container.streams.audio:
-                raise AudioError("The file has no sound track. Choose another one.")
-            stream = container.streams.audio[0]
-            codec = stream.codec_context.name if stream.codec_context else "an unknown way"
-            if codec not in codecs.split(","):
-                raise AudioError(
-                    f"The sound is coded as {codec}, which is not read. Export it as WAV or FLAC."
-                )
-            stream.codec_context.thread_count = 1
-            for frame in container.decode(stream):
-                layout = (frame.sample_rate, frame.layout.nb_channels)
-                if first is None:
-                    first = layout
-                    check_rate(layout[0])
-                    check_channels(layout[1])
-                    packer = av.AudioResampler(frame.format.packed, frame.layout, layout[0])
-                if layout != first:
-                    raise AudioError(
-                        "The clip changes its sample rate or channels on the way. Export it again."
-                    )
-                # PyAV reads eight planes and more beyond the frame's table of them, which
-                # ends the process; one interleaved plane is read as it should be.
-                packed = packer.resample(frame) if layout[1] >= 8 else [frame]
-                for part in packed:
-                    yield part.sample_rate, to_mono(_frames(part.to_ndarray(), layout[1]))
-    except AudioError:
-        raise
-    except Exception as error:  # whatever a decoder makes of hostile bytes
-        raise AudioError(_DAMAGED) from error
-
-
-def _frames(array: npt.NDArray, channels: int) -> npt.NDArray[np.floating]:
-    """PyAV's planar (channels, n) or packed (1, n * channels) samples as float (n, channels)."""
-    frames = array.T if array.shape[0] == channels else array.reshape(-1, channels)
-    return scale(frames)
-
-
-def scale(samples: npt.NDArray) -> npt.NDArray[np.floating]:
-    """Samples as floats where full scale is 1; floats are taken as they are."""
-    if samples.dtype.kind == "f":
-        return samples
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
-    if samples.dtype.kind == "i":
-        wide = "f4" if samples.dtype.itemsize <= 2 else "f8"
-        return samples.astype(wide) / 2 ** (8 * samples.dtype.itemsize - 1)
-    raise AudioError(f"Samples of type {samples.dtype} are not audio. Use floats or int16.")
+def _changes(window: Window, rate: int) -> AudioError:
+    at = f"{window.seconds:.2f} s"
+    return AudioError(
+        f"The clip changes its sample rate at {at}, from {window.rate} to {rate} Hz. Export it "
+        f"again at one rate, or take the first part only, with its end at {at} or before."
+    )

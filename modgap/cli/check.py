@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modgap.cli.errors import Debug, literal
-from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Json, ModelName
+from modgap.cli.options import Cache, Channel, Json, ModelName
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def check(
     clip: Annotated[
         Path | None, typer.Option(help="An audio file instead of synthetic tones.")
     ] = None,
+    channel: Channel = None,
     transcript: Annotated[
         str | None, typer.Option(help="What is said in it, or @FILE; needs --clip.")
     ] = None,
@@ -46,12 +47,12 @@ def check(
     """
     if (clip is None) != (transcript is None):
         raise SettingsError("--clip and --transcript go together: give both, or neither.")
+    if clip is None and channel is not None:
+        raise SettingsError("--channel goes with --clip: give both, or neither.")
     sound: dict[str, Any] = {}
     if clip is not None and transcript is not None:
         words = read_transcript(transcript)
-        from modgap.audio.clip import load_clip
-
-        sound = {"clip": load_clip(sound_source(clip)), "transcript": words}
+        sound = {"clip": read_clip(clip, channel=channel), "transcript": words}
     from modgap.analysis.fidelity_report import check_model
     from modgap.cli.render import progress_bar
     from modgap.models.loading.load import load_quietly

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modgap.cli.errors import Debug, literal
-from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Instruction, Json, Measure
+from modgap.cli.options import Cache, Channel, Instruction, Json, Measure
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -44,6 +44,7 @@ def compare_models(
     transcript: Annotated[
         str | None, typer.Option(help="What is said in CLIP, or @FILE that holds it (UTF-8).")
     ] = None,
+    channel: Channel = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -73,6 +74,8 @@ def compare_models(
         raise SettingsError(f"--measure is cosine or euclidean, not {measure!r}.")
     if (clip is None) == (data is None):
         raise SettingsError("Give either a CLIP with its --transcript, or --data.")
+    if data is not None and channel is not None:
+        raise SettingsError("--channel goes with a CLIP, not with --data: leave it out.")
     if clip is not None and transcript is None:
         raise SettingsError("Say what is said in the clip: --transcript TEXT or @FILE.")
     if out is not None and out.exists() and not out.is_dir():
@@ -81,7 +84,9 @@ def compare_models(
     how.check(names)
     if clip is not None:
         words = read_transcript(transcript or "")
-        result, tables = _one_clip(clip, words, names, instruction, max_new_tokens, cache, how)
+        result, tables = _one_clip(
+            clip, channel, words, names, instruction, max_new_tokens, cache, how
+        )
     else:
         result, tables = _many(data or "", names, measure, instruction, limit, seed, cache, how)
     if out is not None:
@@ -98,15 +103,13 @@ def compare_models(
 
 
 def _one_clip(
-    clip: Path, words: str, names: list[str], instruction: str, max_new_tokens: int, cache: bool,
-    how: ModelOptions,
+    clip: Path, channel: int | None, words: str, names: list[str], instruction: str,
+    max_new_tokens: int, cache: bool, how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
     from modgap.core.settings import AnalysisSettings
 
     settings = AnalysisSettings(instruction=instruction, max_new_tokens=max_new_tokens)
-    from modgap.audio.clip import load_clip
-
-    sound = load_clip(sound_source(clip))
+    sound = read_clip(clip, channel=channel)
     from modgap.analysis.several_models import compare_models as run
     from modgap.cli.render import progress_bar
     from modgap.store.cache import default_store

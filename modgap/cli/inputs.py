@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from modgap.cli.errors import say
 from modgap.core.errors import AudioError, SettingsError
+
+if TYPE_CHECKING:
+    from modgap.audio.clip import Clip
 
 MAX_TRANSCRIPT_BYTES = 1 << 20
 
@@ -74,3 +78,21 @@ def sound_source(clip: Path) -> Any:
     if sys.stdin.isatty():
         raise AudioError("No sound comes in on stdin: give a file, or pipe one in.")
     return sys.stdin.buffer
+
+
+def read_clip(
+    clip: Path, *, channel: int | None = None, start: float | None = None, end: float | None = None
+) -> Clip:
+    """The clip that a command names; what its user should know of it goes to stderr.
+
+    Raises
+    ------
+    AudioError
+        It cannot be used.
+    """
+    from modgap.audio.clip import load_clip
+
+    found = load_clip(sound_source(clip), channel=channel, start=start, end=end)
+    for note in found.notes:
+        say(f"warning: {note}")
+    return found

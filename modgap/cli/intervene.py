@@ -13,6 +13,7 @@ from modgap.cli.inputs import parse_layers
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import (
     Cache,
+    Channel,
     Clip,
     Instruction,
     Json,
@@ -42,6 +43,7 @@ def intervene(
     clip: Clip,
     transcript: Transcript,
     how: ModelOptions,
+    channel: Channel = None,
     instruction: Instruction = "",
     rule: Annotated[
         str, typer.Option(help="angle, length, both, patch, mean or random.")
@@ -91,8 +93,14 @@ def intervene(
             "or as pairs=3:0+9:2 in --interventions."
         )
     session = session_of(
-        clip, transcript, how, cache, instruction=instruction, max_new_tokens=max_new_tokens
-    )
+        clip,
+        channel,
+        transcript,
+        how,
+        cache,
+        instruction=instruction,
+        max_new_tokens=max_new_tokens,
+    )  # fmt: skip
     from modgap.cli.render import print_table, progress_bar
 
     with progress_bar("answering") as report:

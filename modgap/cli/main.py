@@ -28,9 +28,9 @@ from modgap.cli import (
 )
 from modgap.cli import words as cli_words
 from modgap.cli.errors import Commands, Debug, say
-from modgap.cli.inputs import parse_layers, read_transcript, sound_source
+from modgap.cli.inputs import parse_layers, read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Clip, Instruction, Markers, MaxTokens, System
+from modgap.cli.options import Cache, Channel, Clip, Instruction, Markers, MaxTokens, System
 from modgap.core.errors import SettingsError
 from modgap.core.version import __version__
 
@@ -120,6 +120,7 @@ def analyze(
     final_norm: Annotated[
         bool, typer.Option(help="Take the last layer after the model's final norm.")
     ] = True,
+    channel: Channel = None,
     start: Annotated[float | None, typer.Option(help="Cut: from this second.")] = None,
     end: Annotated[float | None, typer.Option(help="Cut: to this second.")] = None,
     out: Annotated[
@@ -157,9 +158,7 @@ def analyze(
         states=states,
     )
     words = read_transcript(transcript)
-    from modgap.audio.clip import load_clip
-
-    sound = load_clip(sound_source(clip), start=start, end=end)
+    sound = read_clip(clip, channel=channel, start=start, end=end)
 
     from modgap.analysis.export import check_folder, to_json
     from modgap.analysis.functions import analyze as run

@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")]
+Channel = Annotated[
+    int | None,
+    typer.Option(min=1, help="Only this channel of CLIP, from 1; by default the mean of all."),
+]
 Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
 System = Annotated[str | None, typer.Option(help="A system message.")]

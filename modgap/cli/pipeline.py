@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modgap.cli.errors import Debug, literal
-from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import (
     Cache,
+    Channel,
     Clip,
     Instruction,
     Json,
@@ -43,6 +44,7 @@ def pipeline(
     clip: Clip,
     transcript: Transcript,
     how: ModelOptions,
+    channel: Channel = None,
     recognizer: Recognizer = "pocketsphinx",
     llm: Annotated[
         str | None,
@@ -68,9 +70,7 @@ def pipeline(
     if llm is not None:
         how.check([how.model, llm])
     words = read_transcript(transcript)
-    from modgap.audio.clip import load_clip
-
-    sound = load_clip(sound_source(clip))
+    sound = read_clip(clip, channel=channel)
     from modgap.analysis.export import to_json
     from modgap.analysis.pipeline import pipeline as run
     from modgap.cli.render import progress_bar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.inputs import read_clip, read_transcript
 
 if TYPE_CHECKING:
     from modgap.analysis.session import Session
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
 
 def session_of(
-    clip: Path, transcript: str, how: ModelOptions, cache: bool, **settings: Any
+    clip: Path,
+    channel: int | None,
+    transcript: str,
+    how: ModelOptions,
+    cache: bool,
+    **settings: Any,
 ) -> Session:
     """Read the transcript and the sound, then load the model: seconds are spent last."""
     words = read_transcript(transcript)
-    from modgap.audio.clip import load_clip
-
-    sound = load_clip(sound_source(clip))
+    sound = read_clip(clip, channel=channel)
     model = how.load()
     from modgap.analysis.session import Session
     from modgap.store.cache import default_store

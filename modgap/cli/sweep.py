@@ -13,6 +13,7 @@ from modgap.cli.inputs import parse_layers
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import (
     Cache,
+    Channel,
     Clip,
     Instruction,
     Json,
@@ -42,6 +43,7 @@ def sweep(
     clip: Clip,
     transcript: Transcript,
     how: ModelOptions,
+    channel: Channel = None,
     instruction: Instruction = "",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
@@ -73,7 +75,7 @@ def sweep(
             "A sweep takes no pairs, and tokens given without them would change nothing: use "
             "bottom-3, top-3, random-3 (any number) or all."
         )
-    session = session_of(clip, transcript, how, cache, instruction=instruction)
+    session = session_of(clip, channel, transcript, how, cache, instruction=instruction)
     from modgap.cli.render import print_table, progress_bar
 
     options: dict[str, Any] = {

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modgap.cli.errors import Debug, literal
-from modgap.cli.inputs import read_transcript, sound_source
+from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import Channel
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -41,6 +42,7 @@ def words(
     transcript: Annotated[
         str | None, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")
     ] = None,
+    channel: Channel = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +71,8 @@ def words(
     """Find when each word is said, and hold a model's alignment paths against it."""
     if (clip is None) == (data is None):
         raise SettingsError("Give a clip with its --transcript, or --data with many of them.")
+    if data is not None and channel is not None:
+        raise SettingsError("--channel goes with a CLIP, not with --data: leave it out.")
     names = model or ["demo"]
     how.check(names)
     from modgap.store.cache import default_store
@@ -82,10 +86,8 @@ def words(
     if len(names) > 1:
         raise SettingsError("One clip is held against one --model; several need --data.")
     said = read_transcript(transcript)
-    from modgap.audio.clip import load_clip
-
     assert clip is not None
-    sound = load_clip(sound_source(clip))
+    sound = read_clip(clip, channel=channel)
     from modgap.analysis.functions import analyze
     from modgap.analysis.word_hits import word_hits
     from modgap.cli.render import progress_bar

@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from modgap.analysis.result import Analysis
 from modgap.audio.clip import Clip
+from modgap.audio.formats import SUFFIXES
 from modgap.ui import deferred, model_info
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.service import service
@@ -29,7 +30,7 @@ from tests.app.conftest import PAGES, finish, go, paint, visit_of
 from tests.hostile import HOSTILE
 
 Open = Callable[..., AppTest]
-UPLOADS = {"wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "aac", "webm"}
+UPLOADS = set(SUFFIXES)
 NASTY = "<b>bold</b> </s> $x$ ![](http://h/x.png) :red[y] **z**"
 
 
@@ -388,3 +389,34 @@ def test_a_run_leaves_the_import_path_alone(
     open_app()
     assert during == [before]
     assert sys.path == before
+
+
+def test_channels_that_cancel_are_told_and_one_is_offered(open_app: Open) -> None:
+    n = np.arange(16_000)
+    left = 0.3 * np.sin(n / 4) * np.linspace(0.2, 1, n.size)
+    for residue, channel in ((0.0, 1), (0.001, 0)):
+        out = io.BytesIO()
+        right = -left + residue * np.sin(n / 9)
+        sf.write(out, np.stack([left, right], 1), 16_000, format="WAV", subtype="FLOAT")
+        at = upload(open_app(), "both.wav", out.getvalue())
+        assert not at.error
+        assert not at.exception
+        assert at.session_state["channel"] == channel
+        said = [m.value for m in (*at.warning, *at.info)]
+        assert any("2 channels cancel each other" in text for text in said)
+        at.segmented_control(key="channel").set_value(2).run()
+        assert not at.exception
+        heard = state_clip(at)
+        np.testing.assert_allclose(heard.samples, right, atol=1e-6)
+        assert not [m for m in at.warning if "cancel" in m.value]
+        at.segmented_control(key="channel").set_value(0).run()
+        assert not at.exception
+        assert bool(at.error) == (residue == 0)
+    at = upload(open_app(), "mono.wav", tone())
+    assert not [c for c in at.segmented_control if c.label == "Channel"]
+
+
+def state_clip(at: AppTest) -> Clip:
+    """The clip in use, as the page decodes it."""
+    ref = visit_of(at).clip
+    return service().clip(ref.data, ref.name, channel=at.session_state["channel"] or None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modgap.audio.clip import load_clip
 from modgap.core.errors import AudioError
-from tests.encode import FORMATS, sample_file
+from tests.encode import FORMATS, sample_file, tone, with_soundfile
 from tests.hostile import HOSTILE
 
 DATA = Path(__file__).parents[1] / "data"
@@ -126,3 +126,16 @@ def test_mutated_files_give_audio_or_an_audio_error(data: bytes) -> None:
 def test_random_bytes_give_an_audio_error(data: bytes) -> None:
     with pytest.raises(AudioError):
         load_clip(data)
+
+
+@pytest.mark.parametrize("begin", [0, 4, 23, 1 << 20, 0xFFFF_FFFF])
+@pytest.mark.parametrize("size", [0, 100, 0xFFFF_FFFF])
+def test_an_au_whose_sound_begins_anywhere(begin: int, size: int) -> None:
+    """Found by fuzzing: the size was written back where the file had already ended."""
+    data = with_soundfile(tone(0.3, 8_000), 8_000, "AU", "PCM_16")
+    data = data[:4] + begin.to_bytes(4, "big") + size.to_bytes(4, "big") + data[12:]
+    try:
+        clip = load_clip(data)
+    except AudioError:
+        return
+    assert clip.seconds < 0.4

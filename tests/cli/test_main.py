@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile as sf
 from typer.testing import CliRunner
 
 import modgap
@@ -90,6 +92,33 @@ def test_the_table(run):
     assert any(line.startswith("answer to the speech:") for line in lines)
     assert "from the cache" in analyze(run).stdout.splitlines()[0]
     assert "from the cache" not in analyze(run, "--no-cache").stdout.splitlines()[0]
+
+
+def test_channels_that_cancel_are_told_and_one_can_be_taken(run, place):
+    left = make_clip().samples
+    both = np.stack([left, -left + 1e-3 * left[::-1]], 1)
+    sf.write(place / "both.wav", both, make_clip().rate, subtype="FLOAT")
+    commands = {
+        "analyze": ("--no-answers",),
+        "intervene": ("--max-new-tokens", "1"),
+        "sweep": ("--rule", "angle", "--layers", "0"),
+        "pipeline": ("--max-new-tokens", "1"),
+        "words": (),
+        "compare-models": ("--max-new-tokens", "1"),
+    }
+    for command, options in commands.items():
+        words = ("--transcript", "what is two", "--model", "tiny", *options)
+        result = run(command, "both.wav", *words)
+        lines = [line for line in result.stderr.splitlines() if "cancel" in line]
+        assert len(lines) == 1, (command, result.output)
+        assert lines[0].startswith("modgap: warning: The 2 channels cancel each other"), command
+        result = run(command, "both.wav", *words, "--channel", "1")
+        assert "cancel" not in result.output, command
+    refused(run("analyze", "both.wav", *words[:4], "--channel", "3"), "no channel 3")
+    result = analyze(run, "--channel", "1", "--json", "--no-answers", clip="both.wav")
+    assert json.loads(result.stdout)["clip"]["sha256"] == make_clip().sha256
+    noted = analyze(run, "--json", "--no-answers", clip="both.wav")
+    assert "cancel" in json.loads(noted.stdout)["notes"][0]
 
 
 def test_no_cache_leaves_no_cache(run, place):

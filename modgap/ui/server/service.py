@@ -66,8 +66,19 @@ class Service:
         self._pictures: SharedCache[str, SoundPicture] = SharedCache(256)
         threading.Thread(target=import_libraries, name="modgap-import", daemon=True).start()
 
-    def clip(self, data: bytes, name: str, part: tuple[float, float] | None = None) -> Clip:
+    def clip(
+        self,
+        data: bytes,
+        name: str,
+        part: tuple[float, float] | None = None,
+        channel: int | None = None,
+    ) -> Clip:
         """Decode a file's bytes, or the `part` from start to end (s), once for all sessions.
+
+        Parameters
+        ----------
+        channel : int, optional
+            One channel, counted from 1, instead of the mean of all.
 
         Raises
         ------
@@ -75,10 +86,10 @@ class Service:
             When it cannot be used; the message says why.
         """
         # Keyed by the content and the name that is shown; never by Streamlit's sampled hash.
-        key = (hashlib.sha256(data).hexdigest(), name, part)
+        key = (hashlib.sha256(data).hexdigest(), name, part, channel)
         if part is None:
-            return self._clips.once(key, lambda: load_clip(data, name=name))
-        return self._clips.once(key, lambda: self.clip(data, name).trim(*part))
+            return self._clips.once(key, lambda: load_clip(data, name=name, channel=channel))
+        return self._clips.once(key, lambda: self.clip(data, name, channel=channel).trim(*part))
 
     def wav(self, clip: Clip) -> bytes:
         """The clip for a player."""

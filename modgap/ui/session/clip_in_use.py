@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from modgap.audio.clip import Clip
-from modgap.core.errors import ModgapError
+from modgap.core.errors import AudioError, ModgapError
 from modgap.ui.examples import Example, example
 from modgap.ui.server.service import service
 from modgap.ui.session import asking, inputs
@@ -19,14 +19,26 @@ MAX_INSTRUCTION = 1000
 def use_clip(ref: ClipRef, transcript: str = "", instruction: str = "") -> None:
     """Make a clip the one in use, with its words; the result shown before goes.
 
+    Where the mean of its channels cannot be used (they cancel each other) the first one is taken.
+
     Raises
     ------
     AudioError
         When it cannot be decoded; the session is unchanged then.
     """
-    seconds = _whole(service().clip(ref.data, ref.name))
+    channel, notice = 0, ""
+    try:
+        found = service().clip(ref.data, ref.name)
+    except AudioError as problem:
+        found = service().clip(ref.data, ref.name, channel=1)
+        if found.channels == 1:
+            raise
+        channel, notice = 1, f"{problem} Channel 1 is taken here; choose beside the part to use."
     drop_clip()
-    visit().clip, inputs.TRIM.value = ref, (0.0, min(seconds, longest_clip()))
+    here = visit()
+    here.clip, here.notice = ref, notice
+    inputs.TRIM.value = 0.0, min(_whole(found), longest_clip())
+    inputs.CHANNEL.value = channel
     inputs.TRANSCRIPT.value = transcript[:MAX_TRANSCRIPT]
     inputs.INSTRUCTION.value = instruction[:MAX_INSTRUCTION]
 
@@ -47,13 +59,27 @@ def drop_clip() -> None:
     here.clip = here.shown = None
     here.forget_remarks()
     inputs.TRIM.drop()
+    inputs.CHANNEL.drop()
 
 
 def whole_seconds() -> float:
     """Length of the whole clip in use."""
+    return _whole(_decoded())
+
+
+def channels() -> int:
+    """How many channels the file of the clip in use has."""
+    return _decoded().channels
+
+
+def _decoded() -> Clip:
+    """The whole clip in use, by its first channel where the chosen ones cancel each other."""
     ref = visit().clip
     assert ref is not None
-    return _whole(service().clip(ref.data, ref.name))
+    try:
+        return service().clip(ref.data, ref.name, channel=inputs.CHANNEL.get(0) or None)
+    except AudioError:
+        return service().clip(ref.data, ref.name, channel=1)
 
 
 def clip() -> Clip | None:
@@ -69,7 +95,8 @@ def clip() -> Clip | None:
         return None
     start, end = inputs.TRIM.get((0.0, math.inf))
     whole = (start, end) == (0.0, whole_seconds()) or math.isinf(end)
-    return service().clip(ref.data, ref.name, None if whole else (start, end))
+    part = None if whole else (start, end)
+    return service().clip(ref.data, ref.name, part, inputs.CHANNEL.get(0) or None)
 
 
 def transcript() -> str:

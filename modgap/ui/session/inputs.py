@@ -14,6 +14,7 @@ HELD = {name: Widget[str](name) for name in ("device", "dtype", "quantize")}
 UPLOAD = Widget[Any]("upload")
 RECORD = Widget[Any]("record")
 TRIM = Widget[tuple[float, float]]("trim")
+CHANNEL = Widget[int]("channel")  # from 1; 0 is the mean of all
 TRANSCRIPT = Widget[str]("transcript")
 INSTRUCTION = Widget[str]("instruction")
 MARKERS = Widget[str]("markers")
