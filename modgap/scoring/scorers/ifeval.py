@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modgap.scoring.scorers.base import Verdict, unparsed
 from modgap.scoring.scorers.ifeval_settings import settings_of
+from modgap.scoring.thoughts import CUT, said
+from modgap.scoring.words import letters_only
 
 __all__ = [
     "INSTRUCTIONS", "Followed", "check", "check_settings", "count_sentences", "score_ifeval",
@@ -70,6 +73,7 @@ def _compare(count: int, limit: int, relation: str) -> bool:
 
 def _search(keyword: str, text: str, edge: str = "") -> list[str]:
     """All hits, with the keyword as a pattern (as published), or as it stands if it is none."""
+    keyword = unicodedata.normalize("NFC", keyword)
     try:
         pattern = re.compile(edge + keyword + edge, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError):
@@ -160,7 +164,7 @@ INSTRUCTIONS: dict[str, tuple[Callable[[str, _Settings], bool], tuple[str, ...]]
         ("num_sentences", "relation")),
     "length_constraints:number_paragraphs": (_paragraphs, ("num_paragraphs",)),
     "length_constraints:number_words": (
-        lambda t, s: _compare(len(re.findall(r"\w+", t)), s["num_words"], s["relation"]),
+        lambda t, s: _compare(len(re.findall(r"\w+", letters_only(t))), s["num_words"], s["relation"]),
         ("num_words", "relation")),
     "length_constraints:nth_paragraph_first_word": (
         _nth_paragraph, ("num_paragraphs", "nth_paragraph", "first_word")),
@@ -232,6 +236,7 @@ def check(response: str, names: Sequence[str], settings: Sequence[_Settings]) ->
         See `check_settings`.
     """
     every = check_settings(names, settings)
+    response = unicodedata.normalize("NFC", said(response) or "")
     response = re.sub(r"^<[123]>\s*", "", response)
     lines = response.split("\n")
     readings = [response]
@@ -284,8 +289,9 @@ def score_ifeval(response: str, reference: str, meta: Mapping[str, Any]) -> Verd
     """
     names: Any = meta.get("instruction_id_list")
     every = check_settings(names, meta.get("kwargs"))
-    if not response.strip():
-        return unparsed("empty", 0.0)
+    heard = said(response)
+    if heard is None or not heard.strip():
+        return unparsed(CUT if heard is None else "empty", 0.0)
     found = check(response, names, every)
     n = len(names)
     rates = (all(found.strict), sum(found.strict) / n, all(found.loose), sum(found.loose) / n)
