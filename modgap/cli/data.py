@@ -165,7 +165,9 @@ def score(
             "the references of the data set."
         )
     if asked is None and any(not r["judged"] for r in found.values()):
-        say("warning: answers to open questions wait for a judge: --judge-url, --judge-model, --out")
+        say(
+            "warning: answers to open questions wait for a judge: --judge-url, --judge-model, --out"
+        )
 
 
 def _table(found: dict[str, dict[str, Any]]) -> None:

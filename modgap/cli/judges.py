@@ -25,9 +25,7 @@ JudgeSampling = Annotated[
 ]
 
 
-def judge_of(
-    url: str, model: str, key: str, samples: int, max_tokens: int, sampling: str
-) -> Judge:
+def judge_of(url: str, model: str, key: str, samples: int, max_tokens: int, sampling: str) -> Judge:
     """The judge of a command's options.
 
     Raises

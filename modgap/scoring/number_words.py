@@ -93,7 +93,6 @@ def as_digits(text: str) -> str:
     return _MINUS.sub("-", text)
 
 
-
 def _ending(number: int) -> str:
     return "th" if 10 < number < 14 else _ENDINGS.get(number % 10, "th")
 

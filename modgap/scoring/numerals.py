@@ -49,7 +49,9 @@ def plain_digits(text: str) -> str:
     if text.isascii():
         return text
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    text = re.sub(r"(?<=\d)٫(?=\d)", ".", re.sub(r"(?<=\d)[٬\u00a0\u2009\u202f](?=\d{3})", "", text))
+    text = re.sub(
+        r"(?<=\d)٫(?=\d)", ".", re.sub(r"(?<=\d)[٬\u00a0\u2009\u202f](?=\d{3})", "", text)
+    )
     text = re.sub(r"负(?=[\d一二三四五六七八九十])", "-", text)
     text = _SCALED.sub(_scaled, text)
     return _RUN.sub(lambda m: _han(m[0]), text)

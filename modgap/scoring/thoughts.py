@@ -61,11 +61,13 @@ _ALOUD = re.compile(
     r"(?is)\A\s*(?:here(?:'s|\s+is)\s+my\s+thought\s+process:(?:.*?)"
     r"(?P<g>here(?:'s|\s+is)\s+my\s+response:)|thinking\.\.\.\s*\n.*?(?P<o>\.\.\.done\s+thinking\.))"
 )
-_ALOUD_CUT = re.compile(r"(?i)\A\s*(?:here(?:'s|\s+is)\s+my\s+thought\s+process:|thinking\.\.\.\s*\n)")
-_SPECIAL = r"(?:<\|[\w./-]{1,40}\|>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn)>|<｜[^<>]{1,40}｜>)"
-_EDGES = re.compile(
-    rf"\A(?:\s*{_SPECIAL}(?:assistant\b)?)+\s*|(?:\s*{_SPECIAL})+\s*\Z"
+_ALOUD_CUT = re.compile(
+    r"(?i)\A\s*(?:here(?:'s|\s+is)\s+my\s+thought\s+process:|thinking\.\.\.\s*\n)"
 )
+_SPECIAL = (
+    r"(?:<\|[\w./-]{1,40}\|>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn)>|<｜[^<>]{1,40}｜>)"
+)
+_EDGES = re.compile(rf"\A(?:\s*{_SPECIAL}(?:assistant\b)?)+\s*|(?:\s*{_SPECIAL})+\s*\Z")
 _ANY = re.compile(r"(?i)[<\[◁]|&lt;|\A\s*(?:analysis|commentary|here|thinking)")
 
 
@@ -138,12 +140,11 @@ def _outside(text: str) -> tuple[str, str | None]:
                 opened, start = "", mark.end()
         elif closes:
             if family in ("think", "reason"):  # others may close something that is no thought
-                parts = []
-            else:
-                parts.append(text[start : mark.start()])
-            start = mark.end()
-        elif mark["square"] and mark["square"] != mark["square"].upper() and not re.search(
-            rf"(?i)\[/{mark['square']}\]", text[mark.end() :]
+                parts, start = [], mark.end()
+        elif (
+            mark["square"]
+            and mark["square"] != mark["square"].upper()
+            and not re.search(rf"(?i)\[/{mark['square']}\]", text[mark.end() :])
         ):
             continue  # a place to fill in, such as "[thought]"
         else:

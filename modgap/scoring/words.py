@@ -186,11 +186,17 @@ def _bare(word: str) -> str:
     for c in unicodedata.normalize("NFD", word):
         if unicodedata.category(c)[0] != "M":
             base = unicodedata.name(c, "")
-        elif "\u064b" <= c <= "\u0670" or "\u06d6" <= c <= "\u06ed" or "\u0591" <= c <= "\u05c7":
-            continue
-        elif "\u0300" <= c <= "\u036f" and (
-            (long and base.startswith(("LATIN", "GREEK")))
-            or (base.startswith("CYRILLIC") and (c == "\u0301" or "LETTER IE" in base))
+        elif (
+            "\u064b" <= c <= "\u0670"
+            or "\u06d6" <= c <= "\u06ed"
+            or "\u0591" <= c <= "\u05c7"
+            or (
+                "\u0300" <= c <= "\u036f"
+                and (
+                    (long and base.startswith(("LATIN", "GREEK")))
+                    or (base.startswith("CYRILLIC") and (c == "\u0301" or "LETTER IE" in base))
+                )
+            )
         ):
             continue
         out.append(c)

@@ -1,4 +1,4 @@
-"""Values of a table's cells as what a question needs; refused, where they cannot be, in one line."""
+"""Values of a table's cells as what a question needs; what they cannot be is one sentence."""
 
 from __future__ import annotations
 
@@ -141,13 +141,16 @@ def _item(token: str) -> Any:
 
 
 def literal(text: str) -> Any:
-    """A list or mapping that a text is, in JSON or as Python or NumPy write it; None if it is none."""
+    """A list or mapping that a text is, in JSON or as Python or NumPy write it, or None."""
     if len(text) > _LONGEST or text.strip()[:1] not in ("[", "{", "("):
         return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
+    found = list_in(text)
+    if found is not None:
+        return found
     # NumPy writes no commas between mappings; and nan is a name to Python.
     python = re.sub(r"\}\s+\{", "}, {", text)
     python = re.sub(r"(?<=[:,\[\s])(?:nan|null)(?=\s*[,}\]])", "None", python)
@@ -155,7 +158,7 @@ def literal(text: str) -> Any:
     try:
         return ast.literal_eval(python)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return list_in(text)
+        return None
 
 
 def mapping_of(where: str, column: str, value: Any) -> dict[str, Any]:
@@ -201,8 +204,8 @@ def choices_of(where: str, value: Any) -> tuple[tuple[str, ...], tuple[str, ...]
     )
     if not plain or (labels and len(labels) != len(value)):
         raise SettingsError(
-            f"{where} has no list of words as choices: {shown(given)}. In CSV write A|B|C or a list "
-            "in JSON."
+            f"{where} has no list of words as choices: {shown(given)}. In CSV write A|B|C or a "
+            "list in JSON."
         )
     texts = tuple((text_of(where, "choices", v) or "").strip() for v in value)
     if len(texts) > len(ascii_uppercase):

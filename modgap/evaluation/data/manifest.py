@@ -140,9 +140,7 @@ def _group_name(column: str) -> str:
     return column.removeprefix("group_") if column.startswith("group_") else ""
 
 
-def row_sound(
-    path: Path, number: int, value: Any, *, inside: bool = False
-) -> Callable[[], Clip]:
+def row_sound(path: Path, number: int, value: Any, *, inside: bool = False) -> Callable[[], Clip]:
     """What reads the sound of a row of a table: inside the file, or by the cell's path.
 
     Raises

@@ -108,10 +108,10 @@ def check_row(
             f"{where} has one choice only, {shown(choices[0])}: write several with | between them."
         )
     if scorer == "bbh" and reference.strip().strip("().").lower() not in ("yes", "no", "a", "b"):
-        raise SettingsError(f"{where} has {shown(reference)} as reference: BBH's is yes, no, (A) or (B).")
+        raise SettingsError(
+            f"{where} has {shown(reference)} as reference: BBH's is yes, no, (A) or (B)."
+        )
     if scorer == "reference" and not any(readings(reference)) and reference.isascii():
         raise SettingsError(
             f"{where} has {shown(reference)} as reference: there is no word or number to compare."
         )
-
-

@@ -47,7 +47,8 @@ def table_rows(path: Path) -> Iterator[dict[str, Any]]:
     except (OSError, csv.Error, ValueError, RecursionError) as problem:
         if isinstance(problem, SettingsError):
             raise
-        raise SettingsError(f"The manifest {path} cannot be read: {problem}.") from problem
+        why = " ".join(str(problem).split()).rstrip(" .")
+        raise SettingsError(f"The manifest {path} cannot be read: {why}.") from problem
     if empty:
         raise SettingsError(f"The manifest {path.name} has no rows.")
 
@@ -66,8 +67,9 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
         for number, cells in enumerate((r for r in rows if r), 1):
             if len(cells) > len(names) and any(c.strip() for c in cells[len(names) :]):
                 raise SettingsError(
-                    f"Row {number} of {path.name} has {len(cells)} cells, more cells than there are "
-                    f"columns ({len(names)}): put what holds a {_SEPARATORS[separator]} in quotes."
+                    f"Row {number} of {path.name} has {len(cells)} cells, more cells than there "
+                    f"are columns ({len(names)}): put what holds a {_SEPARATORS[separator]} in "
+                    "quotes."
                 )
             yield dict(zip(names, cells, strict=False))
 
@@ -118,11 +120,11 @@ def nested_audio(path: Path) -> bool:
 
     try:
         schema = pq.read_schema(path)
-    except (OSError, pa.ArrowException):
+        if "audio" not in schema.names:
+            return False
+        kind = schema.field("audio").type
+    except (OSError, ValueError, pa.ArrowException):  # names that are no text, among others
         return False
-    if "audio" not in schema.names:
-        return False
-    kind = schema.field("audio").type
     return bool(
         pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["folder_questions", "hub_questions", "is_voicebench"]
 
 
-
 def is_voicebench(path: Path) -> bool:
     """Whether a folder has subsets of VoiceBench, or is one, or a file is of one."""
     if path.is_file():
@@ -52,7 +51,12 @@ def folder_questions(path: Path) -> Iterator[Question]:
         for number, row in _rows(file):
             place = rows.get(key, 0)
             rows[key] = place + 1
-            yield question_of(*key, place, row, partial(load_row, file, number, f"{_subset_of(file)}-{_split_of(file)}-{number}"))
+            yield question_of(
+                *key,
+                place,
+                row,
+                partial(load_row, file, number, f"{_subset_of(file)}-{_split_of(file)}-{number}"),
+            )
 
 
 def hub_questions(spec: str) -> Iterator[Question]:
@@ -113,10 +117,10 @@ def _embedded(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid):
+        names = pq.read_schema(path).names
+    except (OSError, ValueError, pa.ArrowException):
         return False
-    return "prompt" in schema.names and "audio" in schema.names
+    return "prompt" in names and "audio" in names
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -134,8 +138,11 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     yield number, row
                     number += 1
-    except (OSError, pa.ArrowInvalid) as problem:
-        raise SettingsError(f"{file} cannot be read: {problem}.") from problem
+    except (OSError, ValueError, pa.ArrowException) as problem:
+        if isinstance(problem, SettingsError):
+            raise
+        why = " ".join(str(problem).split()).rstrip(" .")
+        raise SettingsError(f"{file} cannot be read: {why}.") from problem
 
 
 def _hub_load(table: Any, number: int) -> Clip:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modgap.core.errors import SettingsError
-from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.data.cells import text_of
+from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.data.manifest import manifest_rows, row_sound
 from modgap.evaluation.data.rows import nested_audio
 

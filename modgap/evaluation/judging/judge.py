@@ -175,8 +175,8 @@ class Judge:
     def read(self, question: Question, replies: Sequence[str]) -> Verdict:
         """The verdict that replies are; see `verdict`.
 
-        What is thought (`modgap.scoring.thoughts`) is no reply. One that says neither Yes nor No, or
-        of which several numbers could be the rating, is left out.
+        What is thought (`modgap.scoring.thoughts`) is no reply. One that says neither Yes nor
+        No, or of which several numbers could be the rating, is left out.
 
         Raises
         ------

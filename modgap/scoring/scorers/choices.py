@@ -103,7 +103,9 @@ def find_option(
     if alone:
         return alone[1].upper(), "alone"
     if digits:
-        label = re.fullmatch(rf"(?i:(?:.{{0,40}}\b{NOUN}|number)(?:\W|\bis\b){{1,8}})?([{digits}])", bare)
+        label = re.fullmatch(
+            rf"(?i:(?:.{{0,40}}\b{NOUN}|number)(?:\W|\bis\b){{1,8}})?([{digits}])", bare
+        )
         if label:
             return letters[digits.index(label[1])], "alone"
     spoken = option_said(text, words)

@@ -45,7 +45,9 @@ _FOREIGN = (
     r"resposta|op[cç][aã]o|odpowied[zź]|antwoord|svar(?:et)?|jawaban(?:nya)?|cevap|yanıt|đáp\s+án)"
 )
 _PAIRS = r"(?:and|or|nor|&|\+|/|und|oder|et|ou|y|o|e|和|与|或|、|및|と)"
-_VITAMIN = re.compile(r"(?:维生素|维他命|維生素|ビタミン|비타민|витамин\w*|فيتامين|विटामिन)\s*$", re.IGNORECASE)
+_VITAMIN = re.compile(
+    r"(?:维生素|维他命|維生素|ビタミン|비타민|витамин\w*|فيتامين|विटामिन)\s*$", re.IGNORECASE
+)
 
 
 def any_mark(letters: str) -> str:

@@ -88,7 +88,9 @@ def option_said(text: str, words: Sequence[str]) -> int | None:
     goes before those that differ from it by accents or points only.
     """
     for fold in (str, str.casefold):
-        same = [n for n, w in enumerate(words) if w.strip() and fold(w.strip()) == fold(text.strip())]
+        same = [
+            n for n, w in enumerate(words) if w.strip() and fold(w.strip()) == fold(text.strip())
+        ]
         if len(same) == 1:
             return same[0]
     text = _PRONOUN.sub("…", text)

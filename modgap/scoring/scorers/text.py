@@ -10,7 +10,9 @@ __all__ = ["plain", "without_courtesy"]
 # Speech models that answer with several voices or turns leave such marks in their text.
 _TURNS = re.compile(r"^\s*<[123]>|<\|[a-z_]+\|>\s*$", re.IGNORECASE)
 _LATEX = re.compile(r"\\(?:text|textbf|mathbf|mathrm)\s*\{([^{}]*)\}")
-_MARKS = re.compile(r"\*\*|_{2,}|`|\\[()\[\]]|\$|</?(?:b|i|em|strong|u|p|span|br)\s*/?>|\u200b|\ufeff")
+_MARKS = re.compile(
+    r"\*\*|_{2,}|`|\\[()\[\]]|\$|</?(?:b|i|em|strong|u|p|span|br)\s*/?>|\u200b|\ufeff"
+)
 _EMPHASIS = re.compile(r"(?<!\w)_(?=[^\W_])|(?<=[^\W_])_(?!\w)")
 
 _FIRST = re.compile(
