@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two threads that fight over two cores are slower than one each.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: app test lint unit browser slow bench screenshots clean
+.PHONY: app test lint unit browser slow fuzz bench screenshots clean
 
 app: .venv/app  ## the explorer, in the browser
 	$(BIN)/modgap app
@@ -40,6 +40,10 @@ browser: .venv/dev
 
 slow: .venv/dev  ## runs ended by kill -9 again and again, a Ray cluster of two nodes
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow $(PARALLEL) --dist loadgroup
+
+fuzz: .venv/dev  ## inputs at random for ten minutes: sounds, then tables and answers
+	$(TEST_ENV) $(BIN)/python -m tests.fuzz audio --minutes 6
+	$(TEST_ENV) $(BIN)/python -m tests.fuzz scoring --minutes 4
 
 bench: .venv/dev  ## ratios against what one would write by hand; keep the machine quiet
 	$(BIN)/python -m benchmarks

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from modgap.cli.errors import Debug, literal, say
+from modgap.cli.judges import JudgeMaxTokens, JudgeSamples, JudgeSampling, judge_of
 from modgap.cli.options import Json, JudgeKey, JudgeModel, JudgeUrl
 
 _PERTURB = (
@@ -94,6 +95,9 @@ def score(
     judge: JudgeUrl = None,
     judge_model: JudgeModel = "",
     judge_key: JudgeKey = "",
+    judge_samples: JudgeSamples = 3,
+    judge_max_tokens: JudgeMaxTokens = 1024,
+    judge_sampling: JudgeSampling = "0.5,0.95",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -107,15 +111,19 @@ def score(
     """Score answers that were made here or elsewhere; unparsed ones are counted apart."""
     from dataclasses import asdict
 
-    from modgap.cli.render import print_table, progress_bar
+    from modgap.cli.render import progress_bar
     from modgap.core.errors import SettingsError
     from modgap.evaluation.data.datasets import read_questions
-    from modgap.evaluation.judging.judge import Judge
+    from modgap.evaluation.judging.judge_many import needs_judge
     from modgap.evaluation.judging.rescore import Scored, score_file, write_scored
     from modgap.evaluation.judging.voicebench_evaluators import official_scores
     from modgap.evaluation.judging.voicebench_results import ResultName
 
-    asked = Judge(judge, judge_model, judge_key) if judge is not None else None
+    asked = None
+    if judge is not None:
+        asked = judge_of(
+            judge, judge_model, judge_key, judge_samples, judge_max_tokens, judge_sampling
+        )
     if asked is not None and out is None:
         raise SettingsError(
             "A judge needs --out, a folder that keeps its replies as they come, so that none has "
@@ -123,6 +131,7 @@ def score(
         )
     questions = read_questions(data) if data is not None else None
     found: dict[str, dict[str, Any]] = {}
+    unjudged: list[str] = []
     for path in results:
         name = path.name.removeprefix("result-")
         replies = out / f"replies-{name}" if out is not None and asked is not None else None
@@ -144,9 +153,26 @@ def score(
         if out is not None:
             write_scored(out / f"result-{name}", rows, asked)
         found[str(path)] = record
+        if not record["judged"] and not all(needs_judge(s.question) for s in rows):
+            unjudged.append(f"{path.name} ({rows[0].verdict.rule})")
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
-        return
+    else:
+        _table(found)
+    if unjudged:
+        raise SettingsError(
+            f"No answer of {', '.join(unjudged)} could be judged: these numbers say nothing. Mend "
+            "the references of the data set."
+        )
+    if asked is None and any(not r["judged"] for r in found.values()):
+        say(
+            "warning: answers to open questions wait for a judge: --judge-url, --judge-model, --out"
+        )
+
+
+def _table(found: dict[str, dict[str, Any]]) -> None:
+    from modgap.cli.render import print_table
+
     print_table(
         ("file", "n", "judged", "accuracy %", "unparsed", "expected %", "leaderboard", "official"),
         (

@@ -149,7 +149,7 @@ def evaluate(
             loader=Loader(options=how.options, batch=batch, unit=unit),
             part_seconds=part_seconds, engine=spread, progress=bar or _lines(),
         )  # fmt: skip
-    _print(out)
+    found = _print(out)
     rate = summary.now / max(1e-9, summary.seconds)
     print(
         literal(
@@ -163,6 +163,7 @@ def evaluate(
             f"{len(summary.unloadable)} of the models could not be loaded, {name} for this: "
             f"{reason}"
         )
+    _judged_at_all(found)
 
 
 def info(
@@ -179,7 +180,30 @@ def info(
     sys.stdout.write(json.dumps(overview(run), indent=1, ensure_ascii=False) + "\n")
 
 
-def _print(folder: Path) -> None:
+def _judged_at_all(found: dict[str, Any]) -> None:
+    """A side of which nothing was judged has no accuracy, and with it there is no gap.
+
+    Raises
+    ------
+    SettingsError
+        There is one, other than by questions that wait for a judge.
+    """
+    waits = set(found["scorers"]) <= {"judge"}
+    for row in found["table"]:
+        if row["answers"] > row["not_judged"]:
+            continue
+        side = f"{row['model']}, {row['input']}"
+        if row["answers"] and waits:
+            say("warning: no answer is judged yet, they wait for a judge: modgap runs judge RUN")
+            return
+        why = "its references cannot be used" if row["answers"] else "all of them failed"
+        raise SettingsError(
+            f"No answer of {side} is judged: {why}, so there is no accuracy and no gap. "
+            "`modgap runs info` shows the reasons; mend the data, and give --retry."
+        )
+
+
+def _print(folder: Path) -> dict[str, Any]:
     from modgap.cli.render import print_table
     from modgap.gap.overview import overview
 
@@ -203,6 +227,7 @@ def _print(folder: Path) -> None:
     )  # fmt: skip
     for reason in found["reasons"]:
         print(literal(f"failed, {reason['count']}: {reason['kind']}: {reason['example']}"))
+    return found
 
 
 def _ways(found: dict[str, Any]) -> str:

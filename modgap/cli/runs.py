@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modgap.cli.errors import Debug, literal, say
+from modgap.cli.judges import JudgeMaxTokens, JudgeSamples, JudgeSampling, judge_of
 from modgap.cli.options import JudgeKey, JudgeModel, JudgeUrl
 from modgap.core.errors import SettingsError
 
@@ -43,6 +44,9 @@ def judge(
     judge_url: JudgeUrl = None,
     judge_model: JudgeModel = "",
     judge_key: JudgeKey = "",
+    judge_samples: JudgeSamples = 3,
+    judge_max_tokens: JudgeMaxTokens = 1024,
+    judge_sampling: JudgeSampling = "0.5,0.95",
     right_from: Annotated[
         float | None,
         typer.Option(
@@ -54,7 +58,6 @@ def judge(
 ) -> None:
     """Let a judge decide the answers that no rule can; ended, the same command goes on."""
     from modgap.cli.render import progress_bar
-    from modgap.evaluation.judging.judge import Judge
     from modgap.evaluation.judging.verdicts import judge_run
 
     if judge_url is None:
@@ -62,7 +65,9 @@ def judge(
             "Name the judge: --judge-url http://localhost:8000/v1 --judge-model NAME. The "
             "questions and answers are sent there."
         )
-    asked = Judge(judge_url, judge_model, judge_key)
+    asked = judge_of(
+        judge_url, judge_model, judge_key, judge_samples, judge_max_tokens, judge_sampling
+    )
     with progress_bar("judging") as report:
         made = judge_run(run, asked, right_from=right_from, progress=report)
     if made.failed:

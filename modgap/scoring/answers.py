@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modgap.core.errors import SettingsError
 from modgap.models.base import Generation, Progress, Prompt, SpeechLM
-from modgap.scoring.number_words import ONES, as_digits
+from modgap.scoring.thoughts import said
+from modgap.scoring.words import comparable_words, holds, readings
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
@@ -18,20 +18,13 @@ if TYPE_CHECKING:
 
 Verdict = Literal["right", "wrong"]
 
-_DIGITS = {word: str(n) for n, word in enumerate(ONES)}
-# Scripts that put no spaces between words: kana and Han, Thai, Lao, Burmese, Khmer.
-_SPACELESS = re.compile(
-    r"[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    r"\U00020000-\U0003ffff\u0e01-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f"
-    r"\u1780-\u17d3\u17d7\u17dc]"
-)
-_HAN_NUMERALS = frozenset("〇零一二三四五六七八九十百千万亿萬億两兩")
-
 # A letter that names an option: nothing but punctuation around it, at the start with a mark behind
 # it, or announced. "A" and "I" are words too, so they need a mark or an end behind them.
 _END = r"(?=\s*(?:$|[\n.,;:!?)\]\"'*]))"
 _ALONE = re.compile(r"[\W_]*([a-z])[\W_]*", re.IGNORECASE)
 _AT_START = re.compile(r"[\s(\[\"'*]*(?:([a-zA-Z])\s*[.):\]*]|([B-HJ-Z])\s+(?!or\b|and\b))")
+# What is compared as it stands where there are no words: emoji, mathematical signs.
+_SIGNS = re.compile(r"[^\w\s!-/:-@\[-`{-~\u2010-\u206f]")
 _ANNOUNCED = re.compile(
     r"(?i:\b(?:answer|option|choice|letter)(?:\s+is|\s+would\s+be|\s*[:=])?\s*[:=]?\s*[(\[\"'*]*)"
     rf"(?:([a-zA-Z])(?!\w){_END}|([B-HJ-Z])(?!\w))"
@@ -171,11 +164,12 @@ def verdict(answer_text: str, reference: str | None) -> Verdict | None:
     """Compare an answer with the known one by a fixed rule, not by judgement.
 
     Both are compared as words: lower case, without punctuation, numbers as digits, whether written
-    or said in English ("1,000", "one thousand"). The answer is right if it is the reference or has
-    it in it as whole words, else wrong; "It is not Paris" therefore counts as right for "Paris",
-    but "twenty-five" is no answer "five". Scripts without spaces between words (Chinese, Japanese,
-    Thai, Lao, Burmese, Khmer) are compared by characters; numerals of several Han characters are
-    one word, as those in digits are.
+    or said in English ("1,000", "one thousand", "minus five", "third" and "3rd", "٤"; 4.0 is 4).
+    The answer is right if it is the reference or has it in it as whole words, else wrong; "It is
+    not Paris" therefore counts as right for "Paris", but "twenty-five" is no answer "five". What
+    was only thought (`thoughts.said`) is no answer. Scripts without spaces between words (Chinese,
+    Japanese, Thai, Lao, Burmese, Khmer) are compared by characters. A word that one of the two
+    writes without its accents or points is the same word.
 
     A reference of one letter names an option. The answer's letter is then the last one that is
     announced ("The answer is B", "option (b)"), else one at the start with a mark behind it ("B.",
@@ -203,18 +197,16 @@ def verdict(answer_text: str, reference: str | None) -> Verdict | None:
     >>> verdict("A mammal", "A") is None
     True
     """
-    wanted = comparable_words(reference or "", whole_numbers=True)
-    if not wanted:
+    heard = said(answer_text) or ""
+    wanted = readings(reference or "")[0]
+    if not wanted and not _SIGNS.search(reference or ""):
         return None
     if len(wanted) == 1 and re.fullmatch("[a-z]", wanted[0]):
-        letter = _option(answer_text)
+        letter = _option(heard)
         if letter is None:
-            return None if comparable_words(answer_text) else "wrong"
+            return None if comparable_words(heard) else "wrong"
         return "right" if letter == wanted[0] else "wrong"
-    given = comparable_words(answer_text, whole_numbers=True)
-    n = len(wanted)
-    found = any(given[i : i + n] == wanted for i in range(len(given) - n + 1))
-    return "right" if found else "wrong"
+    return "right" if holds(heard, reference or "") else "wrong"
 
 
 def _frozen(value: Any) -> Any:
@@ -227,44 +219,3 @@ def _option(text: str) -> str | None:
     if match is None:
         return None
     return next(group for group in match.groups() if group is not None).lower()
-
-
-def comparable_words(text: str, *, whole_numbers: bool = False) -> list[str]:
-    """Split into comparable words; marks stay with their letters, decimals and signs in numbers.
-
-    Parameters
-    ----------
-    text : str
-    whole_numbers : bool
-        Numbers of several words are one, in digits. Else each word from zero to twenty is a number
-        by itself, and all others stay as they are: what a recogniser wrote is counted word by word.
-
-    Returns
-    -------
-    list of str
-        In scripts without spaces between words, each character is one.
-    """
-    text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("−", "-")
-    text = _spaced(text, whole_numbers)
-    if whole_numbers:
-        text = as_digits(text)
-    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "'.,-" else " " for c in text)
-    kept = re.sub(r"(?<!\d)[.,]|[.,](?!\d)", " ", kept)
-    kept = re.sub(r"(?<=\S)-|-(?!\d)", " ", kept)
-    kept = re.sub(r"(?<!\S)'+|'+(?!\S)", " ", kept)
-    return [_DIGITS.get(word, word) for word in kept.split()]
-
-
-def _spaced(text: str, whole_numbers: bool) -> str:
-    """With a space around each character of a script that has none; marks stay with theirs."""
-    if not _SPACELESS.search(text):
-        return text
-    out, before = [], ""
-    for c in text:
-        if unicodedata.category(c)[0] != "M":
-            one = whole_numbers and c in _HAN_NUMERALS and before in _HAN_NUMERALS
-            if not one and (_SPACELESS.match(c) or (before and _SPACELESS.match(before))):
-                out.append(" ")
-            before = c
-        out.append(c)
-    return "".join(out)

@@ -14,10 +14,22 @@ ONES = re.findall(
     "sixteen seventeen eighteen nineteen twenty",
 )
 _TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
-_ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth")
+_ORDINALS = re.findall(
+    r"\w+",
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth",
+)
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _VALUES = dict(zip([*ONES[:20], *_TENS], [*range(20), *range(20, 100, 10)], strict=True)) | _SCALES
+# An ordinal is read as its number with this sign behind it.
+_SIGN = "\x00"
+_NUMBERS_OF = (
+    dict(zip(_ORDINALS, ONES[1:], strict=True))
+    | {ten.removesuffix("y") + "ieth": ten for ten in _TENS}
+    | {f"{scale}th": scale for scale in ("hundred", *_SCALES)}
+)
+_ORDINAL = re.compile(rf"(?<![\w'{_SIGN}])(?:{'|'.join(_NUMBERS_OF)})(?![\w'])")
 
 
 def _any(words: list[str]) -> str:
@@ -44,11 +56,14 @@ def _scaled() -> str:
 
 # No number ends before a word that multiplies it, nor begins or ends inside a word or a decimal.
 _NUMBER = re.compile(
-    rf"(?<!\w)(?<!\w')(?<!\d[.,])(?:(?P<tens>{_DECADE}){_GAP}(?P<ordinal>{_any(_ORDINALS)})"
-    rf"|(?P<century>{_DECADE}|{_TEEN}){_GAP}(?P<year>{_DECADE}(?:{_GAP}{_any(ONES[1:10])})?|{_TEEN})"
+    rf"(?<!\w)(?<!\w')(?<!\d[.,])(?:(?P<century>{_DECADE}|{_TEEN}){_GAP}(?P<year>{_DECADE}(?:{_GAP}{_any(ONES[1:10])})?|{_TEEN})"
     rf"|{_scaled()}|{_TO_999})(?!\w|'\w|{_GAP}(?:hundred|{_SCALE})\b)"
 )
 _GROUPED = re.compile(r"(?<!\w)(?<!\d[.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
+_ORDINAL_NUMBER = re.compile(rf"(\d+){_SIGN}")
+_POINT = re.compile(r"(?<![\w.])(\d+) point ((?:\d )*\d+)(?!\w|\.\d)")
+# After a number it is a sum, not a sign.
+_MINUS = re.compile(r"(?<!\d )(?<!\w)(?:minus|negative)\s+(?=\d)")
 
 
 def as_digits(text: str) -> str:
@@ -67,8 +82,19 @@ def as_digits(text: str) -> str:
     '3, 4 and 1984'
     >>> as_digits("the twenty-first of 5 million")
     'the 21st of 5000000'
+    >>> as_digits("third, minus five, ten minus two, three point one four")
+    '3rd, -5, 10 minus 2, 3.14'
     """
-    return _NUMBER.sub(_apart, _GROUPED.sub(lambda m: m[0].replace(",", ""), text))
+    text = _GROUPED.sub(lambda m: m[0].replace(",", ""), text.replace(_SIGN, " "))
+    text = _ORDINAL.sub(lambda m: _NUMBERS_OF[m[0]] + _SIGN, text)
+    text = _NUMBER.sub(_apart, text)
+    text = _ORDINAL_NUMBER.sub(lambda m: m[1] + _ending(int(m[1][-2:])), text).replace(_SIGN, "")
+    text = _POINT.sub(lambda m: f"{m[1]}.{m[2].replace(' ', '')}", text)
+    return _MINUS.sub("-", text)
+
+
+def _ending(number: int) -> str:
+    return "th" if 10 < number < 14 else _ENDINGS.get(number % 10, "th")
 
 
 def _apart(match: re.Match[str]) -> str:
@@ -83,9 +109,6 @@ def _apart(match: re.Match[str]) -> str:
 
 
 def _digits(match: re.Match[str]) -> str:
-    if match["ordinal"]:
-        unit = 1 + _ORDINALS.index(match["ordinal"])
-        return f"{_VALUES[match['tens']] + unit}{_ENDINGS.get(unit, 'th')}"
     if match["century"]:
         return f"{100 * _value(match['century']) + _value(match['year'])}"
     found = f"{_value(match[0]):f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modgap.scoring.answers import comparable_words
+from modgap.scoring.words import comparable_words
 
 __all__ = ["Change", "WordErrors", "word_errors"]
 
@@ -49,7 +49,7 @@ def word_errors(said: str, heard: str) -> WordErrors:
     """Count word errors with jiwer, after one normalisation of both texts.
 
     NFKC, lower case, no punctuation (apostrophes inside words stay), hyphens as blanks, and the
-    numbers from zero to twenty as digits (`answers.comparable_words`). Nothing else is made
+    numbers from zero to twenty as digits (`words.comparable_words`). Nothing else is made
     equal: "forty two" and "42" differ, so do "colour" and "color". Scripts without spaces between
     words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) are counted by characters, each as a word.
 

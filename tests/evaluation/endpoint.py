@@ -34,7 +34,7 @@ class Endpoint:
                     self.end_headers()
                     return
                 time.sleep(outer.seconds)
-                n = 1 if outer.one_at_a_time else body["n"]
+                n = 1 if outer.one_at_a_time else body.get("n", 1)
                 said = outer.reply(body["messages"][-1]["content"])
                 choices = [{"message": {"role": "assistant", "content": said}}] * n
                 blob = outer.raw or json.dumps({"choices": choices}).encode()

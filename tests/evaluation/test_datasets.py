@@ -137,7 +137,7 @@ def test_several_references(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("x.txt", "", "a .csv, .jsonl or .parquet"),
+        ("x.txt", "", "a .csv, .tsv, .jsonl or .parquet"),
         ("gone.csv", None, "no manifest"),
         ("x.csv", "audio,reference\na.wav,hello\n", "no column 'transcript'"),
         ("x.csv", "audio,transcript\na.wav,hello\n", "Row 1 of x.csv has no reference"),

@@ -210,7 +210,7 @@ def test_what_cannot_be_spoken_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("q.txt", "", "a .csv, .jsonl or .parquet"),
+        ("q.txt", "", "a .csv, .tsv, .jsonl or .parquet"),
         ("q.csv", "id,reference\n1,x\n", "Row 1 of q.csv has no transcript"),
         ("q.csv", "id,transcript\n1,x\n1,y\n", "id '1'"),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 import modgap
 from modgap.core.errors import AudioError, SettingsError
-from modgap.evaluation.data import voicebench_tables
+from modgap.evaluation.data import embedded_audio, voicebench_tables
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.data.voicebench_subsets import SUBSETS, question_of
 from modgap.evaluation.judging.leaderboard import OVERALL, overall, summarise
@@ -97,7 +97,7 @@ def test_large_row_groups_are_read_in_batches(
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "advbench" / "test-0.parquet")
     made = read_questions(str(tmp_path))
     kept = [q.load() for q in made]
-    monkeypatch.setattr(voicebench_tables, "_GROUP_BYTES", 0)
+    monkeypatch.setattr(embedded_audio, "_GROUP_BYTES", 0)
     assert [q.load() for q in made] == kept
     assert kept[5] == modgap.load_clip(like._audio("digit-7-theo")["bytes"])
 

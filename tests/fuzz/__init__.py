@@ -1,0 +1,1 @@
+"""Inputs made at random, by `make fuzz`; what they found are tests elsewhere."""

@@ -32,7 +32,7 @@ WORDS = ("water", "hot water", "New York", "ice")
         # What they take for another letter.
         ("The answer is Because", None, "no option named"),
         ("the answer would be choice b.", "B", "stated"),
-        ("The answer is a mammal, so B.", "B", "only"),
+        ("The answer is a mammal, so B.", "B", "stated"),
         ("B) because a. is wrong", "B", "start"),
         # Articles, pronouns, and words that begin like an option.
         ("A mammal is warm.", None, "no option named"),
@@ -49,7 +49,7 @@ WORDS = ("water", "hot water", "New York", "ice")
         ("Option A is wrong. The right one is B.", "B", "stated"),
         ("B is correct, since A is too small", "B", "stated"),
         ("The answer is A. No, wait: the answer is B.", "B", "stated"),
-        ("The answer is A or B.", None, "no option named"),
+        ("The answer is A or B.", None, "several options named"),
         ("between A and B, B is the best answer", "B", "stated"),
         ("The options are (A), (B) and (C).", None, "several options named"),
         # Markup, other scripts, turn marks.
@@ -126,7 +126,7 @@ BLOOD = ("O", "A", "AB", "B")
         (MAMMALS, "Both B and C.", "A", "words"),
         (MAMMALS, "The answer is both B and C", "A", "words"),
         (MAMMALS, "A whale.", "B", "words"),
-        (MAMMALS, "A bat, so C.", "C", "only"),
+        (MAMMALS, "A bat, so C.", "C", "stated"),
         (MAMMALS, "The answer is a whale.", "B", "words"),
         (MAMMALS, "It is not a whale.", None, "no option named"),
         (MAMMALS, "It is not a mammal.", "D", "words"),

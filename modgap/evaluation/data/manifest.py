@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import SettingsError
+from modgap.evaluation.data.cells import choices_of, literal, mapping_of, text_of
+from modgap.evaluation.data.embedded_audio import load_row
+from modgap.evaluation.data.reference import check_row, references_of
+from modgap.evaluation.data.rows import KINDS, nested_audio, table_rows
 from modgap.scoring.question import Question
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
 
-__all__ = ["GROUPS", "KINDS", "manifest_questions", "manifest_rows"]
+__all__ = ["GROUPS", "KINDS", "manifest_questions", "manifest_rows", "row_sound"]
 
 #: Columns that say what a question is grouped by; so does ``group`` and every ``group_NAME``.
 GROUPS = (
     "topic", "accent", "voice", "speaker", "gender", "language", "condition", "perturbation",
     "speed", "item",
 )  # fmt: skip
-KINDS = (".csv", ".jsonl", ".parquet")
+_TEXTS = ("id", "transcript", "instruction", "scorer", "dataset", "subset")
 _OWN = ("id", "audio", "transcript", "reference", "instruction", "scorer", "choices", "meta",
         "dataset", "subset")  # fmt: skip
 # What is said or answered can be the word "None"; elsewhere it is how programs write an empty cell.
@@ -31,23 +33,28 @@ _EMPTY = ("", "nan", "None")
 
 
 def manifest_questions(path: Path) -> Iterator[Question]:
-    """Questions of a CSV, JSONL or parquet table.
+    """Questions of a CSV, TSV, JSONL or parquet table.
+
+    What every cell is is decided here, once: whatever is asked or scored later sees texts.
 
     Columns
     -------
     audio
-        A path, relative to the table.
+        A path, relative to the table; or sound inside a parquet file, as Hugging Face's have it.
     transcript
         What is said.
     reference
-        The right answer; not needed where `scorer` needs none. The word "None" is one.
+        The right answer; not needed where `scorer` needs none. The word "None" is one. A list
+        means several right answers; a number is its text, 4.0 is 4. Of a choice it is a letter or
+        an option's words, never an index.
     references
         More right answers: a list, or in CSV with ``|`` between them.
     id, instruction, scorer, dataset, subset
         As in `Question`. Without an id, rows are numbered from 0; without a scorer, the answer is
         compared with the reference.
     choices
-        A list, or in CSV the options with ``|`` between them.
+        A list, in CSV as JSON, pandas or NumPy write it or the options with ``|`` between them; or
+        a mapping of ``text`` and ``label``.
     meta
         A mapping, or in CSV one in JSON. Columns of no other meaning are added to it.
     group, group_NAME, topic, accent, voice, speaker, ..., item
@@ -56,125 +63,75 @@ def manifest_questions(path: Path) -> Iterator[Question]:
     Raises
     ------
     SettingsError
-        The file is missing or of another kind, a column or a value is missing, or a row has an
-        unknown scorer or lacks what its scorer needs.
+        The file is missing or of another kind, a column or a value is missing or of another kind,
+        or a row has an unknown scorer or lacks what its scorer needs.
     """
-    for number, row in enumerate(manifest_rows(path)):
+    inside = nested_audio(path)
+    for number, row in enumerate(table_rows(path)):
         if number == 0:
-            _check_columns(path, row)
-        yield _question(path, number, row)
+            _check_columns(path, row, inside)
+        yield _question(path, number, row, inside)
 
 
 def manifest_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a table as mappings, with no value where a cell is null or not a number.
-
-    Raises
-    ------
-    SettingsError
-        The file is missing, of another kind, damaged, or has no rows.
-    """
-    readers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
-    read = readers.get(path.suffix.lower())
-    if read is None:
-        raise SettingsError(f"A manifest is a .csv, .jsonl or .parquet file, not {path.name}.")
-    if not path.is_file():
-        raise SettingsError(f"There is no manifest {path}.")
-    empty = True
-    try:
-        for row in read(path):
-            empty = False
-            # Parquet made by pandas has NaN for an empty cell.
-            yield {k: v for k, v in row.items() if v is not None and v == v}
-    except (OSError, csv.Error, ValueError) as problem:
-        if isinstance(problem, SettingsError):
-            raise
-        raise SettingsError(f"The manifest {path} cannot be read: {problem}.") from problem
-    if empty:
-        raise SettingsError(f"The manifest {path.name} has no rows.")
+    """Rows of a table as mappings; see `modgap.evaluation.data.rows.table_rows`."""
+    return table_rows(path)
 
 
-def _csv(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            if None in row:
-                raise ValueError(f"row {row} has more cells than there are columns")
-            yield row
-
-
-def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file):
-            if not line.strip():
-                continue
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"line {number + 1} is not a JSON object")
-            yield row
-
-
-def _parquet(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=1024):
-            yield from batch.to_pylist()
-
-
-def _check_columns(path: Path, row: Mapping[str, Any]) -> None:
+def _check_columns(path: Path, row: Mapping[str, Any], inside: bool) -> None:
     for name in ("audio", "transcript"):
-        if name not in row:
+        if name not in row and not (name == "audio" and inside):
             raise SettingsError(
-                f"The manifest {path.name} has no column {name!r}; it needs audio, transcript and "
-                "mostly reference, and may have id, instruction, choices, scorer, meta, groups."
+                f"The manifest {path.name} has no column {name!r} (it has {_names(row)}); it needs "
+                "audio, transcript and mostly reference, and may have id, instruction, choices, "
+                "scorer, meta, groups."
             )
 
 
-def _question(path: Path, number: int, row: Mapping[str, Any]) -> Question:
-    text = {name: str(row[name]) for name in _OWN if name in row and name not in _NESTED}
-    text = {name: value for name, value in text.items() if not _missing(name, value)}
-    scorer = text.get("scorer", "reference")
-    for name in ("audio", "transcript", *(("reference",) if scorer == "reference" else ())):
-        if name not in text:
-            raise SettingsError(f"Row {number + 1} of {path.name} has no {name}.")
-    groups = {
-        _group_name(name): str(value)
-        for name, value in row.items()
-        if _group_name(name) and not _missing(name, str(value))
-    }
+def _names(row: Mapping[str, Any]) -> str:
+    names = [str(name) for name in row]
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "none"
+
+
+def _question(path: Path, number: int, row: Mapping[str, Any], inside: bool) -> Question:
+    where = f"Row {number + 1} of {path.name}"
+    text = {name: text_of(where, name, row.get(name)) for name in _TEXTS}
+    known = {name: v for name, v in text.items() if v is not None and not _missing(name, v)}
+    scorer = known.get("scorer", "reference").strip()
+    if "transcript" not in known:
+        raise SettingsError(f"{where} has no transcript.")
+    load = row_sound(path, number, row.get("audio"), inside=inside)
+    groups = {}
+    for name, value in row.items():
+        group = _group_name(name)
+        if group and (said := text_of(where, name, value)) and not _missing(name, said):
+            groups[group] = said
     extra = {k: v for k, v in row.items() if k not in _OWN and not _group_name(k)}
-    meta = {**extra, **_meta(path, number, row.get("meta"))}
-    if "references" in meta:
-        meta["references"] = _references(meta["references"])
-    _check_scorer(path, number, scorer, meta)
+    meta = {**extra, **mapping_of(where, "meta", row.get("meta"))}
+    choices, labels = choices_of(where, row.get("choices"))
+    reference, more = references_of(
+        where, scorer, row.get("reference"), meta.get("references"), choices=choices, labels=labels
+    )
+    if more or "references" in meta:
+        meta["references"] = more
+    check_row(where, scorer, reference, choices, meta)
     return Question(
-        id=text.get("id", str(number)),
-        transcript=text["transcript"],
-        load=partial(_load, path.parent / text["audio"]),
-        reference=text.get("reference", ""),
-        instruction=text.get("instruction", ""),
+        id=known.get("id", str(number)),
+        transcript=known["transcript"],
+        load=load,
+        reference=reference,
+        instruction=known.get("instruction", ""),
         scorer=scorer,
-        choices=_choices(path, number, row.get("choices")),
+        choices=choices,
         meta=meta,
-        dataset=text.get("dataset", path.stem),
-        subset=text.get("subset", ""),
+        dataset=known.get("dataset", path.stem),
+        subset=known.get("subset", ""),
         groups=groups,
     )
 
 
-_NESTED = ("choices", "meta")
-
-
 def _missing(name: str, value: str) -> bool:
     return not value.strip() if name in _WORDS else value.strip() in _EMPTY
-
-
-def _check_scorer(path: Path, number: int, scorer: str, meta: Mapping[str, Any]) -> None:
-    from modgap.scoring.scorers import check_scorer
-
-    try:
-        check_scorer(scorer, meta)
-    except SettingsError as problem:
-        raise SettingsError(f"Row {number + 1} of {path.name}: {problem}") from problem
 
 
 def _group_name(column: str) -> str:
@@ -183,40 +140,36 @@ def _group_name(column: str) -> str:
     return column.removeprefix("group_") if column.startswith("group_") else ""
 
 
-def _choices(path: Path, number: int, value: Any) -> tuple[str, ...]:
-    if value is None or value == "":
-        return ()
-    if isinstance(value, str):
-        value = json.loads(value) if value.lstrip().startswith("[") else value.split("|")
-    if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-        raise SettingsError(
-            f"Row {number + 1} of {path.name} has no list of words as choices: {value!r}."
-        )
-    return tuple(v.strip() for v in value)
+def row_sound(path: Path, number: int, value: Any, *, inside: bool = False) -> Callable[[], Clip]:
+    """What reads the sound of a row of a table: inside the file, or by the cell's path.
 
-
-def _references(value: Any) -> list[str]:
-    """More right answers as a list; one that is no list is one answer, or several with ``|``."""
-    if isinstance(value, str):
-        value = value.split("|")
-    given = value if isinstance(value, list | tuple) else [value]
-    return [text for v in given if v is not None and (text := str(v).strip())]
-
-
-def _meta(path: Path, number: int, value: Any) -> dict[str, Any]:
-    if value is None or value == "":
-        return {}
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, dict):
-        raise SettingsError(f"Row {number + 1} of {path.name} has no JSON mapping as meta.")
-    return value
+    Raises
+    ------
+    SettingsError
+        The cell is empty or of another kind.
+    """
+    where = f"Row {number + 1} of {path.name}"
+    if inside:
+        return partial(load_row, path, number)
+    if isinstance(value, str) and value.strip().startswith("{"):
+        value = literal(value) or value
+    if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes) and value["bytes"]:
+        return partial(_load_bytes, value["bytes"], where)
+    if isinstance(value, Mapping):
+        value = value.get("path")
+    name = text_of(where, "audio", value)
+    if name is None or _missing("audio", name):
+        raise SettingsError(f"{where} has no audio.")
+    return partial(_load, path.parent / name)
 
 
 def _load(path: Path) -> Clip:
     from modgap.audio.clip import load_clip
 
     return load_clip(path)
+
+
+def _load_bytes(data: bytes, name: str) -> Clip:
+    from modgap.audio.clip import load_clip
+
+    return load_clip(data, name=name)

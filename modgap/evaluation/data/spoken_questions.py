@@ -17,7 +17,9 @@ from modgap.audio.conditions import RATE
 from modgap.audio.perturbations import Perturbation, perturb
 from modgap.core.errors import ModgapError, SettingsError
 from modgap.core.files import write_atomic
-from modgap.evaluation.data.manifest import KINDS, manifest_rows
+from modgap.evaluation.data.cells import text_of
+from modgap.evaluation.data.manifest import manifest_rows
+from modgap.evaluation.data.rows import KINDS
 from modgap.models.base import Progress
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ def synthesize(
     """
     s = settings or SynthSettings()
     if source.suffix.lower() not in KINDS:
-        raise SettingsError(f"A table is a .csv, .jsonl or .parquet file, not {source.name}.")
+        raise SettingsError(f"A table is a .csv, .tsv, .jsonl or .parquet file, not {source.name}.")
     table = list(manifest_rows(source))
     ids = _ids(source, table)
     (out / "audio").mkdir(parents=True, exist_ok=True)
@@ -207,7 +209,8 @@ def _ids(source: Path, table: Sequence[Mapping[str, Any]]) -> list[str]:
     for number, row in enumerate(table):
         if not str(row.get("transcript", "")).strip():
             raise SettingsError(f"Row {number + 1} of {source.name} has no transcript to speak.")
-        ids.append(str(row.get("id") or number))
+        where = f"Row {number + 1} of {source.name}"
+        ids.append(text_of(where, "id", row.get("id")) or str(number))
     if len(set(ids)) < len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
         raise SettingsError(f"Two rows of {source.name} have the id {twice!r}; give each its own.")
@@ -236,4 +239,4 @@ def _line(name: str, row: Mapping[str, Any], file: str, voice: str, p: Perturbat
         "perturbation": p.name,
         "language": str(row.get("language") or voice.partition("+")[0]),
     }
-    return json.dumps(made, ensure_ascii=False) + "\n"
+    return json.dumps(made, ensure_ascii=False, default=str) + "\n"

@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import AudioError, SettingsError
+from modgap.evaluation.data.cells import text_of
+from modgap.evaluation.data.reference import check_row, references_of
 from modgap.scoring.question import Question
 
 if TYPE_CHECKING:
@@ -83,8 +85,6 @@ def question_of(
     SettingsError
         The subset is unknown, or the row lacks a field or what its scorer needs.
     """
-    from modgap.scoring.scorers import check_scorer
-
     known = SUBSETS.get(subset)
     if known is None:
         raise SettingsError(f"Unknown subset {subset!r}; VoiceBench has {', '.join(SUBSETS)}.")
@@ -92,21 +92,21 @@ def question_of(
     for field in ("prompt", *_NEEDED.get(known.scorer, ())):
         if row.get(field) in (None, "", []):
             raise SettingsError(f"Row {number} of VoiceBench's {subset}/{split} has no {field}.")
-    prompt = str(row["prompt"])
+    where = f"Row {number} of VoiceBench's {subset}/{split}"
+    prompt = text_of(where, "prompt", row["prompt"]) or ""
     meta = {k: row[k] for k in _META if row.get(k) is not None}
-    try:
-        check_scorer(known.scorer, meta)
-    except SettingsError as problem:
-        raise SettingsError(
-            f"Row {number} of VoiceBench's {subset}/{split}: {problem}"
-        ) from problem
+    choices = _options(prompt) if known.scorer == "choices" else _two(row, known.scorer)
+    reference, more = references_of(where, known.scorer, row.get("reference"), choices=choices)
+    if more:
+        meta["references"] = more
+    check_row(where, known.scorer, reference, choices, meta)
     return Question(
         id=name,
         transcript=prompt,
         load=load or partial(_no_sound, name),
-        reference=str(row.get("reference") or ""),
+        reference=reference,
         scorer=known.scorer,
-        choices=_options(prompt) if known.scorer == "choices" else _two(row, known.scorer),
+        choices=choices,
         meta=meta,
         dataset="voicebench",
         subset=subset,

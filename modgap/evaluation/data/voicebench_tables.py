@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modgap.core.errors import AudioError, SettingsError
+from modgap.core.errors import SettingsError
+from modgap.evaluation.data.embedded_audio import clip_of, load_row
 from modgap.evaluation.data.voicebench_subsets import HUB, SUBSETS, question_of
 from modgap.scoring.question import Question
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from modgap.audio.clip import Clip
 
 __all__ = ["folder_questions", "hub_questions", "is_voicebench"]
-
-#: Row groups with more sound than this are read in small batches and not kept.
-_GROUP_BYTES = 256 << 20
 
 
 def is_voicebench(path: Path) -> bool:
@@ -53,7 +51,12 @@ def folder_questions(path: Path) -> Iterator[Question]:
         for number, row in _rows(file):
             place = rows.get(key, 0)
             rows[key] = place + 1
-            yield question_of(*key, place, row, partial(_load, file, number))
+            yield question_of(
+                *key,
+                place,
+                row,
+                partial(load_row, file, number, f"{_subset_of(file)}-{_split_of(file)}-{number}"),
+            )
 
 
 def hub_questions(spec: str) -> Iterator[Question]:
@@ -114,10 +117,10 @@ def _embedded(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid):
+        names = pq.read_schema(path).names
+    except (OSError, ValueError, pa.ArrowException):
         return False
-    return "prompt" in schema.names and "audio" in schema.names
+    return "prompt" in names and "audio" in names
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -135,64 +138,12 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     yield number, row
                     number += 1
-    except (OSError, pa.ArrowInvalid) as problem:
-        raise SettingsError(f"{file} cannot be read: {problem}.") from problem
-
-
-def _load(file: Path, number: int) -> Clip:
-    """The sound of one row; the file is read by row groups, which are kept while they are used."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as table:
-            start = 0
-            for group in range(table.num_row_groups):
-                rows = table.metadata.row_group(group).num_rows
-                if number < start + rows:
-                    break
-                start += rows
-            else:
-                raise AudioError(f"{file.name} has no row {number}.")
-            cell = _cell(table, file, group, number - start)
-    except (OSError, pa.ArrowInvalid) as problem:
-        raise AudioError(f"{file} cannot be read: {problem}.") from problem
-    return _clip(cell, f"{_subset_of(file)}-{_split_of(file)}-{number}", file.parent)
-
-
-def _cell(table: Any, file: Path, group: int, row: int) -> Any:
-    meta = table.metadata.row_group(group)
-    size = sum(
-        meta.column(n).total_uncompressed_size
-        for n in range(meta.num_columns)
-        if meta.column(n).path_in_schema.startswith("audio")
-    )
-    if size <= _GROUP_BYTES:
-        return _group(file, group, file.stat().st_mtime_ns)[row].as_py()
-    for batch in table.iter_batches(batch_size=16, row_groups=[group], columns=["audio"]):
-        if row < batch.num_rows:
-            return batch.column(0)[row].as_py()
-        row -= batch.num_rows
-    return None
-
-
-@lru_cache(maxsize=1)
-def _group(file: Path, group: int, changed: int) -> Any:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(file) as table:
-        return table.read_row_group(group, columns=["audio"]).column(0)
+    except (OSError, ValueError, pa.ArrowException) as problem:
+        if isinstance(problem, SettingsError):
+            raise
+        why = " ".join(str(problem).split()).rstrip(" .")
+        raise SettingsError(f"{file} cannot be read: {why}.") from problem
 
 
 def _hub_load(table: Any, number: int) -> Clip:
-    return _clip(table[number]["audio"], f"voicebench-{number}", Path())
-
-
-def _clip(cell: Any, name: str, folder: Path) -> Clip:
-    from modgap.audio.clip import load_clip
-
-    if not isinstance(cell, Mapping) or not (cell.get("bytes") or cell.get("path")):
-        raise AudioError(f"{name} has no sound in its row.")
-    if cell.get("bytes"):
-        return load_clip(cell["bytes"], name=name)
-    return load_clip(folder / cell["path"], name=name)
+    return clip_of(table[number]["audio"], f"voicebench-{number}", Path())

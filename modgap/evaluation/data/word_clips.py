@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modgap.core.errors import SettingsError
+from modgap.evaluation.data.cells import text_of
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.data.manifest import manifest_rows
+from modgap.evaluation.data.manifest import manifest_rows, row_sound
+from modgap.evaluation.data.rows import nested_audio
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
@@ -34,16 +35,18 @@ def sounds(data: str, limit: int | None = None) -> list[tuple[str, Callable[[], 
     """
     if data == "demo" or data.startswith("demo:"):
         return [(q.id, q.load, q.transcript) for q in read_questions(data, limit or 200)]
-    from modgap.audio.clip import load_clip
-
     path = Path(data)
+    inside = nested_audio(path)
     found: list[tuple[str, Callable[[], Clip], str]] = []
-    for row in islice(manifest_rows(path), limit):
+    for number, row in enumerate(islice(manifest_rows(path), limit)):
         column = next((name for name in ("audio", "file") if name in row), None)
-        if column is None or "transcript" not in row:
+        if (column is None and not inside) or "transcript" not in row:
             raise SettingsError(f"The manifest {path.name} needs the columns audio and transcript.")
-        file = str(row[column])
-        found.append((file, partial(load_clip, path.parent / file), str(row["transcript"])))
+        where = f"Row {number + 1} of {path.name}"
+        said = text_of(where, "transcript", row["transcript"]) or ""
+        given = None if inside else row[str(column)]
+        name = given if isinstance(given, str) else f"{path.stem}-{number}"
+        found.append((name, row_sound(path, number, given, inside=inside), said))
     return found
 
 

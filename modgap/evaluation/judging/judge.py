@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 from urllib.parse import urlsplit
 
-from modgap.core.errors import ModgapError, SettingsError
+from modgap.core.errors import SettingsError
+from modgap.evaluation.judging.chat import Chat, JudgeError
+from modgap.evaluation.judging.replies import rating, yes
 from modgap.scoring.question import Question
 from modgap.scoring.scorers import Verdict
+from modgap.scoring.thoughts import said
 
 __all__ = ["OPEN_PROMPT", "REFERENCE_PROMPT", "Judge", "JudgeError"]
 
@@ -47,12 +46,6 @@ Give one whole number.
 5: it is exactly what was needed, and nothing more.
 Reply with the number only."""
 
-_RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504})
-
-
-class JudgeError(ModgapError):
-    """The judge gave no usable reply."""
-
 
 @dataclass(frozen=True)
 class Judge:
@@ -69,7 +62,8 @@ class Judge:
         never stored.
     samples : int
         Replies an answer; as in VoiceBench three, of which the majority or the mean counts.
-    temperature, top_p : float
+    temperature, top_p : float or None
+        None leaves it to the endpoint.
     reference_prompt, open_prompt : str
         With ``{question}``, ``{response}``, and ``{reference}`` in the first.
     timeout : float
@@ -78,6 +72,9 @@ class Judge:
         Further attempts after a broken connection or a busy endpoint.
     wait : float
         Seconds before the second attempt; twice as long before each next one.
+    max_tokens : int
+        Longest reply, thoughts included. It is sent as ``max_tokens``, or as
+        ``max_completion_tokens`` where the endpoint asks for that.
 
     Raises
     ------
@@ -89,13 +86,15 @@ class Judge:
     model: str
     key_variable: str = ""
     samples: int = 3
-    temperature: float = 0.5
-    top_p: float = 0.95
+    temperature: float | None = 0.5
+    top_p: float | None = 0.95
     reference_prompt: str = REFERENCE_PROMPT
     open_prompt: str = OPEN_PROMPT
     timeout: float = 60.0
     retries: int = 4
     wait: float = 1.0
+    max_tokens: int = 1024
+    _chat: Chat = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -108,6 +107,10 @@ class Judge:
             raise SettingsError("Name the judge's model.")
         if self.samples < 1:
             raise SettingsError(f"A judge replies at least once, not {self.samples} times.")
+        if self.max_tokens < 1:
+            raise SettingsError(f"A judge's reply has at least 1 token, not {self.max_tokens}.")
+        chat = Chat(self.url, self.key_variable, self.timeout, self.retries, self.wait)
+        object.__setattr__(self, "_chat", chat)
         needed = {"reference_prompt": ("question", "reference", "response"),
                   "open_prompt": ("question", "response")}  # fmt: skip
         for name, places in needed.items():
@@ -125,6 +128,7 @@ class Judge:
             "samples": self.samples,
             "temperature": self.temperature,
             "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
         }
 
     def asked(self, question: Question, response: str) -> str:
@@ -142,7 +146,8 @@ class Judge:
             With a reference: ``correct`` by the majority of Yes and No (a tie is No), ``expected``
             their share. Without: ``correct`` None, ``extracted`` the mean rating from 1 to 5,
             ``expected`` a fifth of it, as VoiceBench scales it. ``rule`` names the judge. An empty
-            answer is not sent: it is wrong, or rated 1.
+            answer, or one that ends in a thought, is not sent: it is wrong, or rated 1. What is
+            only thought (`modgap.scoring.thoughts`) is not sent either.
 
         Raises
         ------
@@ -159,19 +164,19 @@ class Judge:
         JudgeError
             The endpoint cannot be reached, or refuses.
         """
-        if not response.strip():
+        if not (said(response) or "").strip():
             return []
         return self._ask(self._prompt(question, response))
 
     def _prompt(self, question: Question, response: str) -> str:
         template = self.reference_prompt if question.reference else self.open_prompt
-        return _fill(template, question, response)
+        return _fill(template, question, said(response) or "")
 
     def read(self, question: Question, replies: Sequence[str]) -> Verdict:
         """The verdict that replies are; see `verdict`.
 
-        What is thought between ``<think>`` tags is no reply. One that says neither Yes nor No, or
-        of which several numbers could be the rating, is left out.
+        What is thought (`modgap.scoring.thoughts`) is no reply. One that says neither Yes nor
+        No, or of which several numbers could be the rating, is left out.
 
         Raises
         ------
@@ -182,7 +187,7 @@ class Judge:
         rule = f"judge {self.model}"
         if not replies:
             return Verdict(False, None, "empty", 0.0) if known else Verdict(None, "1", "empty", 0.2)
-        read = [_yes(r) if known else _rating(r) for r in replies]
+        read = [yes(r) if known else rating(r) for r in replies]
         kept = [float(r) for r in read if r is not None]
         if not kept:
             raise JudgeError(
@@ -196,68 +201,20 @@ class Judge:
 
     def _ask(self, prompt: str) -> list[str]:
         """Replies; endpoints that give one at a time, whatever is asked, are asked again."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": prompt}],
+        }
+        body |= {
+            name: value
+            for name, value in (("temperature", self.temperature), ("top_p", self.top_p))
+            if value is not None
+        }
         replies: list[str] = []
         while len(replies) < self.samples:
             wanted = self.samples - len(replies)
-            given = self._request(prompt, wanted)
-            replies += given[:wanted]
+            replies += self._chat.ask(body, wanted, self.max_tokens)[:wanted]
         return replies
-
-    def _request(self, prompt: str, n: int) -> list[str]:
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": prompt}],
-            "n": n,
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_tokens": 1024,
-        }
-        headers = {"Content-Type": "application/json"}
-        if self.key_variable:
-            key = os.environ.get(self.key_variable)
-            if not key:
-                raise SettingsError(f"The environment has no {self.key_variable} with the key.")
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(
-            self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers
-        )
-        reply = self._send(request)
-        try:
-            texts = [str(c["message"]["content"]) for c in reply["choices"]]
-        except (KeyError, TypeError):
-            raise JudgeError(
-                "The judge's endpoint does not speak OpenAI's chat protocol."
-            ) from None
-        if not texts:
-            raise JudgeError("The judge's endpoint replied without a choice.")
-        return texts
-
-    def _send(self, request: urllib.request.Request) -> Any:
-        for attempt in range(self.retries + 1):
-            try:
-                with _opener().open(request, timeout=self.timeout) as reply:
-                    return json.loads(reply.read())
-            except urllib.error.HTTPError as problem:
-                reason = f"{problem.code} {problem.reason}"
-                problem.close()
-                final = problem.code not in _RETRIED
-            except (OSError, ValueError) as problem:  # URLError, a timeout, a cut or broken reply
-                reason, final = str(getattr(problem, "reason", problem)), False
-            if final or attempt == self.retries:
-                break
-            time.sleep(self.wait * 2**attempt)
-        raise JudgeError(f"The judge at {urlsplit(self.url).hostname} gave no reply: {reason}.")
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Questions and the key go to the address that the user named, and to no other."""
-
-    def redirect_request(self, *args: Any, **more: Any) -> None:
-        return None
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_Stay)
 
 
 def _fill(template: str, question: Question, response: str) -> str:
@@ -265,39 +222,3 @@ def _fill(template: str, question: Question, response: str) -> str:
     if question.instruction:
         said["question"] = f"{question.transcript}\n{question.instruction}"
     return re.sub(r"\{(question|reference|response)\}", lambda m: said[m[1]], template)
-
-
-# What a judge thinks first; some endpoints leave the opening tag out, or cut the end off.
-_THOUGHT = re.compile(r"(?s)\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.IGNORECASE)
-_SCALE = re.compile(
-    r"(?i)\b1\s*(?:-|–|to|through)\s*5\b|(?:/|\bout\s+of|\bof)\s*5\b(?!\.\d)|\b5-point"
-)
-_NUMBER = r"(?<![\w.,/])([1-5])(?![\w/]|[.,]\d)"
-_ALONE = re.compile(rf"(?m)^[^\w\n]*{_NUMBER}[^\w\n]*$")
-_NAMED = re.compile(
-    rf"(?i)\b(?:score|rating|rated?|grade)\b(?:\W|\b(?:is|of|would|be|as|this|it|a)\b){{0,12}}?{_NUMBER}"
-    r"(?!\s*(?:-|–|to\b|or\b|and\b)\s*\d)"
-)
-
-
-def _reply(text: str) -> str:
-    return _THOUGHT.sub("", text).strip()
-
-
-def _yes(reply: str) -> bool | None:
-    match = re.match(r"\W*(yes|no)\b", _reply(reply), re.IGNORECASE)
-    return match[1].lower() == "yes" if match else None
-
-
-def _rating(reply: str) -> int | None:
-    """The last number from 1 to 5 on a line of its own, else the only one named a rating, else the
-    only one there is; None if several could be meant."""
-    text = _SCALE.sub(" ", _reply(reply))
-    alone = _ALONE.findall(text)
-    if alone:
-        return int(alone[-1])
-    for pattern in (_NAMED, re.compile(_NUMBER)):
-        found = set(pattern.findall(text))
-        if found:
-            return int(found.pop()) if len(found) == 1 else None
-    return None

@@ -39,7 +39,7 @@ SCORERS: dict[str, Scorer] = {
 }
 #: Rises whenever a scorer's verdict on any answer changes (or how a judge's replies are read); part
 #: of a run's protocol.
-VERSIONS = dict.fromkeys(SCORERS, 2)
+VERSIONS = dict.fromkeys(SCORERS, 3)
 
 
 def check_scorer(name: str, meta: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Scorer", "Verdict", "unparsed"]
+__all__ = ["Scorer", "Verdict", "more_references", "unparsed"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,9 @@ Scorer = Callable[[str, str, Mapping[str, Any]], Verdict]
 def unparsed(rule: str, expected: float | None = None) -> Verdict:
     """The verdict on an answer that nothing could be taken from."""
     return Verdict(False, None, rule, expected)
+
+
+def more_references(meta: Mapping[str, Any]) -> list[str]:
+    """The further right answers of a question; a text is one."""
+    more = meta.get("references") or ()
+    return [str(r) for r in (more if isinstance(more, list | tuple) else (more,)) if str(r).strip()]

@@ -8,7 +8,8 @@ from typing import Any
 
 from modgap.scoring.scorers.base import Verdict, unparsed
 from modgap.scoring.scorers.choices import find_option
-from modgap.scoring.scorers.text import plain
+from modgap.scoring.scorers.text import plain, without_courtesy
+from modgap.scoring.thoughts import CUT, said
 
 __all__ = ["score_bbh"]
 
@@ -68,11 +69,14 @@ def score_bbh(response: str, reference: str, meta: Mapping[str, Any]) -> Verdict
     wanted = reference.strip().strip("().").lower()
     if wanted not in ("yes", "no", "a", "b"):
         return Verdict(None, None, "the reference is not yes, no, (a) or (b)")
+    heard = said(response)
+    if heard is None:
+        return unparsed(CUT, 0.5)
     if wanted in "ab":
-        letter, rule = _sentence(response)
+        letter, rule = _sentence(heard)
         found = letter.lower() if letter else None
     else:
-        found, rule = _yes_or_no(response, str(meta.get("id", "")))
+        found, rule = _yes_or_no(heard, str(meta.get("id", "")))
     if found is None:
         return unparsed(rule, 0.5)
     return Verdict(found == wanted, found, rule, float(found == wanted))
@@ -93,7 +97,7 @@ def _sentence(response: str) -> tuple[str | None, str]:
 
 
 def _yes_or_no(response: str, name: str) -> tuple[str | None, str]:
-    text = plain(response).lower().strip()
+    text = without_courtesy(plain(response).strip()).lower()
     if not text:
         return None, "empty"
     text = _EITHER.sub("…", text).strip()

@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modgap.scoring.scorers.base import Verdict, unparsed
+from modgap.scoring.scorers.ifeval_counts import (
+    count_sentences,
+    count_words,
+    find_keyword,
+    language_of,
+)
 from modgap.scoring.scorers.ifeval_settings import settings_of
+from modgap.scoring.thoughts import CUT, said
 
 __all__ = [
     "INSTRUCTIONS", "Followed", "check", "check_settings", "count_sentences", "score_ifeval",
@@ -23,58 +31,10 @@ __all__ = [
 
 _Settings = Mapping[str, Any]
 _CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
-_ABBREVIATIONS = re.compile(
-    r"mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|u\.s|u\.k|a\.m|p\.m|inc|ltd|co|fig|al|approx|"
-    r"dept|est|gen|col|capt|lt|sgt|rev|hon|pres|gov|sen|rep|mt|ave|blvd|jan|feb|mar|apr|jun|jul|"
-    r"aug|sept?|oct|nov|dec|[a-hj-z]"
-)
-_BREAK = re.compile(r"([.!?]+)[\"'”’)\]]*(?=\s+[\"'“‘(\[]*(\S))")
-
-
-def count_sentences(text: str) -> int:
-    """Number of sentences: they end in ``.``, ``!`` or ``?``, and none begins with a small letter.
-
-    Abbreviations and single initials end none; a line break alone does not either.
-
-    >>> count_sentences('Dr. A. Smith came at 5 p.m. on Monday. "Really?" Yes! 3.5 km')
-    4
-    """
-    text = text.strip()
-    if not text:
-        return 0
-    count = 1
-    for match in _BREAK.finditer(text):
-        word = re.search(r"[\w.]*$", text[max(0, match.start() - 12) : match.start()])
-        last = word[0].strip(".").lower() if word else ""
-        short = match[1] == "." and _ABBREVIATIONS.fullmatch(last)
-        if match[2].islower() or short:
-            continue
-        count += 1
-    return count
-
-
-def _language(text: str) -> str | None:
-    """Language code by langdetect with a fixed seed; None where there is nothing to go by."""
-    import langdetect
-
-    langdetect.DetectorFactory.seed = 0
-    try:
-        return langdetect.detect(text)
-    except langdetect.LangDetectException:
-        return None
 
 
 def _compare(count: int, limit: int, relation: str) -> bool:
     return count < limit if relation == "less than" else count >= limit
-
-
-def _search(keyword: str, text: str, edge: str = "") -> list[str]:
-    """All hits, with the keyword as a pattern (as published), or as it stands if it is none."""
-    try:
-        pattern = re.compile(edge + keyword + edge, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError):
-        pattern = re.compile(edge + re.escape(keyword) + edge, re.IGNORECASE)
-    return [m[0] for m in pattern.finditer(text)]
 
 
 def _paragraphs(text: str, s: _Settings) -> bool:
@@ -136,31 +96,32 @@ def _capital_words(text: str, s: _Settings) -> bool:
 
 
 def _in_english(text: str, in_case: bool) -> bool:
-    return in_case and _language(text) in ("en", None)
+    return in_case and language_of(text) in ("en", None)
 
 
 #: What an instruction asks of a text, and the settings that it needs.
 INSTRUCTIONS: dict[str, tuple[Callable[[str, _Settings], bool], tuple[str, ...]]] = {
     "keywords:existence": (
-        lambda t, s: all(_search(k, t) for k in s["keywords"]), ("keywords",)),
+        lambda t, s: all(find_keyword(k, t) for k in s["keywords"]), ("keywords",)),
     "keywords:frequency": (
-        lambda t, s: _compare(len(_search(s["keyword"].strip(), t)), s["frequency"], s["relation"]),
+        lambda t, s: _compare(
+            len(find_keyword(s["keyword"].strip(), t)), s["frequency"], s["relation"]),
         ("keyword", "frequency", "relation")),
     "keywords:forbidden_words": (
-        lambda t, s: not any(_search(w, t, r"\b") for w in s["forbidden_words"]),
+        lambda t, s: not any(find_keyword(w, t, r"\b") for w in s["forbidden_words"]),
         ("forbidden_words",)),
     "keywords:letter_frequency": (
         lambda t, s: _compare(
             t.lower().count(s["letter"].lower()), s["let_frequency"], s["let_relation"]),
         ("letter", "let_frequency", "let_relation")),
     "language:response_language": (
-        lambda t, s: _language(t) in (s["language"], None), ("language",)),
+        lambda t, s: language_of(t) in (s["language"], None), ("language",)),
     "length_constraints:number_sentences": (
         lambda t, s: _compare(count_sentences(t), s["num_sentences"], s["relation"]),
         ("num_sentences", "relation")),
     "length_constraints:number_paragraphs": (_paragraphs, ("num_paragraphs",)),
     "length_constraints:number_words": (
-        lambda t, s: _compare(len(re.findall(r"\w+", t)), s["num_words"], s["relation"]),
+        lambda t, s: _compare(count_words(t), s["num_words"], s["relation"]),
         ("num_words", "relation")),
     "length_constraints:nth_paragraph_first_word": (
         _nth_paragraph, ("num_paragraphs", "nth_paragraph", "first_word")),
@@ -232,6 +193,7 @@ def check(response: str, names: Sequence[str], settings: Sequence[_Settings]) ->
         See `check_settings`.
     """
     every = check_settings(names, settings)
+    response = unicodedata.normalize("NFC", said(response) or "")
     response = re.sub(r"^<[123]>\s*", "", response)
     lines = response.split("\n")
     readings = [response]
@@ -284,8 +246,9 @@ def score_ifeval(response: str, reference: str, meta: Mapping[str, Any]) -> Verd
     """
     names: Any = meta.get("instruction_id_list")
     every = check_settings(names, meta.get("kwargs"))
-    if not response.strip():
-        return unparsed("empty", 0.0)
+    heard = said(response)
+    if heard is None or not heard.strip():
+        return unparsed(CUT if heard is None else "empty", 0.0)
     found = check(response, names, every)
     n = len(names)
     rates = (all(found.strict), sum(found.strict) / n, all(found.loose), sum(found.loose) / n)

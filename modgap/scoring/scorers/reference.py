@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modgap.scoring.answers import verdict
-from modgap.scoring.scorers.base import Verdict, unparsed
+from modgap.scoring.scorers.base import Verdict, more_references, unparsed
+from modgap.scoring.thoughts import CUT, said
 
 __all__ = ["score_reference"]
 
@@ -18,15 +19,16 @@ def score_reference(response: str, reference: str, meta: Mapping[str, Any]) -> V
 
     VoiceBench decides SD-QA by a trained matcher and a judge, so there is no expected score.
     """
-    if not response.strip():
+    heard = said(response)
+    if heard is None:
+        return unparsed(CUT)
+    if not heard.strip():
         return unparsed("empty")
-    more = meta.get("references") or ()
-    more = map(str, more) if isinstance(more, list | tuple) else (str(more),)
-    found = {r: verdict(response, r) for r in (reference, *more) if r}
+    found = {r: verdict(heard, r) for r in (reference, *more_references(meta)) if r}
     right = next((r for r, v in found.items() if v == "right"), None)
     if right is not None:
         return Verdict(True, right, "words")
     if not found or all(v is None for v in found.values()):
         # A reference of one letter, and an answer that names none; or no reference at all.
         return unparsed("no option named") if found else Verdict(None, None, "no reference")
-    return Verdict(False, " ".join(response.split()), "words")
+    return Verdict(False, " ".join(heard.split()), "words")
