@@ -19,6 +19,7 @@ from modgap.cli import (
     data,
     evaluate,
     families,
+    fetch,
     gap,
     interventions,
     models,
@@ -49,6 +50,7 @@ interventions.register(app)
 models.register(app)
 check.register(app)
 families.register(app)
+fetch.register(app)
 compare_models.register(app)
 pipeline.register(app)
 cli_words.register(app)
