@@ -1,31 +1,52 @@
-"""How well the embedded recogniser hears and aligns: ``python -m benchmarks.hearing [MANIFEST]``.
+"""How well a recogniser hears and aligns: ``python -m benchmarks.hearing [MANIFEST]``.
 
-Boundaries are compared with espeak-ng's own account of its words; word errors and right answers are
-counted on the same held-out questions, and word errors on a manifest of read speech if one is
-given.
+Boundaries are compared with espeak-ng's own account of its words, and with another aligner on a
+manifest of read speech if one is given; word errors and right answers are counted on the same
+held-out questions, and word errors on the manifest.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 import modgap
+from modgap.audio.clip import Clip
 from modgap.core.errors import ModgapError
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.data.word_clips import known_clips, sounds
 from modgap.scoring.answers import verdict
 from modgap.scoring.word_errors import word_errors
 from modgap.speech.recognizers import Recognizer
+from modgap.speech.words import WordTimes
 
 QUESTIONS = 200
 
 
 def boundaries(ears: Recognizer, questions: int) -> None:
-    """Differences of word boundaries, pocketsphinx less espeak-ng, in ms."""
-    off, lost = [], 0
-    for _, clip, known in known_clips(questions):
+    """Differences of word boundaries, the aligner's less espeak-ng's, in ms."""
+    _compare(ears, ((clip, known) for _, clip, known in known_clips(questions)), "espeak-ng")
+
+
+def against(ears: Recognizer, other: Recognizer, manifest: str) -> None:
+    """Differences of word boundaries from another aligner's, on clips of a manifest, in ms."""
+    _compare(ears, _aligned(other, manifest), other.name)
+
+
+def _aligned(ears: Recognizer, manifest: str) -> Iterator[tuple[Clip, WordTimes]]:
+    for _, load, said in sounds(manifest, None):
+        clip = load()
+        with contextlib.suppress(ModgapError):
+            yield clip, ears.align(clip, said)
+
+
+def _compare(ears: Recognizer, known_words: Iterable[tuple[Clip, WordTimes]], name: str) -> None:
+    off, first, clips, lost = [], [], 0, 0
+    for clip, known in known_words:
+        clips += 1
         try:
             found = ears.align(clip, known.transcript)
         except ModgapError:
@@ -34,16 +55,18 @@ def boundaries(ears: Recognizer, questions: int) -> None:
         at = {tuple(s): t for s, t in zip(found.spans.tolist(), found.times, strict=True)}
         spans = known.spans.tolist()
         off += [at[tuple(s)] - t for s, t in zip(spans, known.times, strict=True)]
+        first += [n == 0 for n in range(len(spans))]
     d = 1000 * np.array(off)
-    print(f"{questions} questions ({lost} not aligned), {len(d)} words")
+    print(f"{ears.name} less {name}: {clips} clips ({lost} not aligned), {len(d)} words")
     print("boundary | median of |difference| (ms) | 90 % below | median of difference")
-    for n, name in enumerate(("begin", "end")):
-        a = np.abs(d[:, n])
-        print(
-            f"{name} | {np.median(a):.0f} | {np.quantile(a, 0.9):.0f} | {np.median(d[:, n]):+.0f}"
-        )
-    a = np.abs(d)
-    print(f"both | {np.median(a):.0f} | {np.quantile(a, 0.9):.0f} | {np.median(d):+.0f}")
+    begin = np.array(first)
+    rows = {
+        "begin": d[:, 0], "end": d[:, 1], "both": d.ravel(),
+        "begin of the first word": d[begin, 0], "begin of the others": d[~begin, 0],
+    }  # fmt: skip
+    for row, values in rows.items():
+        a = np.abs(values)
+        print(f"{row} | {np.median(a):.0f} | {np.quantile(a, 0.9):.0f} | {np.median(values):+.0f}")
 
 
 def errors(ears: Recognizer, data: str, limit: int | None) -> None:
@@ -77,16 +100,24 @@ def answers(ears: Recognizer, name: str, questions: int) -> None:
     print(f"{name}, {questions} questions, right answers: {shares}")
 
 
-def main(manifests: list[str]) -> None:
+def main() -> None:
     """Print everything."""
-    ears = modgap.load_recognizer()
-    boundaries(ears, QUESTIONS)
-    errors(ears, "demo", QUESTIONS)
-    for manifest in manifests:
-        errors(ears, manifest, None)
-    for name in ("demo:full", "demo:lora"):
-        answers(ears, name, QUESTIONS)
+    parser = argparse.ArgumentParser(description="How well a recogniser hears and aligns.")
+    parser.add_argument("manifests", nargs="*", help="of read speech: columns file, transcript")
+    parser.add_argument("--recognizer", default="pocketsphinx")
+    parser.add_argument("--against", help="another aligner, on the manifests")
+    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    parser.add_argument("--answers", action=argparse.BooleanOptionalAction, default=True)
+    asked = parser.parse_args()
+    ears = modgap.load_recognizer(asked.recognizer)
+    boundaries(ears, asked.questions)
+    for manifest in asked.manifests if asked.against else ():
+        against(ears, modgap.load_recognizer(asked.against), manifest)
+    for data, limit in (("demo", asked.questions), *((m, None) for m in asked.manifests)):
+        errors(ears, data, limit)
+    for name in ("demo:full", "demo:lora") if asked.answers else ():
+        answers(ears, name, asked.questions)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from modgap.evaluation.runs.word_hits import spoken_words, word_hits_over
     from modgap.interventions.intervention import Intervention
     from modgap.interventions.prefill import Prefill
+    from modgap.models.bases.fetching import Fetched, fetch
     from modgap.models.loading.load import list_models, load_model
     from modgap.models.loading.memory import estimate_memory
     from modgap.scoring.answers import answer
@@ -58,6 +59,7 @@ __all__ = [
     "CheckReport",
     "Clip",
     "Comparison",
+    "Fetched",
     "Intervention",
     "ModelComparison",
     "ModelError",
@@ -83,6 +85,7 @@ __all__ = [
     "curve_table",
     "default_store",
     "estimate_memory",
+    "fetch",
     "hits_summary",
     "list_models",
     "load_clip",
@@ -127,6 +130,7 @@ __getattr__, __dir__ = attach(
         "speech.word_times": ("WordTimes", "word_times"),
         "interventions.intervention": ("Intervention",),
         "analysis.several_models": ("clip_curves", "compare_models"),
+        "models.bases.fetching": ("Fetched", "fetch"),
         "models.loading.load": ("list_models", "load_model"),
         "models.loading.memory": ("estimate_memory",),
         "interventions.prefill": ("Prefill",),

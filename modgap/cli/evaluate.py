@@ -65,7 +65,10 @@ def evaluate(
         str | None, typer.Option(help="By which it is asked; default: the embedded family's.")
     ] = None,
     recognizer: Annotated[
-        str, typer.Option(help="Of the pipeline: pocketsphinx, or a Whisper.")
+        str,
+        typer.Option(
+            help="Of the pipeline: pocketsphinx, whisper-tiny.en (once fetched), or a Whisper."
+        ),
     ] = "pocketsphinx",
     base: Annotated[
         list[str] | None,

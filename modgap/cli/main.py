@@ -19,6 +19,7 @@ from modgap.cli import (
     data,
     evaluate,
     families,
+    fetch,
     gap,
     intervene,
     models,
@@ -51,6 +52,7 @@ table1.register(app)
 models.register(app)
 check.register(app)
 families.register(app)
+fetch.register(app)
 compare_models.register(app)
 pipeline.register(app)
 cli_words.register(app)

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 Recognizer = Annotated[
     str,
-    typer.Option(help="pocketsphinx, or a Whisper: a folder or a hub id."),
+    typer.Option(
+        help="pocketsphinx, whisper-tiny.en (once fetched), or a Whisper: a folder or a hub id."
+    ),
 ]
 
 

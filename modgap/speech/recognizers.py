@@ -17,9 +17,10 @@ def load_recognizer(
     Parameters
     ----------
     name : str or Path
-        ``"pocketsphinx"`` (English; its model comes with the package, nothing is fetched), or a
-        Whisper checkpoint: a folder, or a hub id such as ``"openai/whisper-large-v3"``,
-        maybe with a revision (``"org/name@v1"``).
+        ``"pocketsphinx"`` (English; its model comes with the package, nothing is fetched),
+        ``"whisper-tiny.en"`` (English; what `modgap fetch` has brought), or a Whisper checkpoint:
+        a folder, or a hub id such as ``"openai/whisper-large-v3"``, maybe with a revision
+        (``"org/name@v1"``).
     device, dtype : str
         Of a Whisper, as in `load_model`.
 
@@ -32,6 +33,9 @@ def load_recognizer(
         from modgap.speech.sphinx import PocketSphinx
 
         return PocketSphinx()
+    from modgap.models.bases import local
+    from modgap.models.bases.sources import WHISPER
     from modgap.speech.whisper import load_whisper
 
-    return load_whisper(str(name), device=device, dtype=dtype)
+    folder = local.require(WHISPER.name) if str(name) == WHISPER.name else None
+    return load_whisper(str(name), folder=folder, device=device, dtype=dtype)

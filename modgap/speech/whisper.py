@@ -30,17 +30,20 @@ MEDIAN_WIDTH = 7  # frames, as in OpenAI's
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def load_whisper(name: str, *, device: str = "auto", dtype: str = "auto") -> Whisper:
-    """Load a Whisper; see `load_recognizer`."""
+def load_whisper(
+    name: str, *, folder: Path | None = None, device: str = "auto", dtype: str = "auto"
+) -> Whisper:
+    """Load a Whisper, from `folder` or where its name leads; see `load_recognizer`."""
     import transformers
 
-    folder = Path(name).expanduser()
-    local = folder if folder.is_dir() else None
+    place = folder or Path(name).expanduser()
+    local = place if place.is_dir() else None
     id, revision = named_revision(name)
     if local is None and (id.count("/") != 1 or id.startswith((".", "/", "~"))):
         raise ModelError(
-            f'There is no folder {name}, and it is no recogniser: use "pocketsphinx", the folder '
-            'of a Whisper checkpoint, or a hub id such as "openai/whisper-small".'
+            f'There is no folder {name}, and it is no recogniser: use "pocketsphinx", '
+            '"whisper-tiny.en", the folder of a Whisper checkpoint, or a hub id such as '
+            '"openai/whisper-small".'
         )
     where = id if local is None else str(local)
     if device == "auto":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.files import write_atomic
+from modgap.core.locks import hold
 from modgap.core.settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
 from modgap.evaluation.runs.base_models import base_of
 from modgap.evaluation.runs.protocol import Protocol
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
            "read_run", "started", "the_run", "write_run"]  # fmt: skip
 
-log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
@@ -308,23 +307,13 @@ def locked(folder: Path) -> Iterator[None]:
     StoreError
         Another process of this machine, or of a file system that passes locks on, writes there.
     """
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: two writers are up to the user
-        yield
-        return
-    with (folder / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"Another process is writing the run in {folder}: wait for it, or name another "
-                "folder."
-            ) from None
-        except OSError as problem:  # a file system without locks, as some of clusters are
-            log.warning(
-                "%s cannot be locked (%s): let no other process write there", folder, problem
-            )
+
+    def refuse() -> None:
+        raise StoreError(
+            f"Another process is writing the run in {folder}: wait for it, or name another folder."
+        )
+
+    with hold(folder / LOCK, refuse):
         yield
 
 

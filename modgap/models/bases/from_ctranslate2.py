@@ -19,6 +19,7 @@ from modgap.core.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import WhisperTokenizer
 
 __all__ = ["Model", "convert", "read"]
 
@@ -94,9 +95,11 @@ def read(file: Path) -> Model:
             name = reader.name()
             arrays[name] = arrays[reader.name()]
     except (OSError, struct.error, ValueError, IndexError, KeyError) as problem:
-        if isinstance(problem, ModelError):
+        if isinstance(problem, ModelError):  # a ValueError, too
             raise
-        raise ModelError(f"{file} cannot be read as a model of CTranslate2.") from problem
+        raise ModelError(
+            f"{file} cannot be read as a model of CTranslate2: get it again."
+        ) from problem
     return Model(kind, arrays)
 
 
@@ -122,35 +125,52 @@ def convert(folder: Path, out: Path) -> Path:
         A file cannot be read, or holds another kind of model.
     """
     from safetensors.torch import save_file
-    from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 
     model = read(folder / "model.bin")
     if model.kind != "WhisperSpec":
         raise ModelError(f"{folder / 'model.bin'} holds a {model.kind}: Whisper is needed.")
     try:
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_file=str(folder / "tokenizer.json"), clean_up_tokenization_spaces=False,
-            bos_token="<|endoftext|>", eos_token="<|endoftext|>", pad_token="<|endoftext|>",
-        )  # fmt: skip
-        settings = json.loads((folder / "config.json").read_text())
-    except Exception as problem:  # tokenizers raises a bare one
-        raise ModelError(
-            f"{folder} lacks config.json or tokenizer.json: fetch it again."
-        ) from problem
+        settings = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"{folder} has no readable config.json: get it again.") from problem
     weights = _Weights(model.arrays)
     try:
         weights.encoder()
         weights.decoder()
     except KeyError as problem:
-        raise ModelError(f"{folder / 'model.bin'} lacks {problem}: fetch it again.") from problem
-    config = _config(weights, tokenizer)
+        raise ModelError(f"{folder / 'model.bin'} lacks {problem}: get it again.") from problem
     out.mkdir(parents=True, exist_ok=True)
+    mels = weights.made["model.encoder.conv1.weight"].shape[1]
+    tokenizer = save_processor(folder / "tokenizer.json", mels, out)
+    config = _config(weights, tokenizer)
     config.save_pretrained(out)
     _generation(config, settings, tokenizer).save_pretrained(out)
     save_file(weights.made, out / "model.safetensors", metadata={"format": "pt"})
-    WhisperFeatureExtractor(feature_size=config.num_mel_bins).save_pretrained(out)
-    tokenizer.save_pretrained(out)
     return out
+
+
+def save_processor(file: Path, mels: int, out: Path) -> WhisperTokenizer:
+    """Write Whisper's tokenizer, of a ``tokenizer.json``, and its feature extractor.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read.
+    """
+    from tokenizers import Tokenizer
+    from transformers import WhisperFeatureExtractor, WhisperTokenizer
+
+    try:
+        core = Tokenizer.from_file(str(file))
+    except Exception as problem:  # tokenizers raises a bare one
+        raise ModelError(f"{file} is no readable tokenizer.json: get it again.") from problem
+    end = "<|endoftext|>"
+    tokenizer = WhisperTokenizer(
+        tokenizer_object=core, unk_token=end, bos_token=end, eos_token=end, pad_token=end
+    )
+    tokenizer.save_pretrained(out)
+    WhisperFeatureExtractor(feature_size=mels).save_pretrained(out)
+    return tokenizer
 
 
 class _Weights:

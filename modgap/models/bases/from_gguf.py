@@ -9,6 +9,7 @@ transformers half a head apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,9 @@ def convert(file: Path, out: Path) -> Path:
     file : Path
         A model of architecture ``llama`` with a byte-level BPE tokenizer of the kind ``smollm``.
     out : Path
-        Folder to make: config.json, generation_config.json, model.safetensors in bfloat16 (the
-        quantized weights hold less), and the tokenizer with its chat template.
+        Folder to make: config.json, generation_config.json, model.safetensors in bfloat16, and
+        the tokenizer with its chat template. bfloat16 is the type of the publisher's own release
+        and of the norms in the file; what it rounds is a small part of what the quantization did.
 
     Returns
     -------
@@ -72,15 +74,14 @@ def convert(file: Path, out: Path) -> Path:
         raise ModelError(f"{file} holds no Llama: only that kind of model is converted.")
     config = _config(fields)
     weights: dict[str, Tensor] = {}
-    for name, values in tensors.items():
+    for name, values in tensors:
         weight = torch.tensor(_weight(name, values, config))
         weights[_renamed(name, file)] = weight.to(torch.bfloat16)
     out.mkdir(parents=True, exist_ok=True)
     config.tie_word_embeddings = "lm_head.weight" not in weights
     config.save_pretrained(out)
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
-    tokenizer = _tokenizer(fields, file)
-    tokenizer.save_pretrained(out)
+    _tokenizer(fields, file).save_pretrained(out)
     GenerationConfig(
         do_sample=False, bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id,
         pad_token_id=config.pad_token_id,
@@ -88,18 +89,21 @@ def convert(file: Path, out: Path) -> Path:
     return out
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields by name, and tensors by name as float32."""
+def _read(file: Path) -> tuple[dict[str, Any], Iterator[tuple[str, np.ndarray]]]:
+    """Fields by name, and tensors with their names as float32, one after the other."""
     from gguf import GGUFReader
     from gguf.quants import dequantize
+
+    def tensors() -> Iterator[tuple[str, np.ndarray]]:
+        for tensor in reader.tensors:
+            yield tensor.name, dequantize(tensor.data, tensor.tensor_type)
 
     try:
         reader = GGUFReader(file)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-        tensors = {t.name: dequantize(t.data, t.tensor_type) for t in reader.tensors}
     except (OSError, ValueError, IndexError, KeyError) as problem:
-        raise ModelError(f"{file} cannot be read as GGUF: fetch it again.") from problem
-    return fields, tensors
+        raise ModelError(f"{file} cannot be read as GGUF: get it again.") from problem
+    return fields, tensors()
 
 
 def _config(fields: dict[str, Any]) -> Any:
