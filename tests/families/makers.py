@@ -421,7 +421,12 @@ def phi4_multimodal(folder: Path) -> Path:
     model = fill(transformers.Phi4MultimodalForCausalLM(config))
     extractor = transformers.Phi4MultimodalFeatureExtractor(feature_size=MELS)
     save(folder, model, tok, extractor)
-    save_lora(folder / "speech-lora", model, r"model\.layers.*\.qkv_proj")
+    # Published (speech-lora/adapter_config.json, main branch): bare names, which the audio encoder
+    # has layers of, too; its weights are of the decoder's alone.
+    published = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+    lora = folder / "speech-lora"
+    save_lora(lora, model, rf"model\.layers.*\.({'|'.join(published)})")
+    edit_json(lora / "adapter_config.json", target_modules=published)
     return folder
 
 

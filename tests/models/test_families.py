@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from benchmarks.batching import states_batch
 from modgap.core.errors import ModelError, SettingsError
@@ -226,6 +227,31 @@ class TestPhi4Multimodal(FamilySuite):
         assert model.info()["lora"] == "off"
         model.use_lora(True)
         assert model.identity == on
+
+
+    def test_the_adapter_is_where_its_file_has_weights(self, model: SpeechLM) -> None:
+        """Bare target names match the encoder's layers, which the published file has nothing of."""
+        layers = [name for name, part in model.hf.named_modules() if hasattr(part, "lora_A")]
+        assert len(layers) == 4 * model.n_layers
+        assert not any("embed_tokens_extend" in name for name in layers)
+        encoder = model.hf.model.embed_tokens_extend.audio_embed.encoder
+        assert not any("lora" in name for name, _ in encoder.named_parameters())
+
+    def test_half_an_adapter_is_refused(self, folder: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        path = copy / "speech-lora" / "adapter_model.safetensors"
+        weights = load_file(path)
+        gone = next(k for k in weights if "layers.1.mlp.down_proj.lora_B" in k)
+        save_file({k: w for k, w in weights.items() if k != gone}, path)
+        with pytest.raises(ModelError, match=r"lacks weights.*down_proj"):
+            load_model(copy)
+        save_file({**weights, gone.replace("down", "up"): weights[gone].clone()}, path)
+        with pytest.raises(ModelError, match=r"no place.*up_proj"):
+            load_model(copy)
+        # Nothing at all that fits is no adapter.
+        save_file({}, path)
+        with pytest.raises(ModelError, match="lacks weights"):
+            load_model(copy)
 
 
 class TestComposite(FamilySuite):
