@@ -228,7 +228,6 @@ class TestPhi4Multimodal(FamilySuite):
         model.use_lora(True)
         assert model.identity == on
 
-
     def test_the_adapter_is_where_its_file_has_weights(self, model: SpeechLM) -> None:
         """Bare target names match the encoder's layers, which the published file has nothing of."""
         layers = [name for name, part in model.hf.named_modules() if hasattr(part, "lora_A")]

@@ -25,6 +25,7 @@ from modgap.models.loading.identity import held_identity, identity
 from modgap.models.loading.places import locate, read_config
 from modgap.models.loading.quantized import check_quantize, check_widths, quantization_config
 from modgap.models.loading.sizes import refuse_too_large
+from modgap.models.weights import check_weights
 
 #: The package whose modules are the families; looked up by name, as what they stand on is below.
 FAMILIES = "modgap.models.families"
@@ -167,14 +168,15 @@ def load_model(
     _check_device_map(device_map)
     spread = device_map is not None
     check_quantize(quantize, None if spread else device)
-    if quantize is not None and not spread:
-        device_map = {"": device}  # quantized weights are made where they stay
+    if not spread:
+        device_map = straight_to(device, quantize)
 
     config_dict, options = read_config(
         str(name), where, folder, revision, cache_dir, trust_remote_code
     )
     family = family_of(str(name), config_dict)
-    if device.type == "cpu" and not spread:
+    if not spread and (device.type == "cpu" or device_map is None):
+        # On their way to a GPU they are in the CPU's memory where accelerate is missing.
         refuse_too_large(str(name), family, where, options, dtype, quantize)
     with explained(str(name), folder), quiet(folder is not None):
         processor = family.load_processor(where, options)
@@ -185,11 +187,9 @@ def load_model(
         )
         if device_map is None:
             hf.to(device)
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{name} lacks weights that its config asks for ({len(report['missing_keys'])}, for "
-            f"example {sorted(report['missing_keys'])[0]}): get the checkpoint's files again."
-        )
+    if "quantization_config" in config_dict:  # scales, which its own library has read
+        report = {**report, "unexpected_keys": ()}
+    check_weights(str(name), hf, report)
     if quantize == "4bit":
         check_widths(hf, device)
     if tuned is not None:
@@ -296,6 +296,16 @@ def device_of(device: str | torch.device) -> torch.device:
             f'The device {str(device)!r} cannot be used here ({first_line(err)}). Try "cpu".'
         ) from err
     return found
+
+
+def straight_to(device: torch.device, quantize: str | None = None) -> dict[str, Any] | None:
+    """The device map that reads weights onto a device one by one, never all into the CPU's memory.
+
+    None on the CPU, and where accelerate is missing, which transformers does it with. Quantized
+    weights are made where they stay, so theirs always have one.
+    """
+    there = importlib.util.find_spec("accelerate") is not None
+    return {"": device} if quantize or (device.type != "cpu" and there) else None
 
 
 def dtype_of(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype:
