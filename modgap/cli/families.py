@@ -30,7 +30,8 @@ def print_families() -> None:
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="Folder of an Ultravox or LLaMA-Omni checkpoint.")
+        Path,
+        typer.Argument(metavar="SRC", help="Folder of an Ultravox or LLaMA-Omni (2) checkpoint."),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
     encoder: Annotated[

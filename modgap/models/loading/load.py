@@ -45,6 +45,7 @@ _ELSEWHERE = {
     ),
     "ultravox": _CONVERT,
     "omni_speech": _CONVERT,
+    "omni2_speech": _CONVERT,
 }
 
 
