@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,13 @@ Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - 
 Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
 Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
+Families = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE",
+        help="A family of your own: a Python file (which is run), or an installed one's name.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
 MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]
@@ -35,3 +43,12 @@ JudgeKey = Annotated[
 PathLayer = Annotated[
     int | None, typer.Option(help="Layer of the path; by default where it is edited.")
 ]
+
+
+def family_paths(families: Sequence[str]) -> tuple[str, ...]:
+    """Families as named; files by their whole path, for processes that run elsewhere."""
+    paths = (Path(name).expanduser() for name in families)
+    return tuple(
+        str(path.resolve()) if path.is_file() else name
+        for path, name in zip(paths, families, strict=True)
+    )

@@ -16,13 +16,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from benchmarks.batching import states_batch
 from modgap.core.errors import ModelError, SettingsError
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
 from modgap.models.base import SpeechLM
 from modgap.models.hooks import visiting
 from modgap.models.loading.load import load_model
+from modgap.testing.batching import states_batch
 from tests.families.build import MELS
 from tests.models.suite import FamilySuite, ids_of
 from tests.tiny import make_clip

@@ -1,8 +1,8 @@
 """LLaMA-Omni and LLaMA-Omni 2 as composites: their text model's own class, their own prompt.
 
 What the configs hold beside sizes is written after the projects' repositories (the config.json of
-ICTNLP/Llama-3.1-8B-Omni and of LLaMA-Omni2), the prompt after omni_speech/conversation.py ("llama_3")
-and the query of its inference script; neither was compared with the released files here.
+ICTNLP/Llama-3.1-8B-Omni and of LLaMA-Omni2), the prompt after omni_speech/conversation.py
+("llama_3") and the query of its inference script; no released file was compared with.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.loading import identity as identity_module
 from modgap.models.loading.explain import explained
-from modgap.models.loading.load import known_types, list_models, load_model
+from modgap.models.loading.load import list_models, load_model
+from modgap.models.loading.registry import known_types
 from tests.families.makers import MAKERS
 from tests.tiny import make_tiny_checkpoint
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modgap.models.loading.load import family_module, known_types
+from modgap.models.loading.registry import family_module, installed, known_types
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,17 @@ class Family:
 
 
 def list_families() -> list[Family]:
-    """List every family that `load_model` knows; text models, which have many types, come last."""
+    """List every family that `load_model` knows; text models, which have many types, come last.
+
+    Of families that other packages installed only the name is told: their code is not run for it.
+    """
     found = []
     for model_type in (*known_types(), "text_only"):
         module = family_module(model_type)
         adapter = module.ADAPTER
         title = str(module.__doc__).splitlines()[0].rstrip(".")
         found.append(Family(model_type, title, adapter.tested, tuple(adapter.checkpoints)))
+    for name, point in installed().items():
+        package = point.dist.name if point.dist is not None else point.value
+        found.append(Family(name, f"installed by {package}", "its package says", ()))
     return found

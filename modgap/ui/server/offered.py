@@ -15,6 +15,7 @@ log = logging.getLogger("modgap.ui")
 
 VARIABLE = "MODGAP_MODELS"
 RECOGNIZERS_VARIABLE = "MODGAP_RECOGNIZERS"
+FAMILIES_VARIABLE = "MODGAP_FAMILIES"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ def recognizer_options() -> dict[str, ModelOption]:
     options = {"pocketsphinx": ModelOption("pocketsphinx", "pocketsphinx", "embedded, English")}
     _add_named(options, os.environ.get(RECOGNIZERS_VARIABLE, ""))
     return options
+
+
+def families() -> tuple[str, ...]:
+    """The families of the operator's own (``MODGAP_FAMILIES``, a JSON list), for `load_model`."""
+    return _operators(os.environ.get(FAMILIES_VARIABLE, ""))
 
 
 def model_options() -> dict[str, ModelOption]:
@@ -92,9 +98,10 @@ def _operators(value: str) -> tuple[str, ...]:
         names = None
     if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
         log.error(
-            '%s and %s must be JSON lists of names, such as ["org/model"].',
+            '%s, %s and %s must be JSON lists of names, such as ["org/model"].',
             VARIABLE,
             RECOGNIZERS_VARIABLE,
+            FAMILIES_VARIABLE,
         )
         return ()
     return tuple(dict.fromkeys(names))
