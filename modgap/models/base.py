@@ -71,6 +71,9 @@ class SpeechLM(PromptMaker):
     chat_template: ClassVar[str | None] = None
     #: Whether the clip enters in the model's own forward, not in that of its ``base_model``.
     merges_in_forward: ClassVar[bool] = False
+    #: Whether layers carry several streams, (K, B, S, d), that are merged before the final norm.
+    streamed: ClassVar[bool] = False
+    stream: int = 0
     #: Whether the decoder's layers all take one causal mask and one rotary embedding, and no more.
     plain_decoder: ClassVar[bool] = False
     #: What the family was tested with.
@@ -118,6 +121,14 @@ class SpeechLM(PromptMaker):
         return config.get("model_type") == cls.model_type
 
     @classmethod
+    def refusal(cls, config: dict[str, Any]) -> str | None:
+        """Why a checkpoint with this config.json is not loaded, though of the family; what to do.
+
+        The sentence goes on after "NAME is of model type TYPE, which is not loaded: ".
+        """
+        return None
+
+    @classmethod
     def load_processor(cls, where: str, options: dict[str, Any]) -> Any:
         """Read tokenizer, feature extractor and chat template; `options` for from_pretrained."""
         import transformers
@@ -127,10 +138,16 @@ class SpeechLM(PromptMaker):
         return load_parts(where, options, _class(cls.extractor_class), cls.chat_template)
 
     @classmethod
+    def own_config(cls, where: str, options: dict[str, Any]) -> dict[str, Any]:
+        """A ``config`` for from_pretrained, where it is not to be the checkpoint's as it is."""
+        return {}
+
+    @classmethod
     def load_weights(cls, where: str, **options: Any) -> tuple[Any, dict[str, Any]]:
         """The transformers model and what was missing; `options` for from_pretrained."""
         hf, report = _class(cls.model_class).from_pretrained(
             where,
+            **cls.own_config(where, options),
             output_loading_info=True,
             # Else an adapter beside the weights would be loaded with them, and the report of what
             # the weights lack be lost.
@@ -144,7 +161,8 @@ class SpeechLM(PromptMaker):
     def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
         """The transformers model without weights (torch's meta device), from the config alone."""
         kind = _class(cls.model_class)
-        return bare(kind, kind.config_class.from_pretrained(where, **options))
+        config = cls.own_config(where, options).get("config")
+        return bare(kind, config or kind.config_class.from_pretrained(where, **options))
 
     # ---- what most families share -------------------------------------------------------------
 

@@ -23,7 +23,8 @@ def whole_pass(model: SpeechLM, inputs: dict[str, Any]) -> Any:
     Returns
     -------
     object
-        With ``last_hidden_state`` (B, S, d) and ``past_key_values``, None without a cache.
+        With ``last_hidden_state`` (B, S, d), ``past_key_values``, None without a cache, and what
+        the forward gives as ``hidden_states``.
     """
     normed: list[Tensor] = []
 
@@ -44,5 +45,7 @@ def whole_pass(model: SpeechLM, inputs: dict[str, Any]) -> Any:
             for handle in handles:
                 handle.remove()
     return SimpleNamespace(
-        last_hidden_state=normed[0], past_key_values=getattr(out, "past_key_values", None)
+        last_hidden_state=normed[0],
+        past_key_values=getattr(out, "past_key_values", None),
+        hidden_states=getattr(out, "hidden_states", None),
     )

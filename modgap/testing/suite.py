@@ -7,6 +7,7 @@ to a folder and loaded as a user would.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -192,6 +193,13 @@ class FamilySuite:
         for prompt in (pair.speech, pair.text):
             assert model.tokenizer.decode(ids_of(prompt)).count("Be brief.") == 1
 
+    def states_of(self, model: SpeechLM, out: Any) -> Sequence[torch.Tensor]:
+        """The levels 0 to L, (B, S, d), of what the model's own forward gave, the last one normed.
+
+        For a model that gives them otherwise than transformers' usual ones.
+        """
+        return out.hidden_states
+
     # ---- states and logits -----------------------------------------------------------------------
 
     def test_states_are_those_of_transformers(self, model: SpeechLM, pair: Any) -> None:
@@ -201,7 +209,7 @@ class FamilySuite:
             with torch.no_grad():
                 out = model.hf(**prompt.inputs, **more)
             if self.tells_states:
-                theirs = torch.stack([h[0, prompt.content] for h in out.hidden_states])
+                theirs = torch.stack([h[0, prompt.content] for h in self.states_of(model, out)])
                 assert torch.equal(ours, theirs)
             with torch.no_grad():
                 logits = model.logits(model.trunk(**prompt.inputs).last_hidden_state)
@@ -255,7 +263,7 @@ class FamilySuite:
         assert edited.states is not None
         if not self.tells_states:
             return
-        for k, theirs in enumerate(under.hidden_states[:-1]):
+        for k, theirs in enumerate(self.states_of(model, under)[:-1]):
             assert torch.allclose(edited.states[k][0], theirs[0, prompt.content], atol=1e-4)
 
     def test_strength_0_changes_no_bit(self, model: SpeechLM, prefill: Prefill) -> None:

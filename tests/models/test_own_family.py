@@ -56,7 +56,7 @@ def refused(**options: Any) -> str:
     return str(caught.value)
 
 
-# ---- the commands ---------------------------------------------------------------------------------
+# ---- the commands -------------------------------------------------------------------------------
 
 
 def test_analyze_and_intervene(run: Any, folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_app_gets_what_the_operator_named(folder: Path, monkeypatch: Any) ->
     assert load_model(str(folder), **ModelChoice(str(folder)).options).family == FILE.name
 
 
-# ---- what is chosen, and what is refused ------------------------------------------------------------
+# ---- what is chosen, and what is refused --------------------------------------------------------
 
 
 def test_a_class_does_as_well(folder: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_lies_beside_it_can_be_imported(folder: Path, tmp_path: Path) -> No
 
 
 def test_an_installed_family(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By its entry point's name, which is a model type; a type of the package stays the package's."""
+    """By its entry point's name, a model type; those of the package stay the package's."""
     (tmp_path / "their_package.py").write_text(FILE.read_text())
     monkeypatch.syspath_prepend(tmp_path)
     points = [

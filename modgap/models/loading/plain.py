@@ -63,6 +63,7 @@ def load_plain(
             device_map=spread,
             use_safetensors=True,
             quantization_config=quantization_config(quantize, held),
+            **model.own_config(where, options),
             **options,
         )
         if spread is None:

@@ -100,7 +100,11 @@ def family_of(
         # A thinker that was saved by itself is still of the whole's family.
         model_type = model_type.removesuffix("_thinker")
     if model_type in known_types():
-        return family_module(str(model_type)).ADAPTER
+        known: type[SpeechLM] = family_module(str(model_type)).ADAPTER
+        why = known.refusal(config)
+        if why is not None:
+            raise ModelError(f"{name} is of model type {model_type!r}, which is not loaded: {why}.")
+        return known
     if model_type in installed():
         return named_family(str(model_type))
     if _is_text_model(config):
