@@ -27,12 +27,12 @@ from typing import Any
 import torch
 
 from benchmarks.analysis import peak_bytes
-from benchmarks.batching import run_batch, states_batch
 from benchmarks.full_configs import QWEN2_5_OMNI_7B_THINKER, QWEN2_AUDIO_7B
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.base import PromptPair, SpeechLM
 from modgap.models.capture import stream_pair
 from modgap.models.processor import Parts
+from modgap.testing.batching import run_batch, states_batch
 from tests.families.build import make_tokenizer
 from tests.tiny import CHAT_TEMPLATE, make_clip
 

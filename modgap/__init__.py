@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from modgap.evaluation.runs.word_hits import spoken_words, word_hits_over
     from modgap.interventions.intervention import Intervention
     from modgap.interventions.prefill import Prefill
+    from modgap.models.base import SpeechLM
     from modgap.models.bases.fetching import Fetched, fetch
     from modgap.models.loading.load import list_models, load_model
     from modgap.models.loading.memory import estimate_memory
+    from modgap.models.prompt import AudioInput
     from modgap.scoring.answers import answer
     from modgap.scoring.scorers import score
     from modgap.speech.recognizers import load_recognizer
@@ -54,6 +56,7 @@ __all__ = [
     "Analysis",
     "AnalysisSettings",
     "AudioError",
+    "AudioInput",
     "Cancelled",
     "Cascade",
     "CheckReport",
@@ -67,6 +70,7 @@ __all__ = [
     "Prefill",
     "Session",
     "SettingsError",
+    "SpeechLM",
     "Store",
     "StoreError",
     "WordHits",
@@ -131,6 +135,8 @@ __getattr__, __dir__ = attach(
         "interventions.intervention": ("Intervention",),
         "analysis.several_models": ("clip_curves", "compare_models"),
         "models.bases.fetching": ("Fetched", "fetch"),
+        "models.base": ("SpeechLM",),
+        "models.prompt": ("AudioInput",),
         "models.loading.load": ("list_models", "load_model"),
         "models.loading.memory": ("estimate_memory",),
         "interventions.prefill": ("Prefill",),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -15,7 +14,9 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from modgap.audio.clip import Clip, load_clip
+from modgap.testing.tiny import SENTENCES, make_clip
+
+__all__ = ["SENTENCES", "make_clip", "make_tiny_checkpoint", "make_tokenizer"]
 
 # The template of the released checkpoints (transformers' processing_qwen2_audio.py), Apache-2.0.
 CHAT_TEMPLATE = (
@@ -35,14 +36,6 @@ CHAT_TEMPLATE = (
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 AUDIO = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
-SENTENCES = [
-    "You are a helpful assistant.",
-    "system user assistant Audio 1: ",
-    "What is the capital of France? The capital of France is Paris.",
-    "Which number comes after the one you hear?",
-    "The quick brown fox jumps over the lazy dog. The answer is B.",
-    "What is two plus three? Two plus three is five.",
-]
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -129,14 +122,3 @@ def make_tiny_checkpoint(
     model.to(dtype).save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
-
-
-def make_clip(seconds: float = 1.5, *, rate: int = 16000, seed: int = 0) -> Clip:
-    """Make a clip that changes all the time: gliding tones under an envelope, and some noise."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(round(seconds * rate)) / rate
-    tones = sum(
-        np.sin(2 * np.pi * (f * t + rng.uniform(20, 90) * t**2)) for f in rng.uniform(120, 1200, 4)
-    )
-    wave = 0.1 * tones * (1 + np.sin(2 * np.pi * 3 * t + seed)) + 0.01 * rng.standard_normal(len(t))
-    return load_clip(wave.astype(np.float32), rate=rate, name=f"tones-{seed}")

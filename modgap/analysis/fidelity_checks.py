@@ -17,7 +17,7 @@ from torch import Tensor
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill, editing
 from modgap.models.capture import capture_states
-from modgap.models.hooks import visiting
+from modgap.models.hooks import stream_of, visiting
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -209,9 +209,14 @@ def _states(model: SpeechLM, prompt: Prompt, fresh: Any | None, name: str, dtype
         )
     with model.lock:
         out = run(**prompt.inputs, use_cache=False, output_hidden_states=True)
+    if out.hidden_states is None:
+        return Check(name, prompt.kind, dtype, note="the model's own forward gives no states")
+    theirs = list(out.hidden_states)
+    if model.streamed:  # merged and normed only after what is recorded
+        theirs = [*(stream_of(model, states) for states in theirs[:-1]), out.last_hidden_state]
     levels = []
     worst = (0.0, 0.0)
-    for mine, states in zip(hooked, out.hidden_states, strict=True):
+    for mine, states in zip(hooked, theirs, strict=True):
         picked = states[0].index_select(0, prompt.content.to(states.device))
         found = compare(mine, picked, model.dtype)
         levels.append(found[1])

@@ -251,7 +251,8 @@ def _fresh(
     place, free = Machine.here().place(device, options.get("device_map"))
     if needed > free:
         return None, f"no room for a second model ({place})"
-    fresh = load_plain(model, name, dtype=dtype, **options)
+    plain = {k: v for k, v in options.items() if k != "family"}  # it goes by the model's class
+    fresh = load_plain(model, name, dtype=dtype, **plain)
     return fresh, "" if fresh is not None else "transformers alone does not load this checkpoint"
 
 

@@ -142,6 +142,8 @@ def model_info(model: SpeechLM) -> dict[str, Any]:
     """What a result says of its model."""
     info = model.info()
     about = {name: info[name] for name in _MODEL}
+    if info["family"] is not None:
+        about["family"] = info["family"]
     return about | {"name": short_name(about["name"]), "device": model.device.type}
 
 

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modgap.cli.errors import say
+from modgap.cli.options import family_paths
 from modgap.core.errors import SettingsError
 from modgap.core.folders import cache_folder, explorer_folder
 
 FIRST_PORT, PORTS_TRIED = 8501, 50
 # JSON lists of the names that the operator adds
 MODELS_VARIABLE, RECOGNIZERS_VARIABLE = "MODGAP_MODELS", "MODGAP_RECOGNIZERS"
+FAMILIES_VARIABLE = "MODGAP_FAMILIES"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def plan(
     address: str = "127.0.0.1",
     allow_hosts: Sequence[str] = (),
     recognizers: Sequence[str] = (),
+    families: Sequence[str] = (),
 ) -> Server:
     """Work out how to start the server.
 
@@ -60,9 +63,14 @@ def plan(
         Further names that browsers may reach the app by.
     recognizers : sequence of str
         What the app offers beside pocketsphinx: Whisper checkpoints, hub ids or folders.
+    families : sequence of str
+        Families of the operator's own: Python files, which the server runs, or names of installed
+        ones. They are looked at here, before the server starts.
 
     Raises
     ------
+    ModelError
+        A family cannot be used.
     SettingsError
         The port is taken, the address is not this machine's, or there is no ``app.py``.
     """
@@ -95,11 +103,22 @@ def plan(
     environment = os.environ | {
         MODELS_VARIABLE: absolute(models),
         RECOGNIZERS_VARIABLE: absolute(recognizers),
+        FAMILIES_VARIABLE: json.dumps(_checked_families(families)),
         **_named_runs(runs),
         "MODGAP_CACHE": str(cache_folder().resolve()),
     }
     host = "localhost" if wildcard else f"[{address}]" if ":" in address else address
     return Server(tuple(command), environment, folder, f"http://{host}:{port}")
+
+
+def _checked_families(families: Sequence[str]) -> list[str]:
+    paths = family_paths(families)
+    if paths:
+        from modgap.models.loading.registry import named_family
+
+        for path in paths:
+            named_family(path)
+    return list(paths)
 
 
 def _named_runs(runs: Sequence[Path]) -> dict[str, str]:

@@ -58,7 +58,7 @@ def check(
     from modgap.models.loading.load import load_quietly
     from modgap.store.cache import default_store
 
-    options = dict(how.options)
+    options = dict(how.only)
     dtype = options.pop("dtype")
     with progress_bar(f"checking {name}") as report:
         found = check_model(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modgap.cli.errors import Debug
-from modgap.cli.options import Device, Dtype
+from modgap.cli.model_options import ModelOptions, with_model
 from modgap.core.errors import SettingsError
 from modgap.core.files import write_atomic
 
@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@with_model(named=False)
 def controls(
+    how: ModelOptions,
     data: Annotated[
         str | None, typer.Option(help="As in `modgap eval`; default: that of --run, or demo.")
     ] = None,
@@ -42,8 +44,6 @@ def controls(
     out: Annotated[
         Path | None, typer.Option(help="Folder for tables and figures, one a model.")
     ] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """What similarity is to be held against: mismatched pairs, centred cosine, CKA of layers.
@@ -54,7 +54,6 @@ def controls(
     from modgap.evaluation.data.datasets import iter_questions
     from modgap.gap.controls import folder_in_run, set_controls, write_controls
     from modgap.gap.run_folders import find_run, is_only_read, prompt_of, source_of
-    from modgap.models.loading.load import load_quietly
 
     opened = None if run is None else find_run(run)
     kept = opened is not None and not is_only_read(opened.path)
@@ -75,9 +74,10 @@ def controls(
         markers, system = prompt_of(opened)
         if data is None:
             data, size = source_of(opened)
+    how.check(models)
     asked = list(islice(iter_questions(data, size), limit))
     for name in models:
-        lm = load_quietly(name, dtype=dtype, device=device)
+        lm = how.load(name)
         with progress_bar(name) as bar:
             made = set_controls(
                 lm, asked, path_layer=path_layer, markers=markers, system=system, progress=bar

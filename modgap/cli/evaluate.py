@@ -85,6 +85,9 @@ def evaluate(
         ),
     ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
+    instruction: Annotated[
+        str, typer.Option(help="Typed beside each question that brings no instruction of its own.")
+    ] = "",
     system: System = None,
     markers: Markers = "keep",
     max_new_tokens: MaxTokens = 48,
@@ -129,6 +132,7 @@ def evaluate(
         inputs=wanted,
         interventions=tuple(_named(text) for text in intervention or ()),
         max_new_tokens=max_new_tokens,
+        instruction=instruction,
         system=system,
         markers=markers,
         heard=asked,

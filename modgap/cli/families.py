@@ -42,8 +42,11 @@ class Family:
 
 
 def list_families() -> list[Family]:
-    """List every family that `load_model` knows; text models, which have many types, come last."""
-    from modgap.models.loading.load import family_module, known_types
+    """List every family that `load_model` knows; text models, which have many types, come last.
+
+    Of families that other packages installed only the name is told: their code is not run for it.
+    """
+    from modgap.models.loading.registry import family_module, installed, known_types
 
     found = []
     for model_type in (*known_types(), "text_only"):
@@ -51,6 +54,9 @@ def list_families() -> list[Family]:
         adapter = module.ADAPTER
         title = str(module.__doc__).splitlines()[0].rstrip(".")
         found.append(Family(model_type, title, adapter.tested, tuple(adapter.checkpoints)))
+    for name, point in installed().items():
+        package = point.dist.name if point.dist is not None else point.value
+        found.append(Family(name, f"installed by {package}", "its package says", ()))
     return found
 
 
@@ -64,7 +70,8 @@ def print_families() -> None:
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="Folder of an Ultravox or LLaMA-Omni checkpoint.")
+        Path,
+        typer.Argument(metavar="SRC", help="Folder of an Ultravox or LLaMA-Omni (2) checkpoint."),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
     encoder: Annotated[

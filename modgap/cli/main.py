@@ -31,7 +31,16 @@ from modgap.cli import words as cli_words
 from modgap.cli.errors import Commands, Debug, say
 from modgap.cli.inputs import parse_layers, read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Channel, Clip, Instruction, Markers, MaxTokens, System
+from modgap.cli.options import (
+    Cache,
+    Channel,
+    Clip,
+    Families,
+    Instruction,
+    Markers,
+    MaxTokens,
+    System,
+)
 from modgap.core.errors import SettingsError
 from modgap.core.version import __version__
 
@@ -216,6 +225,7 @@ def explorer(
             "again."
         ),
     ] = None,
+    family: Families = None,
     run: Annotated[
         list[Path] | None,
         typer.Option(help="Also offer this run, a folder. Can be given again."),
@@ -241,7 +251,7 @@ def explorer(
 
     server = plan(
         model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or (),
-        recognizers=recognizer or (),
+        recognizers=recognizer or (), families=family or (),
     )  # fmt: skip
     if not is_loopback(address):
         say(

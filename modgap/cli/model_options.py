@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modgap.cli.options import Device, Dtype, Model
+from modgap.cli.options import Device, Dtype, Families, Model, family_paths
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _HELD: dict[str, Any] = {
     "revision": Annotated[
         str | None, typer.Option(help="Of a model from the hub; the same as org/name@revision.")
     ],
+    "family": Families,
 }
 
 
@@ -52,12 +53,25 @@ class ModelOptions:
     quantize: str | None = None
     adapter: Path | None = None
     revision: str | None = None
+    family: list[str] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `load_model` and `estimate_memory` take beside the name, where it is set."""
+        """What `load_model` and `estimate_memory` take beside the name, where it is set.
+
+        A family goes to those of the models that it takes; see `only` for a single model.
+        """
         values = {name: getattr(self, name) for name in _HELD}
+        values["family"] = family_paths(self.family) if self.family else None
         return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def only(self) -> dict[str, Any]:
+        """The same for a command with one model: a family that is named has to take it."""
+        options = self.options
+        if len(options.get("family", ())) == 1:
+            options["family"] = options["family"][0]
+        return options
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -89,7 +103,8 @@ class ModelOptions:
         """The model, or the one that a command names itself; see `check` where it has several."""
         from modgap.models.loading import load as loading
 
-        return loading.load_quietly(name or self.model, **self.options)
+        options = self.only if name is None else self.options
+        return loading.load_quietly(name or self.model, **options)
 
     def load_beside(self, name: str) -> SpeechLM:
         """Another model than the one that ``--revision`` and ``--adapter`` are of."""

@@ -51,7 +51,7 @@ def info(
     """Say what a model and a clip in it would take, from its config alone."""
     from modgap.models.loading.memory import Machine, estimate_memory
 
-    found = estimate_memory(name, seconds=seconds, **how.options)
+    found = estimate_memory(name, seconds=seconds, **how.only)
     machine = Machine.here()
     fit = found.fit(machine, how.device, how.device_map)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,13 @@ ModelName = Annotated[
     typer.Argument(metavar="MODEL", help="A name from `modgap models`, a folder, or a hub id."),
 ]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Can be given again.")]
+Families = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE",
+        help="A family of your own: a Python file (which is run), or an installed one's name.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")]
 MaxTokens = Annotated[int, typer.Option(help="Longest answer.")]
@@ -46,3 +54,12 @@ JudgeKey = Annotated[
 PathLayer = Annotated[
     int | None, typer.Option(help="Layer of the path; by default where it is edited.")
 ]
+
+
+def family_paths(families: Sequence[str]) -> tuple[str, ...]:
+    """Families as named; files by their whole path, for processes that run elsewhere."""
+    paths = (Path(name).expanduser() for name in families)
+    return tuple(
+        str(path.resolve()) if path.is_file() else name
+        for path, name in zip(paths, families, strict=True)
+    )

@@ -20,6 +20,7 @@ from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
 from modgap.models.skeleton import bare
 from modgap.models.template import TODAY, ChatTokenizer
+from modgap.models.whole_pass import whole_pass
 
 __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechLM"]
 
@@ -57,16 +58,22 @@ class SpeechLM(PromptMaker):
     """
 
     model_type: ClassVar[str]
-    model_class: ClassVar[str]
+    #: A class of transformers by its name, or a class with ``from_pretrained`` itself.
+    model_class: ClassVar[str | type]
     #: A processor of transformers; None reads tokenizer, feature extractor and template alone.
     processor_class: ClassVar[str | None] = None
-    extractor_class: ClassVar[str] = "WhisperFeatureExtractor"
+    extractor_class: ClassVar[str | type] = "WhisperFeatureExtractor"
     #: Where a checkpoint's own LoRA adapter lies, if it has one; "" is beside the weights.
     adapter_folder: ClassVar[str] = ""
     #: Subfolders of a checkpoint that hold weights, too.
     weight_folders: ClassVar[tuple[str, ...]] = ()
     #: The chat template of checkpoints that bring none in a file.
     chat_template: ClassVar[str | None] = None
+    #: Whether the clip enters in the model's own forward, not in that of its ``base_model``.
+    merges_in_forward: ClassVar[bool] = False
+    #: Whether layers carry several streams, (K, B, S, d), that are merged before the final norm.
+    streamed: ClassVar[bool] = False
+    stream: int = 0
     #: Whether the decoder's layers all take one causal mask and one rotary embedding, and no more.
     plain_decoder: ClassVar[bool] = False
     #: What the family was tested with.
@@ -78,6 +85,8 @@ class SpeechLM(PromptMaker):
     #: How the weights are held, if not as they are ("8bit", "4bit"), and the PEFT adapter on them.
     quantization: str | None = None
     adapter: str | None = None
+    #: The file of a family that is not of the package.
+    family: str | None = None
 
     def __init__(
         self, hf: Any, processor: Any, *, name: str, revision: str | None, identity: str
@@ -109,22 +118,38 @@ class SpeechLM(PromptMaker):
     # ---- loading ------------------------------------------------------------------------------
 
     @classmethod
+    def takes(cls, config: dict[str, Any]) -> bool:
+        """Whether a checkpoint with this config.json is of the family, where a user names it."""
+        return config.get("model_type") == cls.model_type
+
+    @classmethod
+    def refusal(cls, config: dict[str, Any]) -> str | None:
+        """Why a checkpoint with this config.json is not loaded, though of the family; what to do.
+
+        The sentence goes on after "NAME is of model type TYPE, which is not loaded: ".
+        """
+        return None
+
+    @classmethod
     def load_processor(cls, where: str, options: dict[str, Any]) -> Any:
         """Read tokenizer, feature extractor and chat template; `options` for from_pretrained."""
         import transformers
 
         if cls.processor_class is not None:
             return getattr(transformers, cls.processor_class).from_pretrained(where, **options)
-        extractor = getattr(transformers, cls.extractor_class)
-        return load_parts(where, options, extractor, cls.chat_template)
+        return load_parts(where, options, _class(cls.extractor_class), cls.chat_template)
+
+    @classmethod
+    def own_config(cls, where: str, options: dict[str, Any]) -> dict[str, Any]:
+        """A ``config`` for from_pretrained, where it is not to be the checkpoint's as it is."""
+        return {}
 
     @classmethod
     def load_weights(cls, where: str, **options: Any) -> tuple[Any, dict[str, Any]]:
         """The transformers model and what was missing; `options` for from_pretrained."""
-        import transformers
-
-        hf, report = getattr(transformers, cls.model_class).from_pretrained(
+        hf, report = _class(cls.model_class).from_pretrained(
             where,
+            **cls.own_config(where, options),
             output_loading_info=True,
             # Else an adapter beside the weights would be loaded with them, and the report of what
             # the weights lack be lost.
@@ -137,10 +162,9 @@ class SpeechLM(PromptMaker):
     @classmethod
     def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
         """The transformers model without weights (torch's meta device), from the config alone."""
-        import transformers
-
-        kind = getattr(transformers, cls.model_class)
-        return bare(kind, kind.config_class.from_pretrained(where, **options))
+        kind = _class(cls.model_class)
+        config = cls.own_config(where, options).get("config")
+        return bare(kind, config or kind.config_class.from_pretrained(where, **options))
 
     # ---- what most families share -------------------------------------------------------------
 
@@ -203,6 +227,8 @@ class SpeechLM(PromptMaker):
 
     def trunk(self, **inputs: Any) -> Any:
         """Run the model without its language modelling head."""
+        if self.merges_in_forward:
+            return whole_pass(self, inputs)
         return self.hf.base_model(**inputs)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -294,6 +320,7 @@ class SpeechLM(PromptMaker):
             "revision": self.revision,
             "identity": self.identity,
             "model_type": self.model_type,
+            "family": self.family,
             "dtype": str(self.dtype).removeprefix("torch."),
             "quantization": self.quantization,
             "adapter": self.adapter,
@@ -311,6 +338,12 @@ class SpeechLM(PromptMaker):
             "editable_layers": len(self.editable_levels),
             "unsupported": {name: why for name, why in self.support().items() if why},
         }
+
+
+def _class(named: str | type) -> Any:
+    import transformers
+
+    return getattr(transformers, named) if isinstance(named, str) else named
 
 
 def _eos_ids(hf: Any, tokenizer: Any) -> frozenset[int]:

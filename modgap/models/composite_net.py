@@ -257,9 +257,15 @@ def load_encoder(file: Path, config: dict[str, Any], dtype: torch.dtype) -> Any:
         short = name.removeprefix("model.")
         if not short.startswith(("decoder.", "proj_out.")):
             weights[short.removeprefix("encoder.")] = weight
-    missing, _ = encoder.load_state_dict(weights, strict=False)
+    missing, extra = encoder.load_state_dict(weights, strict=False)
     if missing:
         raise ModelError(
-            f"The composite's encoder lacks weights ({len(missing)}, for example {missing[0]})."
+            f"The composite's encoder lacks weights ({len(missing)}, for example {missing[0]}): "
+            "take the encoder's files from the Whisper checkpoint it was trained on."
+        )
+    if extra:
+        raise ModelError(
+            f"The composite's encoder holds weights that Whisper's has no place for ({len(extra)}, "
+            f"for example {extra[0]}): take its config.json from the same checkpoint."
         )
     return encoder.to(dtype)

@@ -16,7 +16,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
 
-__all__ = ["Visit", "holding_lock", "visiting"]
+__all__ = ["Visit", "holding_lock", "stream_of", "visiting"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +51,8 @@ def visiting(
     ----------
     model : SpeechLM
     levels : iterable of int
-        Out of 0..L: 0 is what enters the first layer, k what layer k puts out, before any norm.
+        Out of 0..L: 0 is what enters the first layer, k what layer k puts out, before any norm. Of
+        a model whose layers carry several streams it is the first; L is what they are merged to.
     visit : callable (level, Tensor (B, S, d)) -> Tensor or None
         What it returns takes the place of the level's states; None leaves them.
     first : bool
@@ -61,19 +62,34 @@ def visiting(
 
     def entering(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Families differ in how they call their layers: by position, or by name.
-        new = visit(0, args[0] if args else kwargs["hidden_states"])
+        states = args[0] if args else kwargs["hidden_states"]
+        new = _changed(model, states, visit(0, stream_of(model, states)))
         if new is None:
             return None
         return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
 
     def leaving(level: int) -> Callable[[Any, Any, Any], Any]:
         def hook(_: Any, __: Any, output: Any) -> Any:
-            new = visit(level, output[0] if isinstance(output, tuple) else output)
+            states = output[0] if isinstance(output, tuple) else output
+            new = _changed(model, states, visit(level, stream_of(model, states)))
             if new is None:
                 return None
             return (new, *output[1:]) if isinstance(output, tuple) else new
 
         return hook
+
+    norming = False
+
+    def merged(_: Any, args: tuple[Any, ...]) -> Any:
+        nonlocal norming
+        if norming:  # a visit that asks for the norm itself
+            return None
+        norming = True
+        try:
+            new = visit(model.n_layers, args[0])
+        finally:
+            norming = False
+        return None if new is None else (new, *args[1:])
 
     handles: list[Any] = []
     with model.lock:
@@ -84,6 +100,8 @@ def visiting(
                     handle = model.layers[0].register_forward_pre_hook(
                         entering, with_kwargs=True, prepend=first
                     )
+                elif level == model.n_layers and model.streamed:
+                    handle = model.final_norm.register_forward_pre_hook(merged, prepend=first)
                 else:
                     layer = model.layers[level - 1]
                     handle = layer.register_forward_hook(leaving(level), prepend=first)
@@ -92,3 +110,16 @@ def visiting(
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def stream_of(model: SpeechLM, states: Tensor) -> Tensor:
+    """What of a layer's states is the level, (B, S, d): all, or the stream that layers work on."""
+    return states[model.stream] if model.streamed else states
+
+
+def _changed(model: SpeechLM, states: Tensor, new: Tensor | None) -> Tensor | None:
+    if new is None or not model.streamed:
+        return new
+    states = states.clone()
+    states[model.stream] = new
+    return states

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
+from modgap.core.errors import ModelError
 from modgap.models.processor import hub_options, optional_file
 
 #: Part of no weight's own name. transformers takes every weight whose name holds the adapter's name
@@ -27,16 +31,79 @@ def load_adapter(hf: Any, where: str, subfolder: str, options: dict[str, Any]) -
     Returns
     -------
     set of str
-        Weights that the adapter's config asks for and its file lacks.
+        Weights that the adapter's file lacks of layers that it has others of.
+
+    Raises
+    ------
+    ModelError
+        The adapter's file holds weights that have no place in the model.
     """
     names = ("adapter_config.json", "adapter_model.safetensors")  # a pickle is not read
     if not all(optional_file(where, name, options, subfolder) for name in names):
         return set()
     hub = hub_options(options)
     kwargs: dict[str, Any] = {**hub, "subfolder": subfolder} if subfolder else dict(hub)
-    report = hf.load_adapter(where, adapter_name=NAME, use_safetensors=True, adapter_kwargs=kwargs)
+    with _without_report():
+        report = hf.load_adapter(
+            where, adapter_name=NAME, use_safetensors=True, adapter_kwargs=kwargs
+        )
     hf.set_adapter(NAME)
-    return set(report.missing_keys)
+    astray = sorted(report.unexpected_keys)
+    if astray:
+        raise ModelError(
+            f"The adapter in {subfolder or 'the checkpoint'} holds weights that have no place in "
+            f"the model ({len(astray)}, for example {astray[0]}): get the checkpoint's files again."
+        )
+    return take_out_empty(hf, report.missing_keys)
+
+
+def take_out_empty(model: Any, missing: Iterable[str]) -> set[str]:
+    """Unwrap the layers that an adapter's file holds nothing for.
+
+    A config's ``target_modules`` are often bare names (Phi-4-multimodal's are ``qkv_proj``,
+    ``o_proj`` and so on) that another part of the model, an encoder, has layers of, too. peft puts
+    fresh weights on those, which are no part of what was trained.
+
+    Parameters
+    ----------
+    model : nn.Module
+        With the adapter's weights loaded.
+    missing : iterable of str
+        Names of the adapter's weights that its file lacks, as `model` names them.
+
+    Returns
+    -------
+    set of str
+        Those of them whose layer the file holds others of; all, if it holds nothing at all.
+    """
+    left = set(missing)
+    layers = {name: layer for name, layer in model.named_modules() if _is_lora(layer)}
+    empty: dict[str, set[str]] = {}
+    for name, layer in layers.items():
+        own = {
+            f"{name}.{key}" for key, _ in layer.named_parameters() if not key.startswith("base_")
+        }
+        if own and own <= left:
+            empty[name] = own
+    if len(empty) == len(layers):
+        return left
+    for name, own in empty.items():
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, layers[name].get_base_layer())
+        left -= own
+    return left
+
+
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """Keep transformers' table of missing weights off the terminal: it is read here."""
+    logger = logging.getLogger("transformers.integrations.peft")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def adapter_state(hf: Any) -> Literal["none", "on", "off"]:
@@ -54,4 +121,8 @@ def switch_adapter(hf: Any, on: bool) -> None:
 
 
 def _lora_layers(hf: Any) -> list[Any]:
-    return [m for m in hf.modules() if hasattr(m, "lora_A") and hasattr(m, "enable_adapters")]
+    return [m for m in hf.modules() if _is_lora(m)]
+
+
+def _is_lora(module: Any) -> bool:
+    return hasattr(module, "lora_A") and hasattr(module, "enable_adapters")

@@ -221,8 +221,9 @@ class PromptMaker(ABC):
                 content.append({"type": "text", "text": INSTRUCTION})
             frame, words = self._frame(content, self.audio_slot, instruction, system)
         prefix, suffix = frame
-        if not self.slot_after and suffix.startswith(INSTRUCTION):
-            # Else the transcript's last word and the instruction's first would be one.
+        before = self.slot_after[-1:]
+        if suffix.startswith(INSTRUCTION) and (not before or before.isalnum() or before in ".?!"):
+            # Else the last word before the instruction and its first would be one.
             suffix = "\n" + suffix
         return Frame(prefix + self.slot_before, self.slot_after + suffix), words
 

@@ -16,8 +16,10 @@ import torch
 
 from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Steps
+from modgap.models.loading.load import straight_to
 from modgap.models.loading.load_errors import explained
 from modgap.models.loading.locate import named_revision, read_config
+from modgap.models.weights import check_weights
 from modgap.speech.base import RATE, Recognizer
 from modgap.speech.words import WordTimes, timed, words_of
 
@@ -60,13 +62,17 @@ def load_whisper(
         )
     with explained(name, local):
         processor = transformers.WhisperProcessor.from_pretrained(where, **options)
-        hf: Any = transformers.WhisperForConditionalGeneration.from_pretrained(
+        loaded: Any = transformers.WhisperForConditionalGeneration.from_pretrained(
             where,
             dtype=_DTYPES[dtype],
+            device_map=straight_to(torch.device(device)),
             attn_implementation="eager",  # the others give no attention to look at
             use_safetensors=True,
+            output_loading_info=True,
             **options,
         )
+        hf, report = loaded
+        check_weights(name, hf, report)
         hf.to(device).eval().requires_grad_(False)
     content = _content(local) if local else options["revision"]
     identity = hashlib.sha256(f"{content} {dtype}".encode())

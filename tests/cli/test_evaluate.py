@@ -74,6 +74,29 @@ def test_what_is_refused_is_one_line(run: Any, tmp_path: Path) -> None:
     refused(run("--inputs", "text", "--max-new-tokens", "2"), "(1 before, 2 now)")
 
 
+def test_an_instruction_goes_with_every_question_that_has_none(run: Any, tiny_model: Any) -> None:
+    """Against plain generations; a run without it cannot be gone on with it."""
+    told = "Please directly answer the questions in the user's speech."
+    words = ("--instruction", told, "--max-new-tokens", "3", "--limit", "2")
+    made = run(*words)
+    assert made.exit_code == 0, made.output
+    answers = list(read_rows(Path("run"), "answers"))
+    asked = {q.id: q for q in read_questions("data/questions.jsonl")}
+    assert len(answers) == 4
+    for row in answers:
+        question = asked[row["question"]]
+        instruction = question.instruction or told
+        prompt = (
+            tiny_model.text_prompt(question.transcript, instruction=instruction)
+            if row["input"] == "text"
+            else tiny_model.speech_prompt(question.load(), instruction=instruction)
+        )
+        assert row["response"] == tiny_model.generate(prompt, max_new_tokens=3).text.strip()
+    kept = json.loads(Path("run/run.json").read_text())
+    assert kept["settings"]["instruction"] == told
+    refused(run("--max-new-tokens", "3", "--limit", "2"), "instruction")
+
+
 def test_the_pipeline_and_what_is_heard(run: Any, tiny_model: Any) -> None:
     """Against `modgap.pipeline` and a plain generation with the instruction."""
     made = run("--inputs", "speech,pipeline", "--heard", "--max-new-tokens", "3", "--limit", "2")

@@ -11,6 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from modgap.models.composite_net import CompositeConfig
+from modgap.models.families.gemma3n import _blind
 from modgap.models.template import chatml
 from tests.families.build import (
     MELS,
@@ -229,7 +230,9 @@ def save_lora(folder: Path, model: transformers.PreTrainedModel, targets: str) -
     edit_json(folder / "adapter_config.json", base_model_name_or_path=None)
 
 
-def _granite(folder: Path, kind: str, **encoder: Any) -> Path:
+def _granite(
+    folder: Path, kind: str, text_type: str = "granite", lora: bool = True, **encoder: Any
+) -> Path:
     tok = make_tokenizer(
         ["<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>", "<|audio|>"], "<|end_of_text|>"
     )
@@ -247,27 +250,44 @@ def _granite(folder: Path, kind: str, **encoder: Any) -> Path:
         },
         text_config=llm(
             tok,
-            model_type="granite",
+            model_type=text_type,
+            **(ALL_ATTENTION if text_type == "granitemoehybrid" else {}),
             logits_scaling=8.0,
             embedding_multiplier=3.0,
             residual_multiplier=0.5,
             attention_multiplier=0.3,
         ),
         audio_token_index=tok.convert_tokens_to_ids("<|audio|>"),
-        has_lora_adapter=True,
+        has_lora_adapter=lora,
         tie_word_embeddings=False,
     )
     model = fill(getattr(transformers, f"{kind}ForConditionalGeneration")(config))
     save(folder, model, tok)
-    save_lora(folder, model, r".*language_model.*\.(q|v)_proj")
+    if lora:
+        save_lora(folder, model, r".*language_model.*\.(q|v)_proj")
     (folder / "preprocessor_config.json").write_text(
         json.dumps({"n_mels": MELS, "melspec_kwargs": {"hop_length": 160}})
     )
     return folder
 
 
+# A Granite 4.0 without Mamba layers: its dense models are of the hybrid's class.
+ALL_ATTENTION = {
+    "layer_types": ["attention"] * 3,
+    "shared_intermediate_size": 64,
+    "num_local_experts": 0,
+    "position_embedding_type": "rope",
+    "mamba_n_heads": 8,
+}
+
+
 def granite_speech(folder: Path) -> Path:
     return _granite(folder, "GraniteSpeech")
+
+
+def granite_4_speech(folder: Path) -> Path:
+    """As Granite 4.0's speech models may be: no adapter, a decoder of the hybrid's class."""
+    return _granite(folder, "GraniteSpeech", text_type="granitemoehybrid", lora=False)
 
 
 def granite_speech_plus(folder: Path) -> Path:
@@ -352,6 +372,61 @@ def gemma4(folder: Path) -> Path:
     )
 
 
+def gemma3n(folder: Path) -> Path:
+    """Ids as released: the text's, the vision's, the audio's; five layers, two of them sharing."""
+    tok = make_tokenizer(
+        ["<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_audio>"],
+        "<eos>",
+        "<pad>",
+    )
+    text, more = len(tok), 8
+    marks = [f"<extra_{n}>" for n in range(2 * more)]
+    marks[:2], marks[more : more + 2] = ["<eoi>", "<image>"], ["<end_of_audio>", "<audio>"]
+    tok.add_tokens(marks, special_tokens=True)
+    assert tok.convert_tokens_to_ids("<eoi>") == text
+    tok.chat_template = GEMMA
+    at = tok.convert_tokens_to_ids
+    audio = {
+        **{"hidden_size": 32, "conf_num_hidden_layers": 2, "conf_num_attention_heads": 2},
+        **{"vocab_size": more, "vocab_offset": text + more, "sscp_conv_channel_size": [128, 8]},
+        "input_feat_size": 128,
+    }
+    config = transformers.Gemma3nConfig(
+        text_config=llm(
+            tok,
+            head_dim=8,
+            num_hidden_layers=5,
+            layer_types=[
+                f"{kind}_attention" for kind in ("sliding", "sliding", "full", "sliding", "full")
+            ],
+            sliding_window=16,
+            num_kv_shared_layers=2,
+            hidden_size_per_layer_input=8,
+            vocab_size_per_layer_input=text,
+            laurel_rank=8,
+            final_logit_softcapping=5.0,
+            bos_token_id=at("<bos>"),
+            activation_sparsity_pattern=[0.5, 0.0, 0.0, 0.0, 0.0],
+        ),
+        audio_config=audio,
+        **{"boa_token_id": at("<start_of_audio>"), "eoa_token_id": at("<end_of_audio>")},
+        **{"audio_token_id": at("<audio>"), "image_token_id": at("<image>")},
+        **{"boi_token_id": at("<bos>"), "eoi_token_id": at("<eoi>")},
+        tie_word_embeddings=False,
+    )
+    # The vision tower's model needs timm: here it is a stand-in, in the file what is released.
+    vision = {"hidden_size": 16, "vocab_size": more, "vocab_offset": text, "rms_norm_eps": 1e-6}
+    config.vision_config = _blind()(**vision)
+    model = fill(transformers.Gemma3nForConditionalGeneration(config))
+    save(folder, model, tok, transformers.Gemma3nAudioFeatureExtractor())
+    released = {"model_type": "gemma3n_vision", "architecture": "mobilenetv5_300m_enc", **vision}
+    edit_json(folder / "config.json", vision_config=released)
+    path = folder / "model.safetensors"
+    tower = {"model.vision_tower.timm_model.conv_stem.conv.weight": torch.zeros(2, 2)}
+    save_file({**load_file(path), **tower}, path, metadata={"format": "pt"})
+    return folder
+
+
 def moss_transcribe_diarize(folder: Path) -> Path:
     tok = make_tokenizer(
         [*QWEN, "<|audio_pad|>", "<|audio_start|>", "<|audio_end|>"], "<|im_end|>", "<|endoftext|>"
@@ -421,7 +496,12 @@ def phi4_multimodal(folder: Path) -> Path:
     model = fill(transformers.Phi4MultimodalForCausalLM(config))
     extractor = transformers.Phi4MultimodalFeatureExtractor(feature_size=MELS)
     save(folder, model, tok, extractor)
-    save_lora(folder / "speech-lora", model, r"model\.layers.*\.qkv_proj")
+    # Published (speech-lora/adapter_config.json, main branch): bare names, which the audio encoder
+    # has layers of, too; its weights are of the decoder's alone.
+    published = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+    lora = folder / "speech-lora"
+    save_lora(lora, model, rf"model\.layers.*\.({'|'.join(published)})")
+    edit_json(lora / "adapter_config.json", target_modules=published)
     return folder
 
 
@@ -487,6 +567,7 @@ MAKERS = {
         granite_speech_plus,
         gemma4_unified,
         gemma4,
+        gemma3n,
         moss_transcribe_diarize,
         fun_asr_nano,
     )

@@ -188,7 +188,7 @@ CONVERT = ["convert"]
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"model_type": "qwen2_audio", "architectures": []}, "Ultravox and LLaMA-Omni"),
+        ({"model_type": "qwen2_audio", "architectures": []}, "LLaMA-Omni 2 checkpoints"),
         ({"audio_latency_block_size": 100}, "hears in blocks"),
         ({"projector_act": "tanh"}, "activation"),
     ],

@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
-from benchmarks.batching import states_batch
 from modgap.core.errors import ModelError, SettingsError
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
 from modgap.models.base import SpeechLM
 from modgap.models.hooks import visiting
 from modgap.models.loading.load import load_model
+from modgap.testing.batching import states_batch
 from tests.families.build import MELS
+from tests.families.makers import granite_4_speech
 from tests.models.suite import FamilySuite, ids_of
 from tests.tiny import make_clip
 
@@ -209,6 +211,23 @@ class TestGraniteSpeech(FamilySuite):
         assert np.allclose(ours, expected, atol=1e-4)
 
 
+class TestGranite4Speech(FamilySuite):
+    """granite-4.0-1b-speech, with the decoder that Granite 4.0's dense text models have."""
+
+    family = "granite_speech"
+    positions = {0.5: 6, 1: 12, 2.37: 24, 10: 102}
+    seconds = 0.3
+    scaling = 8.0
+
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return granite_4_speech(tmp_path_factory.mktemp("granite4"))
+
+    def test_it_has_no_adapter(self, model: SpeechLM) -> None:
+        assert model.lora == "none"
+        assert type(model.decoder).__name__ == "GraniteMoeHybridModel"
+
+
 class TestGraniteSpeechPlus(TestGraniteSpeech):
     family = "granite_speech_plus"
 
@@ -226,6 +245,30 @@ class TestPhi4Multimodal(FamilySuite):
         assert model.info()["lora"] == "off"
         model.use_lora(True)
         assert model.identity == on
+
+    def test_the_adapter_is_where_its_file_has_weights(self, model: SpeechLM) -> None:
+        """Bare target names match the encoder's layers, which the published file has nothing of."""
+        layers = [name for name, part in model.hf.named_modules() if hasattr(part, "lora_A")]
+        assert len(layers) == 4 * model.n_layers
+        assert not any("embed_tokens_extend" in name for name in layers)
+        encoder = model.hf.model.embed_tokens_extend.audio_embed.encoder
+        assert not any("lora" in name for name, _ in encoder.named_parameters())
+
+    def test_half_an_adapter_is_refused(self, folder: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        path = copy / "speech-lora" / "adapter_model.safetensors"
+        weights = load_file(path)
+        gone = next(k for k in weights if "layers.1.mlp.down_proj.lora_B" in k)
+        save_file({k: w for k, w in weights.items() if k != gone}, path)
+        with pytest.raises(ModelError, match=r"lacks weights.*down_proj"):
+            load_model(copy)
+        save_file({**weights, gone.replace("down", "up"): weights[gone].clone()}, path)
+        with pytest.raises(ModelError, match=r"no place.*up_proj"):
+            load_model(copy)
+        # Nothing at all that fits is no adapter.
+        save_file({}, path)
+        with pytest.raises(ModelError, match="lacks weights"):
+            load_model(copy)
 
 
 class TestComposite(FamilySuite):
@@ -283,6 +326,59 @@ class TestGemma4(FamilySuite):
     def test_a_batch_of_unequal_clips_equals_singles(self, model: SpeechLM) -> None:
         with pytest.raises(ModelError, match=r"one prompt at a time.*token ids"):
             states_batch(model, [model.text_prompt("two")])
+
+
+class TestGemma3n(FamilySuite):
+    family = "gemma3n"
+    positions = {0.5: 3, 1: 7, 2.37: 15, 10: 63}
+    padding = {0.5: 185, 1: 181, 2.37: 173, 10: 125}
+    seconds, longest = 0.16, 30.0
+    markers = ("\n\n<start_of_audio>", "<end_of_audio>\n\n")
+    slack = 0.16
+
+    def states_of(self, model: SpeechLM, out: Any) -> Any:
+        # Of the four streams the first; merged and normed they are what the head reads.
+        with torch.no_grad():
+            last = merged(model.decoder, out.hidden_states[-1])
+        return [*(h[0] for h in out.hidden_states[:-1]), model.final_norm(last)]
+
+    def test_the_vision_tower_is_not_loaded(self, model: SpeechLM) -> None:
+        assert not any("vision_tower" in name for name, _ in model.hf.named_parameters())
+
+    def test_positions_beyond_the_clip_are_padding(self, model: SpeechLM) -> None:
+        prompt = model.speech_prompt(make_clip(2.37))
+        heard = {k: prompt.inputs[k] for k in ("input_features", "input_features_mask")}
+        with torch.no_grad():
+            out = model.hf.model.get_audio_features(
+                heard["input_features"], ~heard["input_features_mask"]
+            )
+        assert int((~out.audio_mel_mask).sum()) == len(prompt.content)
+
+    def test_layers_that_share_keys_cannot_be_changed(
+        self, model: SpeechLM, prefill: Prefill
+    ) -> None:
+        assert list(model.editable_levels) == [0, 1, 2]
+        with pytest.raises(SettingsError, match="keys and values"):
+            prefill.run([(Intervention(rule="patch", tokens="all", layers=(3,)),)])
+        assert any("first stream" in note for note in prefill.pair.speech.notes)
+
+    def test_a_batch_of_unequal_clips_equals_singles(self, model: SpeechLM) -> None:
+        with pytest.raises(ModelError, match=r"one prompt at a time.*token ids"):
+            states_batch(model, [model.text_prompt("two")])
+
+
+def merged(decoder: Any, streams: torch.Tensor) -> torch.Tensor:
+    """The mean of the streams, each but the first projected back and given the first one's length.
+
+    AltUp's last step, as published (Gemma 3n; Baykal et al. 2023, arXiv 2301.13310).
+    """
+    length = streams[0].square().mean(-1, keepdim=True).sqrt()
+    parts = [streams[0]]
+    for projection, stream in zip(decoder.altup_unembed_projections, streams[1:], strict=True):
+        part = projection(stream)
+        own = part.square().mean(-1, keepdim=True).clamp(min=1e-5).sqrt()
+        parts.append(part * length / own)
+    return torch.stack(parts).mean(0)
 
 
 class TestMoss(FamilySuite):

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.loading import identity as identity_module
-from modgap.models.loading.load import known_types, list_models, load_model
+from modgap.models.loading.load import list_models, load_model
 from modgap.models.loading.load_errors import explained
+from modgap.models.loading.registry import known_types
 from tests.families.makers import MAKERS
 from tests.tiny import make_tiny_checkpoint
 
@@ -292,3 +293,11 @@ def test_listed_models_name_what_they_are() -> None:
     assert "Qwen/Qwen2-Audio-7B-Instruct" in [entry.name for entry in entries]
     assert len({entry.name for entry in entries}) == len(entries)
     assert all(entry.description and "\n" not in entry.description for entry in entries)
+
+
+def test_a_release_in_another_layout_names_the_way(tmp_path: Path) -> None:
+    """Qwen3-ASR-1.7B, without -hf: its config holds a thinker, as Qwen's own package saves it."""
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "qwen3_asr", "thinker_config": {"audio_config": {}}})
+    )
+    assert "Qwen/Qwen3-ASR-1.7B-hf" in refused(tmp_path)

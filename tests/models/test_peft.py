@@ -173,6 +173,22 @@ def test_what_such_an_adapter_leaves_out_stays_out(copy: Path) -> None:
     assert not any(".layers.0." in name for name in names)
 
 
+def test_names_that_the_encoder_has_too(tiny_folder: Path, adapter: Path, copy: Path) -> None:
+    """Bare names for the layers, weights for the decoder's alone: the rest stays as it was."""
+    change(copy / "adapter_config.json", target_modules=["q_proj", "v_proj", "down_proj"])
+    expected, found = load_model(adapter), load_model(copy)
+    assert not any("lora" in n for n, _ in found.hf.model.audio_tower.named_parameters())
+    reference = PeftModel.from_pretrained(
+        Qwen2AudioForConditionalGeneration.from_pretrained(tiny_folder), copy
+    ).eval()
+    pair = prompts(expected)
+    for prompt in (pair.speech, pair.text):
+        assert torch.equal(logits(found, prompt), logits(expected, prompt))
+        with torch.no_grad():
+            theirs = reference(**prompt.inputs).logits
+        torch.testing.assert_close(logits(found, prompt), theirs, rtol=1e-5, atol=1e-5)
+
+
 # ---- refusals -----------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from modgap.models.families.granite_speech import GraniteMel
-from modgap.models.loading.load import family_of
+from modgap.models.loading.registry import family_of
 from tests.families.makers import MAKERS, text_model
 from tests.tiny import make_clip
 

@@ -267,7 +267,8 @@ class Plan:
         write_run(self.folder, self.run)
         table = self.folder / "questions.parquet"
         if not table.exists():
-            write_questions(table, iter_questions(self.data, self.limit))
+            asked = map(self.settings.asked, iter_questions(self.data, self.limit))
+            write_questions(table, asked)
 
     def note(self, records: dict[str, Any]) -> None:
         """Note what a loaded model is (`records_of`), or refuse it if it is not what it was."""
@@ -301,7 +302,8 @@ class Plan:
                 yield Unit(model, tuple(window[start : start + unit]))
             window.clear()
 
-        for number, question in enumerate(iter_questions(self.data, self.limit)):
+        asked = map(self.settings.asked, iter_questions(self.data, self.limit))
+        for number, question in enumerate(asked):
             if number and number % (unit * WINDOW) == 0:
                 yield from cut()
             wanted = tuple(k for k in inputs if k not in finished or not finished[k][number])

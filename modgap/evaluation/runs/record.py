@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +24,7 @@ from modgap.scoring.scorers import VERSIONS
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
+    from modgap.scoring.question import Question
 
 __all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
            "read_run", "started", "the_run", "write_run"]  # fmt: skip
@@ -45,6 +46,8 @@ class RunSettings:
         Their names and what they do; each is one more input, ``speech+NAME``.
     max_new_tokens : int
         Longest answer, to whatever input.
+    instruction : str
+        Typed beside clip and transcript, unless a question has its own.
     system : str or None
     markers : "keep" or "drop"
         As in `SpeechLM.prepare`.
@@ -72,6 +75,7 @@ class RunSettings:
     inputs: tuple[str, ...] = ("text", "speech")
     interventions: tuple[tuple[str, Stack], ...] = ()
     max_new_tokens: int = 48
+    instruction: str = ""
     system: str | None = None
     markers: str = "keep"
     heard: str = ""
@@ -134,9 +138,16 @@ class RunSettings:
         """Everything that a model answers, the interventions included."""
         return (*self.inputs, *(f"speech+{name}" for name, _ in self.interventions))
 
+    def asked(self, question: Question) -> Question:
+        """The question as it is put: with the instruction, where it brings none."""
+        if question.instruction or not self.instruction:
+            return question
+        return replace(question, instruction=self.instruction)
+
     def protocol(self, scorers: Sequence[str]) -> Protocol:
         """What a result must say to be compared with one made elsewhere."""
         return Protocol(
+            instruction=self.instruction,
             system=self.system,
             markers=self.markers,
             max_new_tokens=self.max_new_tokens,
@@ -155,6 +166,8 @@ class RunSettings:
                 "decoding": "greedy",
             },
         }
+        if self.instruction:
+            found["settings"]["instruction"] = self.instruction
         if self.heard:
             found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
         if "pipeline" in self.inputs:
@@ -178,6 +191,7 @@ class RunSettings:
                 for name, stack in run["interventions"].items()
             ),
             max_new_tokens=s["max_new_tokens"],
+            instruction=s.get("instruction", ""),
             system=s["system"],
             markers=s["markers"],
             heard=s.get("heard", ""),

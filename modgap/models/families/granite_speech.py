@@ -34,6 +34,7 @@ class GraniteSpeech(SpeechLM):
     checkpoints: ClassVar[dict[str, str]] = {
         "ibm-granite/granite-speech-3.3-2b": "Granite Speech 3.3, 2B, wants a GPU",
         "ibm-granite/granite-speech-3.3-8b": "Granite Speech 3.3, 8B, wants a GPU",
+        "ibm-granite/granite-4.0-1b-speech": "Granite 4.0 Speech, 1B",
     }
     max_seconds = None
 

@@ -94,7 +94,9 @@ class CompositeLM(SpeechLM):
         if options.get("device_map") is not None:
             hf.encoder.to(llm.device)
             hf.adapter.to(llm.device)
-        return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
+        lacking = {*report["missing_keys"], *missing}
+        found = {"missing_keys": lacking, "unexpected_keys": report["unexpected_keys"]}
+        return hf, {kind: {f"llm.{name}" for name in names} for kind, names in found.items()}
 
     @classmethod
     def skeleton(cls, where: str, options: dict[str, Any]) -> Any:

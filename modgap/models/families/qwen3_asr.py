@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,16 @@ class Qwen3ASR(SpeechLM):
         "Qwen/Qwen3-ASR-0.6B-hf": "Qwen3-ASR, 0.6B, a recogniser",
     }
     max_seconds = None
+
+    @classmethod
+    def refusal(cls, config: dict[str, Any]) -> str | None:
+        """See the base class; the first release is in the layout of Qwen's own code."""
+        if "thinker_config" in config:
+            return (
+                "this release is in the layout of Qwen's own package. Load the one whose name ends "
+                "in -hf, as in Qwen/Qwen3-ASR-1.7B-hf"
+            )
+        return None
 
     def encode_audio(self, wave: np.ndarray) -> AudioInput:
         """See the base class; the mel frames are padded to whole chunks, the positions are not."""

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 
 from modgap.core.errors import ModelError
 from modgap.models.loading.locate import named_revision
+from modgap.models.lora import take_out_empty
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # Where it was trained and how it is held do not change what it computes.
@@ -173,7 +174,7 @@ class PeftAdapter:
                     f"({line[:150]}): was it trained on this model, with the layer names of this "
                     "version of transformers?"
                 ) from err
-        astray = [*found.missing_keys, *found.unexpected_keys]
+        astray = [*take_out_empty(wrapped, found.missing_keys), *found.unexpected_keys]
         if astray:
             raise ModelError(
                 f"The adapter {self.folder.name} does not fit the base: {len(astray)} of its "

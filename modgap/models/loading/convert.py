@@ -2,12 +2,13 @@
 
 Ultravox (fixie-ai/ultravox, ``ultravox_model.py``) keeps its adapter and what it trained, and names
 the text model and the Whisper encoder it was trained on. LLaMA-Omni (ictnlp/LLaMA-Omni,
-``omni_speech_arch.py``) keeps adapter and text model and names a Whisper encoder.
+``omni_speech_arch.py``) and LLaMA-Omni 2 keep adapter and text model and name a Whisper encoder.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from modgap.core.errors import ModelError
 from modgap.models.composite_net import CompositeConfig
+from modgap.models.loading.llama_omni import SPEECH, omni_kind, write_prompt
 
 _TEXT_FILES = ("config.json", "generation_config.json")
 _TOKENIZER_FILES = (
@@ -39,7 +41,7 @@ class Converted:
 
     Attributes
     ----------
-    kind : "ultravox" or "llama-omni"
+    kind : "ultravox", "llama-omni" or "llama-omni2"
     folder : Path
     adapter, encoder, llm : int
         Tensors of each part that came from the source; 0 where a part is the given folder's.
@@ -58,7 +60,7 @@ class Converted:
 def convert(
     source: str | Path, out: str | Path, *, encoder: str | Path, llm: str | Path | None = None
 ) -> Converted:
-    """Make a composite folder of an Ultravox- or LLaMA-Omni-style checkpoint.
+    """Make a composite folder of an Ultravox-, LLaMA-Omni- or LLaMA-Omni-2-style checkpoint.
 
     Parameters
     ----------
@@ -84,12 +86,12 @@ def convert(
     make: Callable[..., tuple[CompositeConfig, Converted]]
     if "ultravox" in named:
         make = _ultravox
-    elif "omni_speech" in named or "omnispeech" in named:
+    elif re.search("omni2?_?speech", named):
         make = _llama_omni
     else:
         raise ModelError(
-            f"{source} is of model type {config.get('model_type')!r}; Ultravox and LLaMA-Omni "
-            "checkpoints can be converted."
+            f"{source} is of model type {config.get('model_type')!r}; Ultravox, LLaMA-Omni and "
+            "LLaMA-Omni 2 checkpoints can be converted."
         )
     work = out.with_name(out.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
@@ -127,7 +129,7 @@ def _ultravox(
     _copy_encoder(work / "encoder", encoder, source, parts["encoder"])
     if parts["llm"]:
         _copy(llm, work / "llm", _TEXT_FILES)
-        _write(work / "llm" / "model.safetensors", _tensors(source, parts["llm"]))
+        _write_parts(work / "llm", source, parts["llm"])
     else:
         _copy(llm, work / "llm", _TEXT_FILES)
         _copy_weights(llm, work / "llm")
@@ -145,6 +147,7 @@ def _ultravox(
 def _llama_omni(
     source: Path, work: Path, config: dict[str, Any], encoder: Path, llm: Path | None
 ) -> tuple[CompositeConfig, Converted]:
+    kind, text_type, text_class = omni_kind(source, config)
     parts = _sorted_out(
         source,
         adapter=_behind("model.speech_projector."),
@@ -153,21 +156,23 @@ def _llama_omni(
     )
     _write_adapter(work, source, parts["adapter"])
     _copy_encoder(work / "encoder", encoder, source, {})
-    _write(work / "llm" / "model.safetensors", _tensors(source, parts["llm"]))
-    text = {k: v for k, v in config.items() if not k.startswith(("speech_", "tune_speech", "ctc_"))}
+    _write_parts(work / "llm", source, parts["llm"])
+    text = {k: v for k, v in config.items() if not k.startswith(SPEECH)}
     text.pop("auto_map", None)
-    text |= {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    text |= {"model_type": text_type, "architectures": [text_class]}
     (work / "llm" / "config.json").write_text(json.dumps(text, indent=2))
     _copy(source, work / "llm", ("generation_config.json",))
     _copy_tokenizer(work / "llm", source, llm)
+    told = write_prompt(work / "llm") if (kind, text_type) == ("llama-omni", "llama") else ""
     settings = CompositeConfig(
         stack=int(config.get("speech_encoder_ds_rate", 5)),
         activation="relu",
         last="drop",
         hears="window",
         positions="window",
+        after=told,
     )
-    return settings, _counted("llama-omni", work, parts)
+    return settings, _counted(kind, work, parts)
 
 
 # ---- weights ------------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def _sorted_out(source: Path, **part: Callable[[str], str | None]) -> dict[str, 
 
 
 def _counted(kind: str, work: Path, parts: dict[str, Names]) -> Converted:
-    left = sorted({name.split(".")[0] for name in parts["left"]})
+    left = sorted({name.removeprefix("model.").split(".")[0] for name in parts["left"]})
     adapter, encoder, llm = (len(parts[part]) for part in ("adapter", "encoder", "llm"))
     return Converted(kind, work, adapter, encoder, llm, tuple(left))
 
@@ -219,6 +224,27 @@ def _write(file: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
     from safetensors.torch import save_file
 
     save_file({k: v.contiguous() for k, v in tensors}, file, metadata={"format": "pt"})
+
+
+def _write_parts(to: Path, source: Path, names: Names) -> None:
+    """As many files as the source has, one after the other: never all weights in memory."""
+    files = [file for file in _weight_files(source) if names.keys() & _names(file)]
+    where: dict[str, str] = {}
+    for n, file in enumerate(files, 1):
+        held = {key: name for key, name in names.items() if key in _names(file)}
+        part = f"model-{n:05}-of-{len(files):05}.safetensors"
+        _write(to / (part if len(files) > 1 else "model.safetensors"), _tensors(source, held))
+        where |= dict.fromkeys(held.values(), part)
+    if len(files) > 1:
+        index = {"metadata": {}, "weight_map": where}
+        (to / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
+
+
+def _names(file: Path) -> set[str]:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as weights:
+        return set(weights.keys())
 
 
 def _write_adapter(work: Path, source: Path, names: Names) -> None:

@@ -77,8 +77,10 @@ def identity(
     return digest.hexdigest()
 
 
-def held_identity(plain: str, *, quantize: str | None, adapter: str | None) -> str:
-    """The fingerprint of a checkpoint as it is held: with rounded weights, with an adapter.
+def held_identity(
+    plain: str, *, quantize: str | None, adapter: str | None, code: str | None = None
+) -> str:
+    """The fingerprint of a checkpoint as it is held: with rounded weights, an adapter, own code.
 
     Parameters
     ----------
@@ -87,10 +89,13 @@ def held_identity(plain: str, *, quantize: str | None, adapter: str | None) -> s
     quantize : "8bit", "4bit" or None
     adapter : str or None
         Fingerprint of the adapter.
+    code : str, optional
+        Fingerprint of the code of a family that is not of the package.
     """
-    if quantize is None and adapter is None:
+    if quantize is None and adapter is None and code is None:
         return plain
-    return hashlib.sha256(_canonical([plain, quantize, adapter])).hexdigest()
+    parts = [plain, quantize, adapter, *([code] if code else [])]
+    return hashlib.sha256(_canonical(parts)).hexdigest()
 
 
 def _header(file: Path) -> bytes:

@@ -1,16 +1,11 @@
-"""From a name to a model: the embedded family, a folder, or a checkpoint on the hub.
-
-The registry is the folder itself: a module of `modgap.models.families` whose name is a transformers
-model type is that family's adapter.
-"""
+"""From a name to a model: the embedded family, a folder, or a checkpoint on the hub."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import importlib.util
-import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,26 +19,21 @@ from modgap.models.loading.identity import held_identity, identity
 from modgap.models.loading.load_errors import explained, first_line
 from modgap.models.loading.locate import locate, read_config
 from modgap.models.loading.quantized import check_quantize, check_widths, quantization_config
+from modgap.models.loading.registry import (
+    Named,
+    code_of,
+    family_module,
+    family_of,
+    file_of,
+    known_types,
+)
 from modgap.models.loading.sizes import refuse_too_large
-
-#: The package whose modules are the families; looked up by name, as what they stand on is below.
-FAMILIES = "modgap.models.families"
+from modgap.models.weights import check_weights
 
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
-}
-
-#: What to do with checkpoints that can be had in another form, by how their model types begin.
-_CONVERT = "get the checkpoint's folder and run `modgap convert` on it"
-_ELSEWHERE = {
-    "phi4mm": (
-        "it needs remote code. Load the release in transformers' own format: "
-        "microsoft/Phi-4-multimodal-instruct@refs/pr/70"
-    ),
-    "ultravox": _CONVERT,
-    "omni_speech": _CONVERT,
 }
 
 
@@ -70,7 +60,7 @@ class ModelEntry:
 
 
 #: Options of `load_model` that say what a model is; the others say how it is held.
-ONE_MODELS = ("adapter", "revision")
+ONE_MODELS = ("adapter", "revision", "family")
 
 
 def list_models() -> list[ModelEntry]:
@@ -86,7 +76,7 @@ def list_models() -> list[ModelEntry]:
             details = family.describe(name)
             entries.append(ModelEntry(name, _embedded(details), True, details))
     for model_type in known_types():
-        adapter = _adapter(model_type)
+        adapter = family_module(model_type).ADAPTER
         entries += [
             ModelEntry(name, text, shipped=False) for name, text in adapter.checkpoints.items()
         ]
@@ -99,17 +89,6 @@ def _embedded(details: dict[str, Any]) -> str:
     return f"embedded, {strategy}, step {details['step']} of {details['steps']}"
 
 
-def known_types() -> list[str]:
-    """List the transformers model types that have an adapter."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    names = (
-        module.name for module in pkgutil.iter_modules(importlib.import_module(FAMILIES).__path__)
-    )
-    ours = "modgap_"  # types of folders that only modgap reads
-    return sorted(n for n in names if n in CONFIG_MAPPING_NAMES or n.startswith(ours))
-
-
 def load_model(
     name: str | Path,
     *,
@@ -119,6 +98,7 @@ def load_model(
     quantize: str | None = None,
     adapter: str | Path | None = None,
     revision: str | None = None,
+    family: Named | Sequence[Named] | None = None,
     trust_remote_code: bool = False,
     cache_dir: str | Path | None = None,
 ) -> SpeechLM:
@@ -143,6 +123,9 @@ def load_model(
         The folder of a PEFT adapter to put on the model `name`.
     revision : str, optional
         Of a hub checkpoint: branch, tag or commit; the same as ``"org/name@revision"``.
+    family : class, str or Path, or a sequence of them, optional
+        A family of one's own: a subclass of `SpeechLM`, a Python file that has one as ``ADAPTER``
+        (it is run), or the name of an installed one. See `family_of` for what is chosen.
     trust_remote_code : bool
         Whether code that a checkpoint brings may run on this machine.
     cache_dir : str or Path, optional
@@ -167,29 +150,28 @@ def load_model(
     _check_device_map(device_map)
     spread = device_map is not None
     check_quantize(quantize, None if spread else device)
-    if quantize is not None and not spread:
-        device_map = {"": device}  # quantized weights are made where they stay
+    if not spread:
+        device_map = straight_to(device, quantize)
 
     config_dict, options = read_config(
         str(name), where, folder, revision, cache_dir, trust_remote_code
     )
-    family = family_of(str(name), config_dict)
-    if device.type == "cpu" and not spread:
-        refuse_too_large(str(name), family, where, options, dtype, quantize)
+    kind = family_of(str(name), config_dict, family)
+    if not spread and (device.type == "cpu" or device_map is None):
+        # On their way to a GPU they are in the CPU's memory where accelerate is missing.
+        refuse_too_large(str(name), kind, where, options, dtype, quantize)
     with explained(str(name), folder), quiet(folder is not None):
-        processor = family.load_processor(where, options)
+        processor = kind.load_processor(where, options)
         if quantize is not None:
             options["quantization_config"] = quantization_config(quantize, dtype)
-        hf, report = family.load_weights(
+        hf, report = kind.load_weights(
             where, dtype=dtype, device_map=device_map, use_safetensors=True, **options
         )
         if device_map is None:
             hf.to(device)
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{name} lacks weights that its config asks for ({len(report['missing_keys'])}, for "
-            f"example {sorted(report['missing_keys'])[0]}): get the checkpoint's files again."
-        )
+    if "quantization_config" in config_dict:  # scales, which its own library has read
+        report = {**report, "unexpected_keys": ()}
+    check_weights(str(name), hf, report)
     if quantize == "4bit":
         check_widths(hf, device)
     if tuned is not None:
@@ -197,18 +179,20 @@ def load_model(
             hf = tuned.put_on(hf)
     hf.eval().requires_grad_(False)
     commit = None if folder else str(options["revision"])
-    model = family(
+    model = kind(
         hf,
         processor,
         name=str(name),
         revision=commit or revision,
         identity=held_identity(
-            identity(config_dict, processor, folder, commit, family.weight_folders),
+            identity(config_dict, processor, folder, commit, kind.weight_folders),
             quantize=quantize,
             adapter=None if tuned is None else tuned.identity,
+            code=code_of(kind),
         ),
     )
     model.quantization, model.adapter = quantize, None if tuned is None else tuned.folder.name
+    model.family = file_of(kind)
     return model
 
 
@@ -219,31 +203,6 @@ def load_quietly(name: str, **options: Any) -> SpeechLM:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     return load_model(name, **options)
-
-
-def family_of(name: str, config: dict[str, Any]) -> type[SpeechLM]:
-    """The adapter of a checkpoint's family.
-
-    Raises
-    ------
-    ModelError
-        There is none.
-    """
-    model_type = config.get("model_type")
-    if isinstance(model_type, str):
-        # A thinker that was saved by itself is still of the whole's family.
-        model_type = model_type.removesuffix("_thinker")
-    if model_type in known_types():
-        return _adapter(str(model_type))
-    if _is_text_model(config):
-        return _adapter("text_only")
-    hint = next((text for kind, text in _ELSEWHERE.items() if str(model_type).startswith(kind)), "")
-    if hint:
-        raise ModelError(f"{name} is of model type {model_type!r}, which is not loaded: {hint}.")
-    raise ModelError(
-        f"{name} is of model type {model_type!r}, which has no adapter. Known types: "
-        f"{', '.join(known_types())}."
-    )
 
 
 @contextlib.contextmanager
@@ -259,23 +218,6 @@ def quiet(quiet: bool) -> Iterator[None]:
     finally:
         if quiet and shown:
             logging.enable_progress_bar()
-
-
-def _is_text_model(config: dict[str, Any]) -> bool:
-    """Whether a checkpoint is a causal text model, by the class that its config names."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(config.get("model_type")))
-    return named is not None and named in (config.get("architectures") or ())
-
-
-def family_module(model_type: str) -> Any:
-    """The module of a family, by its model type: the one place where the registry is read."""
-    return importlib.import_module(f"{FAMILIES}.{model_type}")
-
-
-def _adapter(model_type: str) -> type[SpeechLM]:
-    return family_module(model_type).ADAPTER
 
 
 def device_of(device: str | torch.device) -> torch.device:
@@ -296,6 +238,16 @@ def device_of(device: str | torch.device) -> torch.device:
             f'The device {str(device)!r} cannot be used here ({first_line(err)}). Try "cpu".'
         ) from err
     return found
+
+
+def straight_to(device: torch.device, quantize: str | None = None) -> dict[str, Any] | None:
+    """The device map that reads weights onto a device one by one, never all into the CPU's memory.
+
+    None on the CPU, and where accelerate is missing, which transformers does it with. Quantized
+    weights are made where they stay, so theirs always have one.
+    """
+    there = importlib.util.find_spec("accelerate") is not None
+    return {"": device} if quantize or (device.type != "cpu" and there) else None
 
 
 def dtype_of(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype:

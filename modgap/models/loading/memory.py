@@ -7,6 +7,7 @@ sizes, see `clip_bytes`. A hub id costs one small download, its config.json.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from modgap.models.loading.hardware import Machine
 from modgap.models.loading.load_errors import explained
 from modgap.models.loading.locate import locate, read_config
 from modgap.models.loading.quantized import QUANTIZATIONS, check_quantize
+from modgap.models.loading.registry import Named, family_of
 from modgap.models.loading.sizes import (
     clip_bytes,
     encoder_bytes,
@@ -169,6 +171,7 @@ def estimate_memory(
     quantize: str | None = None,
     adapter: str | Path | None = None,
     revision: str | None = None,
+    family: Named | Sequence[Named] | None = None,
     cache_dir: str | Path | None = None,
     seconds: float = CLIP_SECONDS,
 ) -> MemoryEstimate:
@@ -176,7 +179,7 @@ def estimate_memory(
 
     Parameters
     ----------
-    name, dtype, device, device_map, quantize, adapter, revision, cache_dir
+    name, dtype, device, device_map, quantize, adapter, revision, family, cache_dir
         As `load_model` takes them. A device that is not here is no error.
     seconds : float
         Length of the clip; cut to the longest that the model takes.
@@ -186,19 +189,19 @@ def estimate_memory(
     ModelError
         The name leads to no config, or the family has no adapter.
     """
-    from modgap.models.loading.load import dtype_of, family_of
+    from modgap.models.loading.load import dtype_of
 
     if quantize is not None and quantize not in QUANTIZATIONS:
         check_quantize(quantize)
     base, revision, tuned = split(str(name), adapter, revision)
     where, folder = locate(base, revision, cache_dir)
     config, options = read_config(str(name), where, folder, revision, cache_dir)
-    family = family_of(str(name), config)
+    kind = family_of(str(name), config, family)
     with explained(str(name), folder):
-        hf = family.skeleton(where, plain_options(options))
+        hf = kind.skeleton(where, plain_options(options))
     on = None if device_map is not None else _kind(device)
     held = dtype_of(dtype, on)
-    model, template = _dry(family, hf, where, options)
+    model, template = _dry(kind, hf, where, options)
     limit = model.max_seconds if model is not None else None
     each = model.seconds_per_position if model is not None else None
     length = min(seconds, limit or math.inf)
@@ -215,7 +218,7 @@ def estimate_memory(
         dtype=str(held).removeprefix("torch."),
         quantize=quantize,
         weights=plain if quantize is None else weight_bytes(hf, held)[quantize],
-        adapter=(tuned.bytes if tuned else 0) + _own_adapter(family, where, options),
+        adapter=(tuned.bytes if tuned else 0) + _own_adapter(kind, where, options),
         ways=ways,
         clip=clip_bytes(text, positions, tokens, held.itemsize)
         | {"encoder": encoder_bytes(hf, length if positions else 0.0, held.itemsize)},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.models.loading.adapters import split
-from modgap.models.loading.load import device_of, dtype_of, quiet
+from modgap.models.loading.load import device_of, dtype_of, quiet, straight_to
 from modgap.models.loading.load_errors import explained
 from modgap.models.loading.locate import locate, read_config
 from modgap.models.loading.quantized import quantization_config
@@ -55,7 +55,7 @@ def load_plain(
     _, options = read_config(name, where, folder, revision, cache_dir, trust_remote_code)
     on = device_of(device)
     held = dtype_of(dtype, on if device_map is None else None)
-    spread = {"": on} if quantize is not None and device_map is None else device_map
+    spread = straight_to(on, quantize) if device_map is None else device_map
     with explained(name, folder), quiet(folder is not None):
         hf = kind.from_pretrained(
             where,
@@ -63,6 +63,7 @@ def load_plain(
             device_map=spread,
             use_safetensors=True,
             quantization_config=quantization_config(quantize, held),
+            **model.own_config(where, options),
             **options,
         )
         if spread is None:

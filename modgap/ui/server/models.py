@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import ModelError
 from modgap.core.memory import free_memory
+from modgap.ui.server.operator_models import families
 from modgap.ui.server.preload import import_libraries
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ class ModelChoice:
     quantize: str = "none"
 
     @property
-    def options(self) -> dict[str, str]:
-        """What `load_model` takes beside the name."""
-        options = {"dtype": self.dtype, "device": self.device}
+    def options(self) -> dict[str, Any]:
+        """What `load_model` takes beside the name; the operator's families are part of it."""
+        options: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
         if self.device == SPREAD:
             options |= {"device": "auto", "device_map": "auto"}
         if self.quantize != "none":
             options["quantize"] = self.quantize
+        if families():
+            options["family"] = families()
         return options
 
     @property
@@ -144,7 +147,7 @@ class ModelPool:
         elif self._loader is None:
             from modgap.models.loading.memory import estimate_memory
 
-            found = estimate_memory(choice.name, **choice.options)  # type: ignore[arg-type]
+            found = estimate_memory(choice.name, **choice.options)
         else:
             return
         from modgap.models.loading.memory import Machine

@@ -15,6 +15,7 @@ log = logging.getLogger("modgap.ui")
 
 VARIABLE = "MODGAP_MODELS"
 RECOGNIZERS_VARIABLE = "MODGAP_RECOGNIZERS"
+FAMILIES_VARIABLE = "MODGAP_FAMILIES"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ def recognizer_options() -> dict[str, ModelOption]:
     options = {"pocketsphinx": ModelOption("pocketsphinx", "pocketsphinx", "embedded, English")}
     _add_named(options, RECOGNIZERS_VARIABLE)
     return options
+
+
+def families() -> tuple[str, ...]:
+    """The families of the operator's own (``MODGAP_FAMILIES``, a JSON list), for `load_model`."""
+    return named_in(FAMILIES_VARIABLE, '["my_model.py"]')
 
 
 def model_options() -> dict[str, ModelOption]:
