@@ -27,6 +27,7 @@ _RATES = (44_100, 48_000, 32_000)
 _SYNC = re.compile(rb"\xff[\xe0-\xff][\x00-\xef]")
 _MAX_SYNCS = 20_000
 _RESYNC = 1000  # bytes of junk that mpg123 is sure to read over
+_CRUMB = 3  # frames that are no recording
 _MAX_GAPS = 100  # stretches of junk between frames
 
 
@@ -165,8 +166,8 @@ def mp3_runs(data: bytes, at: int, kind_at: Callable[[bytes, int], str]) -> tupl
     """The recordings of an MP3 file, and where it ends.
 
     Players believe the first Xing or Info header, which counts one recording's frames: where
-    files were joined they stop there. So a header begins a recording of its own; and if more
-    frames follow than it counts, it is taken away.
+    files were joined they stop there. So a header begins a recording of its own, and so do the
+    frames beyond those that it counts; if these are very few, the header is taken away instead.
 
     Raises
     ------
@@ -190,9 +191,12 @@ def mp3_runs(data: bytes, at: int, kind_at: Callable[[bytes, int], str]) -> tupl
             if at - begun > _RESYNC:
                 runs[-1].gaps.append((begun, at))
             continue
+        if _swallows(data, at, at + found.length):
+            raise broken(f"a frame {at:,} bytes behind its start is cut, and others follow")
         header = _xing(data, at)
-        changes = layout not in (None, found.layout) and is_run(data, at, mp3_frame, 2)
-        if (header is not None or changes) and runs[-1].frames + runs[-1].header:
+        begins = header is not None or 0 < runs[-1].declared == runs[-1].frames
+        begins |= layout not in (None, found.layout) and is_run(data, at, mp3_frame, 2)
+        if begins and runs[-1].frames + runs[-1].header:
             runs[-1].end = at
             runs.append(Run(at))
         run, layout = runs[-1], found.layout
@@ -207,10 +211,31 @@ def mp3_runs(data: bytes, at: int, kind_at: Callable[[bytes, int], str]) -> tupl
     else:
         at, runs[-1].samples = len(data), 0
     runs[-1].end = at
-    for run in runs:
-        if 0 < run.declared < run.frames - 1:
-            run.start, run.declared = run.start + run.header, 0
-    return runs, at
+    return _without_crumbs(runs), at
+
+
+def _without_crumbs(runs: list[Run]) -> list[Run]:
+    """Runs in which a few frames that a header does not count are with those that it does."""
+    kept = runs[:1]
+    for run in runs[1:]:
+        last = kept[-1]
+        if run.header or run.frames > _CRUMB or not last.declared or run.samples != last.samples:
+            kept.append(run)
+            continue
+        last.end, last.frames, last.gaps = run.end, last.frames + run.frames, last.gaps + run.gaps
+        if run.frames > 1:  # one is a header that counts itself out
+            last.start, last.declared = last.start + last.header, 0
+    return kept
+
+
+def _swallows(data: bytes, at: int, end: int) -> bool:
+    """Whether another recording begins inside a frame, which is cut then."""
+    for mark in (b"Xing", b"Info"):
+        found = data.find(mark, at + 14, end + 36)
+        for start in (found - 13, found - 21, found - 36):
+            if at < start < end and mp3_frame(data, start) and _xing(data, start) is not None:
+                return True
+    return False
 
 
 def _xing(data: bytes, at: int) -> tuple[int, int] | None:

@@ -39,7 +39,8 @@ class _Pages:
     codecs: dict[bytes, str] = field(default_factory=dict)
     pages: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def link(self, data: bytes, end: int) -> Link:
+    def link(self, data: bytes) -> Link:
+        end = max((pages[-1][1] for pages in self.pages.values()), default=len(data))
         sound = [serial for serial, codec in self.codecs.items() if codec]
         if len(self.pages) <= 1 or not sound:
             return Link(data[self.start : end], self.codecs[sound[0]] if sound else "", len(sound))
@@ -81,10 +82,11 @@ def links(data: bytes, at: int) -> tuple[list[Link], int]:
             read[-1].codecs[serial] = codec
         read[-1].pages.setdefault(serial, []).append((at, end))
         at = end
-    else:
+    else:  # more pages than are counted: all that is left goes with the last recording
         at = len(data)
-    ends = [*(part.start for part in read[1:]), at]
-    return [part.link(data, end) for part, end in zip(read, ends, strict=True)], at
+        for pages in read[-1].pages.values():
+            pages[-1] = (pages[-1][0], at)
+    return [part.link(data) for part in read], at
 
 
 def _resync(data: bytes, at: int) -> int:
