@@ -115,9 +115,8 @@ def places(given: Sequence[str], wanted: Sequence[str], *, exact: bool = False) 
 
 
 def letters_only(text: str) -> str:
-    """The text without combining marks, which Python's ``\\w`` takes for no part of a word; each
-    character of a script without spaces stands by itself."""
-    text = _spaced(_UNSEEN.sub("", unicodedata.normalize("NFC", text)), False)
+    """The text without combining marks, which Python's ``\\w`` takes for no part of a word."""
+    text = _UNSEEN.sub("", unicodedata.normalize("NFC", text))
     return "".join(c for c in text if unicodedata.category(c)[0] != "M")
 
 

@@ -236,18 +236,14 @@ def test_sound_inside_parquet_is_read(tmp_path: Path) -> None:
     assert load().sha256 == clips[0].sha256
 
 
-@pytest.mark.parametrize("places", [(b"audio", b"audio"), (b"transcript", b"prompt")])
-def test_a_damaged_name_of_a_column_is_one_sentence(
-    tmp_path: Path, places: tuple[bytes, bytes]
-) -> None:
+@pytest.mark.parametrize("place", [b"audio", b"transcript", b"prompt"])
+def test_a_damaged_name_of_a_column_is_one_sentence(tmp_path: Path, place: bytes) -> None:
     """By `make fuzz`: a name that is no UTF-8, and reasons of several lines."""
-    for folder, place in zip((tmp_path, tmp_path / "sd-qa"), places, strict=True):
-        folder.mkdir(exist_ok=True)
-        path = folder / "x.parquet"
-        pd.DataFrame([BASE | {"prompt": "p"}]).to_parquet(path)
-        whole = path.read_bytes()
-        for damage in (b"\xe2", b"\x0f"):
-            path.write_bytes(whole.replace(place, damage + place[1:]))
-            with pytest.raises(SettingsError) as refusal:
-                read_questions(str(path))
-            assert "\n" not in str(refusal.value)
+    folder = tmp_path / ("sd-qa" if place == b"prompt" else "own")
+    folder.mkdir()
+    path = folder / "x.parquet"
+    pd.DataFrame([BASE | {"prompt": "p"}]).to_parquet(path)
+    path.write_bytes(path.read_bytes().replace(place, b"\xe2" + place[1:]))
+    with pytest.raises(SettingsError) as refusal:
+        read_questions(str(path))
+    assert "\n" not in str(refusal.value)
