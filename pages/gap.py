@@ -21,14 +21,24 @@ if TYPE_CHECKING:
 PAGE_ROWS = 50
 MOST_MODELS = 12
 CHANGES = {
-    "ALL": "all", "LOST": "lost by speech", "FIXED": "fixed by speech", "BOTH": "right both ways",
-    "NEITHER": "wrong both ways", "UNPARSED": "no answer found",
-}  # fmt: skip
+    "ALL": "all",
+    "LOST": "lost by speech",
+    "FIXED": "fixed by speech",
+    "BOTH": "right both ways",
+    "NEITHER": "wrong both ways",
+    "UNPARSED": "no answer found",
+}
 SORT_NAMES = {
-    "question": "name", "seconds": "length", "wer": "word error rate", "kl": "KL from the text",
-    "cosine": "cosine", "euclidean": "distance", "aps_cos": "APS cosine",
-    "aps_euc": "APS Euclidean", "monotonicity": "monotonicity",
-}  # fmt: skip
+    "question": "name",
+    "seconds": "length",
+    "wer": "word error rate",
+    "kl": "KL from the text",
+    "cosine": "cosine",
+    "euclidean": "distance",
+    "aps_cos": "APS cosine",
+    "aps_euc": "APS Euclidean",
+    "monotonicity": "monotonicity",
+}
 
 
 def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict[str, list[str]]]:
@@ -43,9 +53,14 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
         here.models_of = run.name
     with row:
         st.multiselect(
-            "Checkpoints", list(run.models), key=CHECKPOINTS.key, max_selections=MOST_MODELS,
-            placeholder="Choose checkpoints", persist_state="session", width=420,
-        )  # fmt: skip
+            "Checkpoints",
+            list(run.models),
+            key=CHECKPOINTS.key,
+            max_selections=MOST_MODELS,
+            placeholder="Choose checkpoints",
+            persist_state="session",
+            width=420,
+        )
         known = [NO_GROUP, *runs.facets(run)]
         if GROUP.value not in known:
             GROUP.value = NO_GROUP
@@ -75,17 +90,21 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     with left:
         st.subheader("Accuracy, same questions", anchor=False)
         widgets.chart(
-            bars.figure(dark=widgets.dark(), height=330), key="gap_bars", name="accuracies",
+            bars.figure(dark=widgets.dark(), height=330),
+            key="gap_bars",
+            name="accuracies",
             alt="Accuracies of the base LLM, text, speech and pipeline with 95 % intervals",
-        )  # fmt: skip
+        )
     with right:
         st.subheader("What the loss is made of", anchor=False)
         high = max(330, 30 * len(bars.rows) + 110)
         if (table["quantity"] == "gap").any():
             widgets.chart(
-                parts.figure(dark=widgets.dark(), height=high), key="gap_parts",
-                name="decomposition", alt="Loss in tuning and in speech-text alignment",
-            )  # fmt: skip
+                parts.figure(dark=widgets.dark(), height=high),
+                key="gap_parts",
+                name="decomposition",
+                alt="Loss in tuning and in speech-text alignment",
+            )
         else:
             st.caption("The gap needs answers to both text and speech.")
     counts = runs.ask(run, "counts", accuracy.accuracies, where)
@@ -96,9 +115,15 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     with left:
         st.subheader("Why spoken questions fail that are answered as text", anchor=False)
         tolerance = st.slider(
-            "A clip counts as heard up to a word error rate of", 0.0, 1.0, 0.0, 0.05,
-            key=inputs.TOLERANCE.key, width=330, persist_state="session",
-        )  # fmt: skip
+            "A clip counts as heard up to a word error rate of",
+            0.0,
+            1.0,
+            0.0,
+            0.05,
+            key=inputs.TOLERANCE.key,
+            width=330,
+            persist_state="session",
+        )
         why = runs.ask(run, "reasons", failure_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
             alarms = runs.ask(
@@ -106,9 +131,11 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             )
             shares = ReasonShares(why, alarms)
             widgets.chart(
-                shares.figure(dark=widgets.dark()), key="gap_reasons", name="reasons",
+                shares.figure(dark=widgets.dark()),
+                key="gap_reasons",
+                name="reasons",
                 alt="Shares of not heard, wrong form, heard but not used",
-            )  # fmt: skip
+            )
             said = ", ".join(
                 f"{widgets.plain(a.model)} {100 * a.share:.0f} %" for a in alarms.itertuples()
             )
@@ -180,13 +207,21 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
             "Checkpoint", run.models, key=SUBJECT.key, width=190, persist_state="session"
         )
         change = st.selectbox(
-            "Clips", known, key=CHANGE.key, width=190,
-            format_func=CHANGES.__getitem__, persist_state="session",
-        )  # fmt: skip
+            "Clips",
+            known,
+            key=CHANGE.key,
+            width=190,
+            format_func=CHANGES.__getitem__,
+            persist_state="session",
+        )
         sort = st.selectbox(
-            "Sorted by", list(SORT_NAMES), key=SORT.key, width=170,
-            format_func=SORT_NAMES.__getitem__, persist_state="session",
-        )  # fmt: skip
+            "Sorted by",
+            list(SORT_NAMES),
+            key=SORT.key,
+            width=170,
+            format_func=SORT_NAMES.__getitem__,
+            persist_state="session",
+        )
         down = st.toggle("Highest first", key="clips_down", persist_state="session")
         words = st.text_input("With the words", key="clips_words", width=170, max_chars=200)
         kind = run_table.Change[change]
@@ -201,10 +236,19 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
         st.caption("No such clip.")
         return {"subject": model, "become": change, "sort": sort}
     rows = runs.ask(
-        run, "clips", run_table.clip_rows, model, kind, where, words=words, sort=sort,
-        descending=down, start=PAGE_ROWS * (page - 1), limit=PAGE_ROWS,
+        run,
+        "clips",
+        run_table.clip_rows,
+        model,
+        kind,
+        where,
+        words=words,
+        sort=sort,
+        descending=down,
+        start=PAGE_ROWS * (page - 1),
+        limit=PAGE_ROWS,
         tolerance=float(inputs.TOLERANCE.get(0.0)),
-    )  # fmt: skip
+    )
     chosen = table_of_clips(rows, run)
     st.caption(
         f"{count:,} clips. A click on a row opens its clip: here, and on the Clip, Layers and "
@@ -227,14 +271,15 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
                 f"These {len(rows)} clips", f"modgap-{run.name}-clips", lambda: rows
             ),
             widgets.Download.table(
-                f"All {count:,} clips", f"modgap-{run.name}-all-clips",
+                f"All {count:,} clips",
+                f"modgap-{run.name}-all-clips",
                 lambda: run_table.clip_rows(
                     run, model, kind, where, words=words, sort=sort, descending=down, limit=count
                 ),
             ),
         ],
         key="clips",
-    )  # fmt: skip
+    )
     return {
         "subject": model if model != models[0] else None,
         "become": change if change != "LOST" else None,
@@ -258,8 +303,13 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
             else f"{'' if r is pd.NA else marks[bool(r)]}{said}"
             for said, r in zip(rows[kind], right, strict=True)
         ]
-    for name, title in (("heard", "heard"), ("reason", "why"), ("wer", "WER"), ("kl", "KL"),
-                        ("seconds", "length (s)")):  # fmt: skip
+    for name, title in (
+        ("heard", "heard"),
+        ("reason", "why"),
+        ("wer", "WER"),
+        ("kl", "KL"),
+        ("seconds", "length (s)"),
+    ):
         if rows[name].notna().any():
             shown[title] = rows[name]
     for measure in ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity"):
@@ -273,9 +323,14 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
         if shown[c].dtype.kind == "f"
     }
     event: Any = st.dataframe(
-        shown, key="clips_table", hide_index=True, column_config=config, on_select="rerun",
-        selection_mode="single-cell", height=widgets.table_height(len(shown), 390),
-    )  # fmt: skip
+        shown,
+        key="clips_table",
+        hide_index=True,
+        column_config=config,
+        on_select="rerun",
+        selection_mode="single-cell",
+        height=widgets.table_height(len(shown), 390),
+    )
     cells = event["selection"]["cells"]
     return int(cells[0][0]) if cells and cells[0][0] < len(rows) else None
 
@@ -296,8 +351,12 @@ def details(row: pd.Series, model: str, opened: bool) -> None:
                 st.audio(service().wav(clip), format="audio/wav")
         with st.container(horizontal=True, vertical_alignment="center", key="clip_goto"):
             st.caption(f"In {widgets.plain(model)}:", width="content")
-            for name, page in (("Clip", "clip"), ("Layers", "layers"), ("Alignment", "alignment"),
-                               ("Interventions", "interventions")):  # fmt: skip
+            for name, page in (
+                ("Clip", "clip"),
+                ("Layers", "layers"),
+                ("Alignment", "alignment"),
+                ("Interventions", "interventions"),
+            ):
                 if st.button(f"Open on {name}", key=f"goto_{page}", disabled=not opened):
                     st.switch_page(PAGES / f"{page}.py")
 

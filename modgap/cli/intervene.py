@@ -81,9 +81,15 @@ def intervene(
             )
     else:
         values: dict[str, Any] = {
-            "rule": rule, "layers": parse_layers(layer), "tokens": tokens, "strength": strength,
-            "path": path, "measure": measure, "path_layer": path_layer, "seed": seed,
-        }  # fmt: skip
+            "rule": rule,
+            "layers": parse_layers(layer),
+            "tokens": tokens,
+            "strength": strength,
+            "path": path,
+            "measure": measure,
+            "path_layer": path_layer,
+            "seed": seed,
+        }
         if pair:
             values |= {"tokens": "given", "pairs": [p.split(":") for p in pair]}
         stack = (Intervention.from_dict(values),)
@@ -100,7 +106,7 @@ def intervene(
         cache,
         instruction=instruction,
         max_new_tokens=max_new_tokens,
-    )  # fmt: skip
+    )
     from modgap.cli.render import print_table, progress_bar
 
     with progress_bar("answering") as report:
@@ -126,19 +132,26 @@ def intervene(
         ("text token", "piece", "speech token", "seconds", found.interventions[0].measure, ""),
         (
             (
-                str(p.j), p.piece, str(p.i), f"{p.start:.2f}-{p.end:.2f}", f"{p.value:.3f}",
+                str(p.j),
+                p.piece,
+                str(p.i),
+                f"{p.start:.2f}-{p.end:.2f}",
+                f"{p.value:.3f}",
                 "" if p.used else "goes with a nearer token",
             )
             for p in found.pairs.itertuples()
         ),
-    )  # fmt: skip
+    )
     print_table(
         ("layer", "cosine", "after", "APS cos", "after"),
         (
             (
-                str(r.layer), f"{r.cosine_before:.3f}", f"{r.cosine_after:.3f}",
-                f"{r.aps_cos_before:.3f}", f"{r.aps_cos_after:.3f}",
+                str(r.layer),
+                f"{r.cosine_before:.3f}",
+                f"{r.cosine_after:.3f}",
+                f"{r.aps_cos_before:.3f}",
+                f"{r.aps_cos_after:.3f}",
             )
             for r in found.layers.itertuples()
         ),
-    )  # fmt: skip
+    )

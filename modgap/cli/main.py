@@ -250,9 +250,14 @@ def explorer(
     from modgap.core.network import is_loopback
 
     server = plan(
-        model or (), runs=run or (), port=port, address=address, allow_hosts=allow_host or (),
-        recognizers=recognizer or (), families=family or (),
-    )  # fmt: skip
+        model or (),
+        runs=run or (),
+        port=port,
+        address=address,
+        allow_hosts=allow_host or (),
+        recognizers=recognizer or (),
+        families=family or (),
+    )
     if not is_loopback(address):
         say(
             "warning: everyone who reaches this address can use the explorer and its models; it "

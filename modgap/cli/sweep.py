@@ -79,9 +79,11 @@ def sweep(
     from modgap.cli.render import print_table, progress_bar
 
     options: dict[str, Any] = {
-        "layers": None if layers is None else parse_layers(layers), "measure": measure,
-        "path_layer": path_layer, "target": target,
-    }  # fmt: skip
+        "layers": None if layers is None else parse_layers(layers),
+        "measure": measure,
+        "path_layer": path_layer,
+        "target": target,
+    }
     grid = {"rules": rule, "tokens": tokens, "strengths": strength}
     with progress_bar("plain runs") as report:
         if patch:

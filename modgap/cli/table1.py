@@ -88,9 +88,13 @@ def table1(
 
 
 def _outcomes(
-    name: str, items: list[Question], settings: AnalysisSettings, path_layer: int | None,
-    adaptive: bool, lm: SpeechLM,
-) -> pd.DataFrame:  # fmt: skip
+    name: str,
+    items: list[Question],
+    settings: AnalysisSettings,
+    path_layer: int | None,
+    adaptive: bool,
+    lm: SpeechLM,
+) -> pd.DataFrame:
     from dataclasses import replace
 
     from modgap.cli.render import progress_bar
@@ -164,10 +168,14 @@ def summary_rows(table: pd.DataFrame) -> list[list[str]]:
     rows = []
     for r in table.itertuples():
         row = [
-            r.variant, str(r.n), f"{100 * r.accuracy:.1f}",
+            r.variant,
+            str(r.n),
+            f"{100 * r.accuracy:.1f}",
             f"{100 * r.low:.1f} to {100 * r.high:.1f}",
-            *_difference(r.change, r.change_low, r.change_high), str(r.fixed), str(r.broken),
-        ]  # fmt: skip
+            *_difference(r.change, r.change_low, r.change_high),
+            str(r.fixed),
+            str(r.broken),
+        ]
         if "ahead" in table:
             row += _difference(r.ahead, r.ahead_low, r.ahead_high)
         rows.append(row)

@@ -95,10 +95,16 @@ def _spoken(q: Question, copy: int, voice: str) -> ClipSpec:
     rng = stable_rng(PLAN_SEED, "train", q.id, copy)
     low, high = TRAIN_RATE_CHOICE if q.form == "choice" else TRAIN_RATE
     return ClipSpec(
-        f"{q.id}/{copy}", q.id, q.form, "train", q.transcript, voice,
-        int(rng.integers(low, high + 1)), int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)),
+        f"{q.id}/{copy}",
+        q.id,
+        q.form,
         "train",
-    )  # fmt: skip
+        q.transcript,
+        voice,
+        int(rng.integers(low, high + 1)),
+        int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)),
+        "train",
+    )
 
 
 def content_words() -> list[str]:
@@ -154,26 +160,52 @@ def train_plan(
         for voice in TRAIN_VOICES:
             for copy in range(3):
                 rng = stable_rng(PLAN_SEED, "synthetic digit", word, voice, copy)
-                out.append(ClipSpec(
-                    f"digit/{word}/{voice}/{copy}", "digit", "digit", "train",
-                    capitalise(word) + ".", voice, int(rng.integers(110, 220)),
-                    int(rng.integers(25, 75)), "train",
-                ))  # fmt: skip
+                out.append(
+                    ClipSpec(
+                        f"digit/{word}/{voice}/{copy}",
+                        "digit",
+                        "digit",
+                        "train",
+                        capitalise(word) + ".",
+                        voice,
+                        int(rng.integers(110, 220)),
+                        int(rng.integers(25, 75)),
+                        "train",
+                    )
+                )
     for word in content_words():
         for voice in TRAIN_VOICES:
             rng = stable_rng(PLAN_SEED, "word", word, voice)
-            out.append(ClipSpec(
-                f"word/{word}/{voice}", "word", "word", "train", word + ".", voice,
-                int(rng.integers(120, 190)), int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)),
-                "train",
-            ))  # fmt: skip
+            out.append(
+                ClipSpec(
+                    f"word/{word}/{voice}",
+                    "word",
+                    "word",
+                    "train",
+                    word + ".",
+                    voice,
+                    int(rng.integers(120, 190)),
+                    int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)),
+                    "train",
+                )
+            )
     for file, word, speaker in read_fsdd(fsdd):
         if speaker in TRAIN_DIGIT_SPEAKERS:
             out += [
-                ClipSpec(f"digit/{file}/{c}", "digit", "digit", "train", capitalise(word) + ".",
-                         speaker, 0, 0, "train", file)
+                ClipSpec(
+                    f"digit/{file}/{c}",
+                    "digit",
+                    "digit",
+                    "train",
+                    capitalise(word) + ".",
+                    speaker,
+                    0,
+                    0,
+                    "train",
+                    file,
+                )
                 for c in range(digit_copies)
-            ]  # fmt: skip
+            ]
     order = stable_rng(PLAN_SEED, "order").permutation(len(out))
     return [out[i] for i in order] + [_jumble(n) for n in range(jumbles)]
 
@@ -184,11 +216,16 @@ def _jumble(number: int) -> ClipSpec:
     words = all_words()
     said = " ".join(words[i] for i in rng.integers(len(words), size=int(rng.integers(2, 7))))
     return ClipSpec(
-        f"jumble/{number}", "word", "jumble", "train", said + ".",
+        f"jumble/{number}",
+        "word",
+        "jumble",
+        "train",
+        said + ".",
         TRAIN_VOICES[number % len(TRAIN_VOICES)],
         int(rng.integers(TRAIN_RATE[0], TRAIN_RATE[1] + 1)),
-        int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)), "train",
-    )  # fmt: skip
+        int(rng.integers(TRAIN_PITCH[0], TRAIN_PITCH[1] + 1)),
+        "train",
+    )
 
 
 def heldout_plan(
@@ -207,22 +244,40 @@ def heldout_plan(
         rate = int(rng.integers(160, 181)) if q.form == "open" else int(rng.integers(198, 211))
         if condition == "fast":
             rate = FAST_RATE if q.form == "open" else FAST_RATE_CHOICE
-        out.append(ClipSpec(
-            f"{q.id}/{condition}/{seed}", q.id, q.form, "heldout", q.transcript,
-            HELDOUT_VOICES[(i + seed) % len(HELDOUT_VOICES)], rate, int(rng.integers(42, 59)),
-            condition,
-        ))  # fmt: skip
+        out.append(
+            ClipSpec(
+                f"{q.id}/{condition}/{seed}",
+                q.id,
+                q.form,
+                "heldout",
+                q.transcript,
+                HELDOUT_VOICES[(i + seed) % len(HELDOUT_VOICES)],
+                rate,
+                int(rng.integers(42, 59)),
+                condition,
+            )
+        )
     return out
 
 
 def digit_plan(folder: Path, speakers: tuple[str, ...] = HELDOUT_DIGIT_SPEAKERS) -> list[ClipSpec]:
     """The real digits of the held-out speakers, untreated."""
     return [
-        ClipSpec(f"digit/{file}", "digit", "digit", "heldout", capitalise(word) + ".", speaker,
-                 0, 0, "real", file)
+        ClipSpec(
+            f"digit/{file}",
+            "digit",
+            "digit",
+            "heldout",
+            capitalise(word) + ".",
+            speaker,
+            0,
+            0,
+            "real",
+            file,
+        )
         for file, word, speaker in read_fsdd(folder)
         if speaker in speakers
-    ]  # fmt: skip
+    ]
 
 
 def manifest(fsdd: Path) -> pd.DataFrame:

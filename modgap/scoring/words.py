@@ -21,8 +21,10 @@ _SPACELESS = re.compile(
 )
 _HAN_NUMERALS = frozenset("〇零一二三四五六七八九十百千万亿萬億两兩")
 # Joiners, direction marks, soft hyphens, variation selectors, tatweel: they make no other word.
-_UNSEEN = re.compile(r"[\u00ad\u034f\u0640\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064"
-                     r"\u2066-\u2069\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")  # fmt: skip
+_UNSEEN = re.compile(
+    r"[\u00ad\u034f\u0640\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064"
+    r"\u2066-\u2069\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
+)
 _COPULAS = re.compile(
     r"([\uac00-\ud7a3\w])(입니다|이에요|예요|이었습니다|이라고|에서|으로)(?![\uac00-\ud7a3])"
 )
@@ -115,9 +117,8 @@ def places(given: Sequence[str], wanted: Sequence[str], *, exact: bool = False) 
 
 
 def letters_only(text: str) -> str:
-    """The text without combining marks, which Python's ``\\w`` takes for no part of a word; each
-    character of a script without spaces stands by itself."""
-    text = _spaced(_UNSEEN.sub("", unicodedata.normalize("NFC", text)), False)
+    """The text without combining marks, which Python's ``\\w`` takes for no part of a word."""
+    text = _UNSEEN.sub("", unicodedata.normalize("NFC", text))
     return "".join(c for c in text if unicodedata.category(c)[0] != "M")
 
 

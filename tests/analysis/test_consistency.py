@@ -132,9 +132,13 @@ def test_intervals_are_scipys() -> None:
     def check(key: str, statistic: Any, data: np.ndarray = x) -> None:
         rows = np.arange(len(data))
         theirs = bootstrap(
-            (rows,), lambda picked: statistic(data[picked]), vectorized=False, method="percentile",
-            n_resamples=4000, rng=1,
-        ).confidence_interval  # fmt: skip
+            (rows,),
+            lambda picked: statistic(data[picked]),
+            vectorized=False,
+            method="percentile",
+            n_resamples=4000,
+            rng=1,
+        ).confidence_interval
         ours = getattr(found, key)
         width = theirs.high - theirs.low
         assert ours.low == pytest.approx(theirs.low, abs=0.05 * width)
@@ -207,10 +211,12 @@ def test_the_table() -> None:
         (lambda t: pd.concat([t, t]), "aps_cos", {}, "comes twice"),
         (
             lambda t: t.assign(clip=t["clip"] + t["model"]),
-            "aps_cos", {}, "no clip in common",
+            "aps_cos",
+            {},
+            "no clip in common",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(change: Any, measure: str, options: Any, say: str) -> None:
     curves = change(table(a=[[1, 2]], b=[[1, 2]]))
     with pytest.raises(SettingsError, match=say):

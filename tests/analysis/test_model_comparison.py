@@ -136,7 +136,7 @@ def test_models_of_one_depth_are_compared_layer_by_layer(values: list[list[float
             "these differ",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(make: Any, say: str) -> None:
     with pytest.raises(SettingsError, match=say):
         make()
@@ -175,9 +175,12 @@ def test_models_of_different_depth_give_what_analyze_gives(
     clip = make_clip()
     seen: list[float] = []
     found = compare_models(
-        [tiny_folder, str(deep_folder)], clip, "two plus three", QUICK,
+        [tiny_folder, str(deep_folder)],
+        clip,
+        "two plus three",
+        QUICK,
         progress=lambda fraction, note: seen.append(fraction),
-    )  # fmt: skip
+    )
     assert found.names == (tiny_folder.name, "deep")
     assert seen == sorted(seen)
     assert seen[-1] == 1

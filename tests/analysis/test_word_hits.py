@@ -76,8 +76,9 @@ def test_each_path_is_taken_from_its_place() -> None:
     S[0, [1, 1, 2, 4], range(4)] = 1  # cosine: "a", "b" at 1, "cd" at 2
     D[0, [4, 0, 3, 3], range(4)] = 0  # distance: "a" at 4, "b" at 0, "cd" at 3
     a = align(S, D)
-    found = hits_of({n: getattr(a, f) for n, f in PATHS.items()}, np.array([0]), TIMES, SPANS,
-                    WORDS)  # fmt: skip
+    found = hits_of(
+        {n: getattr(a, f) for n, f in PATHS.items()}, np.array([0]), TIMES, SPANS, WORDS
+    )
     assert found.inside["cos"].tolist() == [[True, True, False]]
     assert found.inside["euc"].tolist() == [[False, True, True]]
     assert found.inside["dtw_cos"].tolist() == [[True, True, False]]
@@ -89,8 +90,9 @@ def test_words_without_length_and_without_time() -> None:
     assert inside[:, 0].tolist() == [False, True, False, False, False]
     assert not inside[:, 1].any()
     assert gap[:, 1] == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0])
-    only = WordTimes("ab cd.", "x", ("cd",), np.array([[3, 5]]), np.array([[0.3, 0.4]]),
-                     np.zeros(1))  # fmt: skip
+    only = WordTimes(
+        "ab cd.", "x", ("cd",), np.array([[3, 5]]), np.array([[0.3, 0.4]]), np.zeros(1)
+    )
     assert hits_of(paths([0, 0, 3, 0]), np.array([0]), TIMES, SPANS, only).tokens.tolist() == [2]
     none = WordTimes("ab cd.", "x", (), np.zeros((0, 2), int), np.zeros((0, 2)), np.zeros(0))
     empty = hits_of(paths([0, 0, 3, 0]), np.array([0]), TIMES, SPANS, none)
@@ -103,8 +105,9 @@ def test_words_without_length_and_without_time() -> None:
 def cases(draw: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     edges = sorted(draw(st.lists(st.integers(0, 50), min_size=2, max_size=9, unique=True)))
     times = np.array(list(pairwise(edges)), float)
-    words = draw(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), min_size=1,
-                          max_size=5))  # fmt: skip
+    words = draw(
+        st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), min_size=1, max_size=5)
+    )
     at = draw(st.lists(st.integers(0, len(times) - 1), min_size=len(words), max_size=len(words)))
     return times, np.array([(a, a + n) for a, n in words], float), np.array(at)
 
@@ -161,8 +164,12 @@ def test_of_an_analysis(analysed: tuple[modgap.Analysis, WordTimes]) -> None:
     found = word_hits(result, words)
     table = found.layers()
     assert table["layer"].tolist() == result.layers["layer"].tolist()
-    for path, column in (("cos", "i_cos"), ("euc", "i_euc"), ("dtw_cos", "i_dtw_cos"),
-                         ("dtw_euc", "i_dtw_euc")):  # fmt: skip
+    for path, column in (
+        ("cos", "i_cos"),
+        ("euc", "i_euc"),
+        ("dtw_cos", "i_dtw_cos"),
+        ("dtw_euc", "i_dtw_euc"),
+    ):
         for k, layer in enumerate(result.layer_ids):
             rows = result.tokens[result.tokens["layer"] == layer]
             right = counted = 0

@@ -18,8 +18,15 @@ from modgap.demo.closed_world.model import (
 )
 from modgap.demo.closed_world.tokens import CHAT_TEMPLATE, Prompts, build_tokenizer
 
-MICRO = Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=48, encoder_layers=2,
-              encoder_feed_forward=48)  # fmt: skip
+MICRO = Shape(
+    width=32,
+    layers=2,
+    heads=2,
+    kv_heads=1,
+    feed_forward=48,
+    encoder_layers=2,
+    encoder_feed_forward=48,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +55,10 @@ def _waves() -> list[np.ndarray]:
 @torch.no_grad()
 def test_whole_model_equals_transformers(model, prompts):
     processor = Qwen2AudioProcessor(
-        feature_extractor=feature_extractor(), tokenizer=prompts.tokenizer,
+        feature_extractor=feature_extractor(),
+        tokenizer=prompts.tokenizer,
         chat_template=CHAT_TEMPLATE,
-    )  # fmt: skip
+    )
     waves = _waves()
     mels = log_mel(waves)
     frames = torch.tensor([m.shape[0] - EXTRA for m in mels])

@@ -155,9 +155,12 @@ def made_run(folder: Path, models: list[str]) -> Path:
         for kind in ("text", "speech", "pipeline", "speech+all")
     ]
     protocol = {
-        "format": "modgap-run", "version": 1, "models": {name: {} for name in models},
-        "protocol": {"max_new_tokens": 4}, "data": {"name": "x", "limit": None},
-    }  # fmt: skip
+        "format": "modgap-run",
+        "version": 1,
+        "models": {name: {} for name in models},
+        "protocol": {"max_new_tokens": 4},
+        "data": {"name": "x", "limit": None},
+    }
     return write_run(folder, asked, {"answers": [rows]}, protocol)
 
 

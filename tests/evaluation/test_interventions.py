@@ -102,9 +102,13 @@ def test_what_no_rule_can_judge_is_refused_or_left_out(
 
 def test_an_unparsed_answer_is_wrong(tiny_model: Any) -> None:
     item = Question(
-        "c", "Which? A, x. B, y.", lambda: make_clip(1.0), "A", scorer="choices",
+        "c",
+        "Which? A, x. B, y.",
+        lambda: make_clip(1.0),
+        "A",
+        scorer="choices",
         choices=("xenon", "yttrium"),
-    )  # fmt: skip
+    )
     table = outcomes(tiny_model, [item], {}, AnalysisSettings(max_new_tokens=1))
     assert table["right"].tolist() == [False, False]
 
@@ -112,12 +116,18 @@ def test_an_unparsed_answer_is_wrong(tiny_model: Any) -> None:
 def table_of(right: dict[str, list[int]], aps: list[float]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"item": f"q{n}", "group": "", "variant": name, "answer": "", "right": bool(v),
-             "aps": aps[n]}
+            {
+                "item": f"q{n}",
+                "group": "",
+                "variant": name,
+                "answer": "",
+                "right": bool(v),
+                "aps": aps[n],
+            }
             for name, values in right.items()
             for n, v in enumerate(values)
         ]
-    )  # fmt: skip
+    )
 
 
 def test_the_summary_counts_by_hand() -> None:
@@ -180,10 +190,15 @@ def test_controls_are_reported_and_never_chosen() -> None:
     plain = rng.random(n) < 0.4
     x = plain | (rng.random(n) < 0.3)
     table = table_of(
-        {"none": plain.tolist(), "text": [1] * n, "x": x.tolist(), "patch, all": [1] * n,
-         "angle, random-3": (rng.random(n) < 0.3).tolist()},
+        {
+            "none": plain.tolist(),
+            "text": [1] * n,
+            "x": x.tolist(),
+            "patch, all": [1] * n,
+            "angle, random-3": (rng.random(n) < 0.3).tolist(),
+        },
         aps,
-    )  # fmt: skip
+    )
     choice, report = evaluate(table)
     assert choice.variant == "x"
     rows = report.set_index("variant")
@@ -193,9 +208,13 @@ def test_controls_are_reported_and_never_chosen() -> None:
     touched = choice.touches(np.array([aps[int(name[1:])] for name in test]))
     ours = np.where(touched, wide["x"], wide["none"]).astype(float)
     assert rows["touched"].to_dict() == {
-        "none": 0, "text": 0, "x": 100, "patch, all": 100, "angle, random-3": 100,
+        "none": 0,
+        "text": 0,
+        "x": 100,
+        "patch, all": 100,
+        "angle, random-3": 100,
         "adaptive": touched.sum(),
-    }  # fmt: skip
+    }
     assert touched.any()
     for name in ("none", "x", "patch, all", "angle, random-3"):
         paired = ours - wide[name]
@@ -239,14 +258,16 @@ def test_the_grid_names_its_candidates() -> None:
 @pytest.mark.parametrize(
     ("question", "options"),
     [
-        ("Which one? A, Rome. B, New York. C, Paris. D, Oslo.",
-         {"A": "Rome", "B": "New York", "C": "Paris", "D": "Oslo"}),
+        (
+            "Which one? A, Rome. B, New York. C, Paris. D, Oslo.",
+            {"A": "Rome", "B": "New York", "C": "Paris", "D": "Oslo"},
+        ),
         ("Which one?\nA) Rome\nB) Paris", {"A": "Rome", "B": "Paris"}),
         ("(A) yes (B) no", {"A": "yes", "B": "no"}),
         ("What is A plus B?", {}),
         ("", {}),
     ],
-)  # fmt: skip
+)
 def test_options_of_a_question(question: str, options: dict) -> None:
     assert named_options(question) == options
 

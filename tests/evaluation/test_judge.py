@@ -34,8 +34,11 @@ def test_answers_with_a_reference_go_by_the_majority(endpoint: Endpoint) -> None
     (asked, _) = endpoint.requests
     assert asked["path"] == "/v1/chat/completions"
     assert (asked["model"], asked["n"], asked["temperature"], asked["top_p"]) == (
-        "small", 3, 0.5, 0.95,
-    )  # fmt: skip
+        "small",
+        3,
+        0.5,
+        0.95,
+    )
     assert "Who?\nBriefly." in asked["messages"][0]["content"]
     assert endpoint.keys == [None, None]
     assert judge.read(known(), ["Yes", "no", "No."]).correct is False

@@ -179,10 +179,12 @@ def test_the_librarys_tables_are_read_alike(
         ("qwen2-alpacaeval-test-audio.jsonl", ("qwen2", "alpacaeval", "test", "audio")),
         ("my-model-sd-qa-ind_n-text.jsonl", ("my-model", "sd-qa", "ind_n", "text")),
         ("result-m-alpacaeval_full-test-audio.jsonl", ("m", "alpacaeval_full", "test", "audio")),
-        ("m-alpacaeval_speaker-en_AU_Wavenet_A_1.0_0.0_0.0-audio.jsonl",
-         ("m", "alpacaeval_speaker", "en_AU_Wavenet_A_1.0_0.0_0.0", "audio")),
+        (
+            "m-alpacaeval_speaker-en_AU_Wavenet_A_1.0_0.0_0.0-audio.jsonl",
+            ("m", "alpacaeval_speaker", "en_AU_Wavenet_A_1.0_0.0_0.0", "audio"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_names_of_files(file: str, name: tuple[str, ...]) -> None:
     parsed = ResultName.parse(file)
     assert parsed == ResultName(*name)
@@ -217,8 +219,10 @@ def test_answers_are_appended_and_gone_on_with(tmp_path: Path, questions: list[Q
         theirs = {k: v for k, v in row.items() if k not in ("response", "modgap")}
         assert theirs == {k: v for k, v in original.items() if k != "audio"}
     assert rows[1]["modgap"] == {
-        "question": asked[1].id, "protocol": protocol.digest, "answered": True,
-    }  # fmt: skip
+        "question": asked[1].id,
+        "protocol": protocol.digest,
+        "answered": True,
+    }
     with pytest.raises(SettingsError, match="another protocol"):
         ResultsFile(tmp_path, name, Protocol(max_new_tokens=6))
 

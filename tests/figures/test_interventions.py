@@ -20,11 +20,12 @@ def _answer(**top: float) -> SimpleNamespace:
 def test_first_tokens_hold_the_likeliest_of_all_three_runs() -> None:
     found = RunProbabilities.of_first_tokens(
         SimpleNamespace(
-            text=_answer(Paris=0.9, Rome=0.05), before=_answer(Oslo=0.6, Paris=0.2),
+            text=_answer(Paris=0.9, Rome=0.05),
+            before=_answer(Oslo=0.6, Paris=0.2),
             after=_answer(Paris=0.5),
         ),
         count=2,
-    )  # fmt: skip
+    )
     assert found.tokens == ("Paris", "Oslo")
     assert found.values[0] == pytest.approx([0.9, 0.2, 0.5])
     assert np.isnan(found.values[1][[0, 2]]).all()
@@ -64,9 +65,14 @@ def test_maps_of_patching_and_sweeps() -> None:
     )
     assert ChangeMap.of_patching(patched).values.tolist() == [[0, 2, 4], [1, 3, 5]]
     table = pd.DataFrame(
-        {"rule": ["angle"] * 2, "tokens": ["all"] * 2, "strength": [0.5, 0.5], "layer": [0, 1],
-         "change": [1.0, 2.0]}
-    )  # fmt: skip
+        {
+            "rule": ["angle"] * 2,
+            "tokens": ["all"] * 2,
+            "strength": [0.5, 0.5],
+            "layer": [0, 1],
+            "change": [1.0, 2.0],
+        }
+    )
     map_ = ChangeMap.of_sweep(SimpleNamespace(table=table))
     assert map_.rows == ("angle, all, 0.5",)
     assert map_.values.tolist() == [[1.0, 2.0]]
@@ -106,13 +112,13 @@ def test_options_of_a_multiple_choice_are_bars_too() -> None:
     found = RunProbabilities.of_options(made)
     assert found is not None
     assert found.table().to_dict("list") == {
-        "token": ["A, up", "B, down"], "text": [0.75, 0.25], "speech, before": [0.5, 0.5],
+        "token": ["A, up", "B, down"],
+        "text": [0.75, 0.25],
+        "speech, before": [0.5, 0.5],
         "speech, after": [0.125, 0.875],
-    }  # fmt: skip
+    }
     none = SimpleNamespace(options=())
-    assert RunProbabilities.of_options(
-        SimpleNamespace(text=none, before=none, after=none)
-    ) is None  # fmt: skip
+    assert RunProbabilities.of_options(SimpleNamespace(text=none, before=none, after=none)) is None
 
 
 def test_the_lens_rings_the_right_word() -> None:

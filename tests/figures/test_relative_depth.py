@@ -170,9 +170,13 @@ def test_nothing_defined_is_an_empty_axis() -> None:
 )
 def test_points_refuse_what_does_not_fit(change: dict[str, Any], say: str) -> None:
     good: dict[str, Any] = {
-        "key": "aps_cos", "statistic": "level", "names": ("a", "b"), "values": (1.0, 2.0),
-        "lows": (None, None), "highs": (None, None),
-    }  # fmt: skip
+        "key": "aps_cos",
+        "statistic": "level",
+        "names": ("a", "b"),
+        "values": (1.0, 2.0),
+        "lows": (None, None),
+        "highs": (None, None),
+    }
     with pytest.raises(ModgapError, match=say):
         ConsistencyPoints(**(good | change))
 

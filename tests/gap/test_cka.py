@@ -106,8 +106,12 @@ def test_what_does_not_fit() -> None:
     stream = CkaStream()
     speech, text = pairs(6)
     stream.add(speech, text)
-    for bad in ((speech[:2], text[:2]), (speech[:, :3], text), (speech[0], text[0]),
-                (speech * math.nan, text)):  # fmt: skip
+    for bad in (
+        (speech[:2], text[:2]),
+        (speech[:, :3], text),
+        (speech[0], text[0]),
+        (speech * math.nan, text),
+    ):
         with pytest.raises(ModgapError):
             stream.add(*bad)
     with pytest.raises(ModgapError, match="at least 4 tokens, not 3"):
@@ -124,22 +128,31 @@ def test_controls_of_a_set(
     tiny_model: SpeechLM, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     words = ["two plus three", "the capital of France", "blue", "how many legs has a dog"]
-    asked = [Question(f"q{n}", w, lambda n=n: make_clip(1.2 + 0.2 * n, seed=n))
-             for n, w in enumerate(words)]  # fmt: skip
+    asked = [
+        Question(f"q{n}", w, lambda n=n: make_clip(1.2 + 0.2 * n, seed=n))
+        for n, w in enumerate(words)
+    ]
     asked.insert(1, Question("bad", "x", broken))  # type: ignore[arg-type]
     made = set_controls(tiny_model, asked, batch=8)
     assert made.paired
     assert (made.clips, made.left_out, made.pooled) == (4, 1, 4)
     assert "bad is left out: gone" in caplog.text
-    states = [capture_pair(tiny_model, tiny_model.prepare(q.load(), q.transcript))
-              for q in asked if q.id != "bad"]  # fmt: skip
+    states = [
+        capture_pair(tiny_model, tiny_model.prepare(q.load(), q.transcript))
+        for q in asked
+        if q.id != "bad"
+    ]
     s = np.stack([x.speech.float().mean(1).numpy() for x in states])
     t = np.stack([x.text.float().mean(1).numpy() for x in states])
     null = mismatched(s, t)
     assert made.layers["cosine_null"].tolist() == pytest.approx(null.cosine_mean.tolist())
     assert made.layers["centred"].tolist() == pytest.approx(centred_cosine(s, t).mean(0).tolist())
-    one = np.mean([np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
-                   for a, b in zip(s[:, 2], t[:, 2], strict=True)])  # fmt: skip
+    one = np.mean(
+        [
+            np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
+            for a, b in zip(s[:, 2], t[:, 2], strict=True)
+        ]
+    )
     assert made.layers["cosine"][2] == pytest.approx(one, rel=1e-5)
     # The map again, with pairs found by hand in the middle layer.
     level, stream = tiny_model.n_layers // 2, CkaStream(8)

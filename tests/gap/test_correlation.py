@@ -85,9 +85,13 @@ def test_each_point_left_out_once() -> None:
 
 @pytest.mark.parametrize(
     ("x", "y", "reason"),
-    [([], [], TOO_FEW), ([1, 2], [1, 2], TOO_FEW), ([1, 1, 1], [1, 2, 3], ONE_VALUE),
-     ([1, 2, np.nan], [1, 2, 3], TOO_FEW)],
-)  # fmt: skip
+    [
+        ([], [], TOO_FEW),
+        ([1, 2], [1, 2], TOO_FEW),
+        ([1, 1, 1], [1, 2, 3], ONE_VALUE),
+        ([1, 2, np.nan], [1, 2, 3], TOO_FEW),
+    ],
+)
 def test_no_line_without_enough_points(x: list, y: list, reason: str) -> None:
     made = fit(table(x, y))
     assert made.reason == reason
@@ -105,12 +109,14 @@ def test_a_constant_gap_has_a_flat_line_and_no_correlation() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(-10, 10), st.floats(-1, 1)), min_size=3, max_size=12,
+        st.tuples(st.floats(-10, 10), st.floats(-1, 1)),
+        min_size=3,
+        max_size=12,
         unique_by=lambda p: round(p[0], 3),
     ),
     st.floats(0.1, 50),
     st.floats(-5, 5),
-)  # fmt: skip
+)
 def test_r2_does_not_hang_on_units(pairs: list, scale: float, shift: float) -> None:
     x, y = (np.array(v) for v in zip(*pairs, strict=True))
     if np.ptp(y) < 1e-6:
@@ -132,8 +138,15 @@ def run_of_checkpoints(folder: Path) -> Path:
         for n in range(4):
             rows += [answer(name, f"q{n}", "text", True), answer(name, f"q{n}", "speech", n < k)]
             for layer, cosine in ((0, 0.1 * k + 0.01 * n), (1, 0.5 + 0.1 * (k % 2))):
-                layers.append({"model": name, "question": f"q{n}", "layer": layer,
-                               "cosine": cosine, "monotonicity": None if n else 0.5})  # fmt: skip
+                layers.append(
+                    {
+                        "model": name,
+                        "question": f"q{n}",
+                        "layer": layer,
+                        "cosine": cosine,
+                        "monotonicity": None if n else 0.5,
+                    }
+                )
     asked = [question(f"q{n}", topic=f"t{n % 2}") for n in range(4)]
     return write_run(folder, asked, {"answers": [rows], "layers": [layers]})
 

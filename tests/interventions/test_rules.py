@@ -110,8 +110,9 @@ def test_a_seed_means_the_same_direction_anywhere() -> None:
     path = source_path(H_s, H_t, "argmax", "cosine")
 
     def edit(seed: int, *rows: int) -> torch.Tensor:
-        it = Intervention(rule="random", tokens="given", pairs=tuple((i, 0) for i in rows),
-                          seed=seed)  # fmt: skip
+        it = Intervention(
+            rule="random", tokens="given", pairs=tuple((i, 0) for i in rows), seed=seed
+        )
         return apply_edit(plan_edit(it, path), 2, H_s, H_t)
 
     assert edit(1, 1, 3)[1].equal(edit(1, 3)[0])
@@ -173,7 +174,9 @@ def test_the_path_is_that_of_the_alignment(path: str, measure: str) -> None:
     H_s, H_t = torch.randn(9, 16), torch.randn(4, 16)
     S, D = similarity_matrices(H_s[None], H_t[None])
     known = align(S, D)
-    name = {"argmax": {"cosine": "argmax_cos", "euclidean": "argmin_euc"},
-            "dtw": {"cosine": "dtw_pair_cos", "euclidean": "dtw_pair_euc"}}  # fmt: skip
+    name = {
+        "argmax": {"cosine": "argmax_cos", "euclidean": "argmin_euc"},
+        "dtw": {"cosine": "dtw_pair_cos", "euclidean": "dtw_pair_euc"},
+    }
     got = source_path(H_s, H_t, path, measure)
     assert got.i.tolist() == getattr(known, name[path][measure])[0].tolist()

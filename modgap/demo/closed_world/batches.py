@@ -78,9 +78,12 @@ def pack(sequences: list[Sequence], pad_id: int) -> Packed:
         targets += s.target
         weights += [s.weight] * n
     return Packed(
-        ids, torch.tensor(rows), torch.tensor(columns), torch.tensor(targets),
+        ids,
+        torch.tensor(rows),
+        torch.tensor(columns),
+        torch.tensor(targets),
         torch.tensor(weights),
-    )  # fmt: skip
+    )
 
 
 class TextSampler:
@@ -96,8 +99,9 @@ class TextSampler:
         self.prompts, self.seed = prompts, seed
         digit_types = {t.name for t in DIGIT_TYPES}
         self.open = [q for q in questions() if q.split == "train" and q.form == "open"]
-        self.choice = [f for f in facts() if f.type not in digit_types
-                       and TYPE_BY_NAME[f.type].choice]  # fmt: skip
+        self.choice = [
+            f for f in facts() if f.type not in digit_types and TYPE_BY_NAME[f.type].choice
+        ]
         self.digits = [f for f in facts() if f.type in digit_types]
 
     def _question(self, rng: np.random.Generator) -> Question:
@@ -215,8 +219,9 @@ class SpeechSampler:
             pools[spec.form].append(i)
         self.pools = {k: np.array(v, dtype=np.int64) for k, v in pools.items()}
         opens = self.pools["open"]
-        counted = np.array([self.by_id[features.specs[i].question].type in COUNTED for i in opens],
-                           dtype=bool)  # fmt: skip
+        counted = np.array(
+            [self.by_id[features.specs[i].question].type in COUNTED for i in opens], dtype=bool
+        )
         self.opens = [part for part in (opens[~counted], opens[counted]) if len(part)]
         length = np.array([features.frames(i) for i in range(len(features))])
         self.short = length <= np.median(length[opens]) if len(opens) else length > 0
@@ -231,8 +236,12 @@ class SpeechSampler:
         rng = stable_rng("speech", self.seed, step)
         m = self.mix
         early = progress < m.short_until
-        counts = {"digit": m.digit, "word": m.word, "jumble": m.jumble,
-                  "choice": 0 if early else m.choice}  # fmt: skip
+        counts = {
+            "digit": m.digit,
+            "word": m.word,
+            "jumble": m.jumble,
+            "choice": 0 if early else m.choice,
+        }
         pools = [(self.pools[form], n) for form, n in counts.items()]
         opens = m.open + (m.choice if early else 0)
         content = round(opens * m.content) if len(self.opens) == 2 else opens

@@ -42,8 +42,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def assemble(shape: Shape, prompts: Prompts, text: dict[str, Tensor], trained: dict[str, Tensor],
-             scale: float) -> Any:  # fmt: skip
+def assemble(
+    shape: Shape,
+    prompts: Prompts,
+    text: dict[str, Tensor],
+    trained: dict[str, Tensor],
+    scale: float,
+) -> Any:
     """The speech LLM from the text LLM and the tensors that stage C trained."""
     model = build_speech(shape, prompts, 0)
     weights = {k: v.detach() for k, v in model.named_parameters()} | text_as_speech(text)
@@ -57,9 +62,11 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model = model.half()
     model.generation_config = GenerationConfig(
-        do_sample=False, max_new_tokens=48, eos_token_id=model.config.eos_token_id,
+        do_sample=False,
+        max_new_tokens=48,
+        eos_token_id=model.config.eos_token_id,
         pad_token_id=model.config.pad_token_id,
-    )  # fmt: skip
+    )
     model.save_pretrained(folder)
     # transformers notes the dtype of the file; arithmetic on a CPU wants float32.
     path = folder / "config.json"
@@ -141,13 +148,21 @@ def package(s: TrainSettings, out: Path, picks: dict[str, list[int]] | None = No
             tensors = {k: v.half() for k, v in trained_tensors(s, strategy, step).items()}
             write_tensors(path, tensors, {"strategy": strategy, "step": str(step)})
             members[f"demo:{strategy}@{number}"] = {
-                "strategy": strategy, "step": step, "steps": last,
-                "file": str(path.relative_to(partial)), "sha256": sha256(path), "accuracies": {},
-            }  # fmt: skip
+                "strategy": strategy,
+                "step": step,
+                "steps": last,
+                "file": str(path.relative_to(partial)),
+                "sha256": sha256(path),
+                "accuracies": {},
+            }
         members[f"demo:{strategy}"] = {
-            "strategy": strategy, "step": last, "steps": last, "file": strategy,
-            "sha256": sha256(folder / "model.safetensors"), "accuracies": {},
-        }  # fmt: skip
+            "strategy": strategy,
+            "step": last,
+            "steps": last,
+            "file": strategy,
+            "sha256": sha256(folder / "model.safetensors"),
+            "accuracies": {},
+        }
         shutil.copy(s.work / strategy / "log.jsonl", folder / "training_log.jsonl")
     for stage in ("text", "encoder", "spread", "bridge"):
         shutil.copy(s.work / stage / "log.jsonl", partial / f"{stage}_log.jsonl")

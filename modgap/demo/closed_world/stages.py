@@ -44,9 +44,9 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def training_features(s: TrainSettings, workers: int = 2,
-                      progress: Callable[[int, int], None] | None = None
-                      ) -> features.FeatureSet:  # fmt: skip
+def training_features(
+    s: TrainSettings, workers: int = 2, progress: Callable[[int, int], None] | None = None
+) -> features.FeatureSet:
     """Features of the training clips, made when missing."""
     if s.fsdd is None:
         raise ValueError("The digit recordings are missing; give fsdd=DIR.")
@@ -95,8 +95,9 @@ def run_text(
     sampler = TextSampler(prompts, s.seed + (5 if spread else 0))
     parameters = _named(model)
     steps, rate = (s.spread_steps, s.spread_lr) if spread else (s.text_steps, s.text_lr)
-    settings = LoopSettings(name, steps, min(100, steps // 10 + 1),
-                            save_every_seconds=s.save_seconds)  # fmt: skip
+    settings = LoopSettings(
+        name, steps, min(100, steps // 10 + 1), save_every_seconds=s.save_seconds
+    )
     run = Run(s.work / name, parameters, dict.fromkeys(parameters, rate), settings)
 
     def step(n: int) -> dict[str, float]:
@@ -130,8 +131,13 @@ def run_encoder(
     tower = build_speech(s.shape, prompts, s.seed + 1).model.audio_tower
     model = Encoder(tower, s.shape.width).to(device()).train()
     parameters = _named(model)
-    settings = LoopSettings("encoder", s.encoder_steps, min(200, s.encoder_steps // 10 + 1), 0.1,
-                            save_every_seconds=s.save_seconds)  # fmt: skip
+    settings = LoopSettings(
+        "encoder",
+        s.encoder_steps,
+        min(200, s.encoder_steps // 10 + 1),
+        0.1,
+        save_every_seconds=s.save_seconds,
+    )
     run = Run(s.work / "encoder", parameters, dict.fromkeys(parameters, s.encoder_lr), settings)
 
     def step(n: int) -> dict[str, float]:
@@ -158,8 +164,13 @@ def add_lora(model: Any, rank: int, scale: float) -> None:
 
     decoder = model.model.language_model
     decoder.requires_grad_(False)
-    config = LoraConfig(r=rank, lora_alpha=round(scale * rank), lora_dropout=0.0, bias="none",
-                        target_modules=list(LORA_TARGETS))  # fmt: skip
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=round(scale * rank),
+        lora_dropout=0.0,
+        bias="none",
+        target_modules=list(LORA_TARGETS),
+    )
     inject_adapter_in_model(config, decoder)
 
 
@@ -194,8 +205,13 @@ def run_bridge(s: TrainSettings, progress: Progress | None = None, stop: int | N
     parameters = _named(tower, "tower.") | _named(projector, "projector.") | _named(head, "head.")
     for part in (tower, projector, head):
         part.to(device()).train()
-    settings = LoopSettings("bridge", s.bridge_steps, min(100, s.bridge_steps // 10 + 1), 0.1,
-                            save_every_seconds=s.save_seconds)  # fmt: skip
+    settings = LoopSettings(
+        "bridge",
+        s.bridge_steps,
+        min(100, s.bridge_steps // 10 + 1),
+        0.1,
+        save_every_seconds=s.save_seconds,
+    )
     # How sharp the reading is and how likely silence: two numbers that must move first.
     rates = {n: s.bridge_lr * (20 if n.startswith("head.") else 1) for n in parameters}
     run = Run(s.work / "bridge", parameters, rates, settings)
@@ -246,8 +262,13 @@ def run_alignment(
     steps = s.full_steps if strategy == "full" else s.lora_steps
     # Most is learned early: the first snapshots lie close together.
     shots = tuple(round(steps * ((i + 1) / s.snapshots) ** 2) for i in range(s.snapshots))
-    settings = LoopSettings(strategy, steps, min(100, steps // 10 + 1), snapshots=shots,
-                            save_every_seconds=s.save_seconds)  # fmt: skip
+    settings = LoopSettings(
+        strategy,
+        steps,
+        min(100, steps // 10 + 1),
+        snapshots=shots,
+        save_every_seconds=s.save_seconds,
+    )
     run = Run(s.work / strategy, parameters, rates, settings)
     decoder, head = model.model.language_model, model.lm_head.weight
     dev = device()
@@ -292,8 +313,9 @@ def run_alignment(
     def snapshot(done: int) -> None:
         tensors = {n: p.half() for n, p in parameters.items() if not n.startswith("ctc_head.")}
         path = s.work / strategy / "snapshots" / f"{done:06d}.safetensors"
-        write_tensors(path, tensors, {"strategy": strategy, "step": str(done),
-                                      "scale": str(s.lora_scale)})  # fmt: skip
+        write_tensors(
+            path, tensors, {"strategy": strategy, "step": str(done), "scale": str(s.lora_scale)}
+        )
 
     run.run(step, snapshot, progress, stop)
 

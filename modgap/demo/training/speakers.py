@@ -27,13 +27,64 @@ ACCENTS = ("en-us", "en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-
 #: Of the evaluation, never heard in training: those of `HELDOUT_VOICES`, and two more.
 HELDOUT_TIMBRES = ("m4", "f2", "f3", "m5", "adam", "linda", "Denis")
 TIMBRES = (
-    "", "m1", "m2", "m3", "m6", "m7", "m8", "f1", "f4", "f5", "Alex", "Alicia", "Andrea", "Andy",
-    "Annie", "Gene", "Hugo", "Lee", "Marco", "Mario", "Michael", "Mike", "Reed", "antonio", "anika",
-    "belinda", "benjamin", "boris", "caleb", "david", "ed", "edward", "gustave", "ian", "iven",
-    "iven3", "john", "max", "michel", "miguel", "mike2", "norbert", "pablo", "paul", "pedro",
-    "quincy", "rob", "robert", "sandro", "shelby", "steph", "steph2", "travis", "victor", "zac",
-    "grandma", "grandpa",
-)  # fmt: skip
+    "",
+    "m1",
+    "m2",
+    "m3",
+    "m6",
+    "m7",
+    "m8",
+    "f1",
+    "f4",
+    "f5",
+    "Alex",
+    "Alicia",
+    "Andrea",
+    "Andy",
+    "Annie",
+    "Gene",
+    "Hugo",
+    "Lee",
+    "Marco",
+    "Mario",
+    "Michael",
+    "Mike",
+    "Reed",
+    "antonio",
+    "anika",
+    "belinda",
+    "benjamin",
+    "boris",
+    "caleb",
+    "david",
+    "ed",
+    "edward",
+    "gustave",
+    "ian",
+    "iven",
+    "iven3",
+    "john",
+    "max",
+    "michel",
+    "miguel",
+    "mike2",
+    "norbert",
+    "pablo",
+    "paul",
+    "pedro",
+    "quincy",
+    "rob",
+    "robert",
+    "sandro",
+    "shelby",
+    "steph",
+    "steph2",
+    "travis",
+    "victor",
+    "zac",
+    "grandma",
+    "grandpa",
+)
 #: Voices of Flite that were made of recordings of people (CMU ARCTIC).
 FLITE = ("slt", "rms", "awb", "slt", "rms", "kal16")
 
@@ -114,8 +165,17 @@ class Speakers:
 
     def _by_flite(self, text: str, how: Utterance) -> tuple[np.ndarray, int]:
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-            command = [str(self._flite), "-voice", how.voice, "--setf",
-                       f"duration_stretch={how.rate:.3f}", "-t", text, "-o", file.name]  # fmt: skip
+            command = [
+                str(self._flite),
+                "-voice",
+                how.voice,
+                "--setf",
+                f"duration_stretch={how.rate:.3f}",
+                "-t",
+                text,
+                "-o",
+                file.name,
+            ]
             try:
                 subprocess.run(command, check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError) as problem:

@@ -40,7 +40,9 @@ def load_row(file: Path, number: int, name: str = "") -> Clip:
             else:
                 raise AudioError(f"{file.name} has no row {number}.")
             cell = _cell(table, file, group, number - start)
-    except (OSError, pa.ArrowInvalid) as problem:
+    except (OSError, ValueError, pa.ArrowException) as problem:
+        if isinstance(problem, AudioError):
+            raise
         raise AudioError(f"{file} cannot be read: {problem}.") from problem
     return clip_of(cell, name or f"{file.stem}-{number}", file.parent)
 

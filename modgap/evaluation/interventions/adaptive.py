@@ -127,8 +127,9 @@ def choose(table: pd.DataFrame) -> Choice:
     return best
 
 
-def evaluate(table: pd.DataFrame, share: float = 1 / 3, seed: int = 0
-             ) -> tuple[Choice, pd.DataFrame]:  # fmt: skip
+def evaluate(
+    table: pd.DataFrame, share: float = 1 / 3, seed: int = 0
+) -> tuple[Choice, pd.DataFrame]:
     """Choose on the tuning split, report on the rest.
 
     Parameters

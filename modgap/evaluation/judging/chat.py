@@ -124,7 +124,7 @@ def _body(problem: urllib.error.HTTPError, key: str | None) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return {"message": "" if re.search(r"(?i)<(?:html|body|!doctype)", text) else text}
+        return "" if re.search(r"(?i)<(?:html|body|!doctype)", text) else text
 
 
 def _said(reply: Any) -> str:

