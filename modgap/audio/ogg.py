@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass, field
-from functools import cache
 
 from modgap.audio.frames import MAX_STEPS, broken, skip_tags
+from modgap.core.errors import AudioError
 
 _CODECS = {b"\x01vorbis": "vorbis", b"OpusHead": "opus", b"\x7fFLAC": "flac", b"Speex   ": "speex"}
 _FIRST, _HEAD = 2, 27
@@ -56,7 +57,7 @@ def links(data: bytes, at: int) -> tuple[list[Link], int]:
     Raises
     ------
     AudioError
-        A page is cut.
+        A page is cut or fails its checksum: decoders leave it out and go on.
     """
     read, begun = [_Pages(at)], True  # still among the first pages of a link
     for _ in range(MAX_STEPS):
@@ -72,6 +73,13 @@ def links(data: bytes, at: int) -> tuple[list[Link], int]:
             raise broken("its last page is cut")
         if not data.startswith(b"OggS", end) and data.find(b"OggS", at + 4, end) >= 0:
             raise broken(f"a page {at:,} bytes behind its start is cut, and others follow")
+        if checksum(data[at : at + 22] + bytes(4) + data[at + 26 : end]) != int.from_bytes(
+            data[at + 22 : at + 26], "little"
+        ):
+            raise AudioError(
+                f"The file is damaged {at:,} bytes behind its start, and players leave that part "
+                "out. Record, export or download it again."
+            )
         serial, first = data[at + 14 : at + 18], bool(data[at + 5] & _FIRST)
         if first and not begun:
             read.append(_Pages(at))
@@ -113,19 +121,10 @@ def opus_at_48_khz(data: bytes) -> bytes:
 
 
 def checksum(page: bytes | bytearray) -> int:
-    """CRC-32 of a page whose own field is zero (polynomial 0x04C11DB7, not reflected)."""
-    crc, table = 0, _table()
-    for byte in page:
-        crc = (crc << 8 & 0xFFFFFFFF) ^ table[crc >> 24 ^ byte]
-    return crc
+    """CRC-32 of a page whose own field is zero (polynomial 0x04C11DB7, from the highest bit)."""
+    # zlib's goes from the lowest bit, and turns all of them before and after.
+    crc = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int(f"{crc:032b}"[::-1], 2)
 
 
-@cache
-def _table() -> list[int]:
-    table = []
-    for index in range(256):
-        value = index << 24
-        for _ in range(8):
-            value = (value << 1 ^ (0x04C11DB7 if value & 0x80000000 else 0)) & 0xFFFFFFFF
-        table.append(value)
-    return table
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

@@ -291,6 +291,15 @@ def test_two_tracks_of_an_ogg_file_are_told() -> None:
     assert clip.notes == ("The file has 2 sound tracks, of which number 1 is read.",)
 
 
+@pytest.mark.parametrize("kind", ["vorbis", "opus"])
+def test_a_damaged_page_is_told(kind: str) -> None:
+    """Decoders leave a page out whose checksum is wrong, and say nothing."""
+    data = piece(kind, 3.0)
+    at = data.rfind(b"OggS", 0, data.rfind(b"OggS"))
+    with pytest.raises(AudioError, match="damaged"):
+        load_clip(patched(data, at + 200, bytes([data[at + 200] ^ 1])))
+
+
 @pytest.mark.parametrize("field", [0, 8_000, 16_000, 44_100, 48_000, 192_000])
 def test_opus_is_48_khz_whatever_its_header_says_of_what_was_encoded(field: int) -> None:
     sound = tone(0.5, 48_000, 440) + tone(0.5, 48_000, 9_000)
