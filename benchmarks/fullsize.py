@@ -150,6 +150,7 @@ def build(model_type: str, device: torch.device, *, tiny: bool) -> SpeechLM:
     kind = getattr(transformers, family.model_class)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32 if tiny else torch.bfloat16)
+    torch.manual_seed(0)  # the same model each time
     try:
         with torch.device(device):
             hf = kind(kind.config_class.from_dict(settings)).eval().requires_grad_(False)
