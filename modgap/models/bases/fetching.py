@@ -74,7 +74,7 @@ def fetch(
     voice : bool
         The Piper voice, too.
     cache_dir : str or Path, optional
-        By default ``models`` in ``$MODGAP_CACHE``, or in ``cache``.
+        By default ``models`` in the cache's folder (`modgap.core.folders.cache_folder`).
     progress : callable (fraction, note), optional
         Raising `Cancelled` stops it; what has come is gone on from.
 
@@ -135,12 +135,8 @@ def _alone(root: Path, steps: Steps) -> Iterator[Path]:
 def _check_room(root: Path, todo: Plan) -> None:
     free = shutil.disk_usage(root).free
     if free < todo.disk:
-        raise ModelError(
-            _full(
-                root,
-                f"{megabytes(todo.disk)} are needed on the way, and {megabytes(free)} are free",
-            )
-        )
+        needed = f"{megabytes(todo.disk)} are needed on the way, and {megabytes(free)} are free"
+        raise ModelError(_full(root, needed))
 
 
 def _full(root: Path, said: str) -> str:

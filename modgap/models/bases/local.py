@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modgap.core.errors import ModelError
+from modgap.core.folders import cache_folder
 from modgap.models.bases.sources import BASES, SOURCES, Origin, megabytes, named
 
 __all__ = ["NOTE", "Note", "find", "models_folder", "note", "require"]
@@ -53,8 +53,8 @@ class Note:
 
 
 def models_folder(cache_dir: str | Path | None = None) -> Path:
-    """The folder of models: the argument, else ``$MODGAP_CACHE/models``, else ``cache/models``."""
-    return Path(cache_dir or Path(os.environ.get("MODGAP_CACHE") or "cache", "models"))
+    """The folder of models: the argument, else ``models`` in the cache's folder."""
+    return Path(cache_dir or cache_folder() / "models")
 
 
 def note(folder: Path) -> Note | None:

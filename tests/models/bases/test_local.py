@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import modgap
 from modgap.cli.main import app
+from modgap.core import folders
 from modgap.core.errors import ModelError
 from modgap.models.bases import local, sources
 from modgap.models.bases.fetching import fetch
@@ -19,6 +20,16 @@ from tests.models.bases.places import is_whole
 from tests.models.bases.server import Server
 
 WHISPER, SMOLLM2, VOICE = "whisper-tiny.en", "SmolLM2-135M-Instruct", "en_US-joe-medium"
+
+
+def test_models_lie_where_results_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MODGAP_CACHE", raising=False)
+    assert local.models_folder() == folders.cache_folder() / "models" == Path("cache/models")
+    monkeypatch.setattr(folders, "checkout", lambda: None)  # installed
+    assert local.models_folder() == folders.cache_folder() / "models"
+    assert local.models_folder().is_absolute()
+    monkeypatch.setenv("MODGAP_CACHE", str(tmp_path))
+    assert local.models_folder() == tmp_path / "models"
 
 
 def test_what_is_not_here_is_told(server: Server, cache: Path) -> None:
