@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
     Qwen2AudioConfig,
@@ -15,6 +14,7 @@ from transformers import (
 )
 
 from modgap.testing.tiny import SENTENCES, make_clip
+from modgap.testing.tiny import make_tokenizer as made_tokenizer
 
 __all__ = ["SENTENCES", "make_clip", "make_tiny_checkpoint", "make_tokenizer"]
 
@@ -39,26 +39,8 @@ AUDIO = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer with the special tokens of Qwen2-Audio."""
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    core.train_from_iterator(
-        SENTENCES,
-        trainers.BpeTrainer(
-            vocab_size=400,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=SPECIAL + AUDIO,
-            show_progress=False,
-        ),
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        pad_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        additional_special_tokens=["<|im_start|>", *AUDIO],
-        clean_up_tokenization_spaces=False,
-    )
+    """A byte-level BPE tokenizer with the special tokens of Qwen2-Audio."""
+    return made_tokenizer(SPECIAL + AUDIO, "<|im_end|>", "<|endoftext|>")
 
 
 def make_tiny_checkpoint(

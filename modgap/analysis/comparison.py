@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from modgap.analysis.export import records
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention, Stack
@@ -69,13 +70,6 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison in JSON's terms; undefined numbers are None."""
-
-        def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-            return [
-                {k: None if isinstance(v, float) and v != v else v for k, v in row.items()}
-                for row in table.to_dict("records")
-            ]
-
         return {
             "interventions": [it.to_dict() for it in self.interventions],
             "transcript": self.transcript,
@@ -85,8 +79,8 @@ class Comparison:
             "changed": self.changed,
             "kl_before": self.kl_before,
             "kl_after": self.kl_after,
-            "pairs": rows(self.pairs),
-            "layers": rows(self.layers),
+            "pairs": records(self.pairs),
+            "layers": records(self.layers),
         }
 
 

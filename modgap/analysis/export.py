@@ -16,6 +16,8 @@ from modgap.core.errors import StoreError
 from modgap.core.files import write_new
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from modgap.analysis.result import Analysis
 
 FORMAT = "modgap-analysis"
@@ -190,3 +192,8 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table in JSON's terms; undefined numbers are None."""
+    return [{str(k): plain_value(v) for k, v in row.items()} for row in table.to_dict("records")]

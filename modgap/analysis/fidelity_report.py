@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from modgap.analysis.fidelity_checks import Check, run_checks
 from modgap.analysis.measure import model_info, versions
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModelError, SettingsError, StoreError
+from modgap.core.memory import free_memory
 from modgap.core.progress import Progress, Steps
 from modgap.core.settings import digest
 from modgap.models.loading.hardware import Machine
@@ -169,9 +168,7 @@ def check_model(
             steps(start + min(made, 13) / 14 / len(wanted), f"{dtype}, {check.name}")
             checks.append(check)
         del model, fresh, pair, dropped, prompts
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
     if about is None:
         assert problem is not None
         raise problem

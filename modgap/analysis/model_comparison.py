@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from modgap.analysis.export import plain_value
+from modgap.analysis.export import records
 from modgap.core.errors import SettingsError
+from modgap.core.names import unused_name
 from modgap.scoring.answers import verdict
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ __all__ = [
     "spread_over_models",
 ]
 
-#: The measures of a curve table, as `analysis_tables.layer_table` names them.
+#: The measures of a curve table, as `measures.tables.layer_table` names them.
 CURVES = (
     "cosine", "euclidean", "speech_norm", "text_norm", "norm_ratio", "aps_cos", "aps_euc",
     "aps_dtw_cos", "aps_dtw_euc", "monotonicity", "monotonicity_euc",
@@ -240,10 +241,7 @@ def apart(names: Sequence[str]) -> tuple[str, ...]:
     """The names, numbered where one comes again (folders of the same name)."""
     made: list[str] = []
     for name in names:
-        free, number = name, 2
-        while free in made:
-            free, number = f"{name} ({number})", number + 1
-        made.append(free)
+        made.append(unused_name(name, made))
     return tuple(made)
 
 
@@ -251,11 +249,6 @@ def check_measure(curves: pd.DataFrame, measure: str) -> None:
     """Raise SettingsError unless `measure` is one of `CURVES` and in the table."""
     if measure not in CURVES or measure not in curves:
         raise SettingsError(f"Unknown measure {measure!r}. Choose from {', '.join(CURVES)}.")
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table in JSON's terms; undefined numbers are None."""
-    return [{str(k): plain_value(v) for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def check_different(names: Sequence[str]) -> None:

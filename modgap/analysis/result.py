@@ -56,9 +56,9 @@ class Analysis:
     layer_ids : int ndarray (K,)
         0 is what enters the first decoder layer, k is the output of layer k.
     layers : DataFrame, K rows
-        See `analysis_tables.layer_table`.
+        See `measures.tables.layer_table`.
     tokens : DataFrame, K * T_t rows
-        See `analysis_tables.token_table`.
+        See `measures.tables.token_table`.
     alignment : Alignment
         Matrices, paths and scores.
     pooled_speech, pooled_text : float32 ndarray (K, d)

@@ -308,7 +308,7 @@ class Session:
         return self._kept(kind, make, target=target, **options)
 
     def _kept(self, kind: str, make: Callable[[], Any], **options: Any) -> Any:
-        key = self.key(kind, **options)  # an option that does not fit is told before any work
+        key = self.key(kind, **options)  # an unknown option is told before any work
         return kept(self.store, key, make, records.to_record, records.from_record)
 
     def _wanted(self, kind: str, options: dict[str, Any]) -> Any:

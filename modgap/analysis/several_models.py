@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +13,8 @@ import pandas as pd
 from modgap.analysis.functions import analyze
 from modgap.analysis.model_comparison import ModelComparison, apart, check_different, curve_table
 from modgap.core.errors import ModgapError, SettingsError
+from modgap.core.memory import free_memory
+from modgap.core.names import short_name
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
 
@@ -154,16 +155,12 @@ def use_model(model: Named | SpeechLM, load: Loader | None, use: Callable[[Any],
     """What `use` makes of a model, which is gone from memory afterwards if it was loaded here."""
     if not isinstance(model, str | Path):
         return use(model)
-    import torch
-
     from modgap.models.loading.load import load_model
 
     try:
         return use((load or load_model)(model))
     finally:
-        gc.collect()  # modules hold each other in cycles
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
 
 class _Held:
@@ -188,4 +185,4 @@ def _checked(models: Sequence[Named | SpeechLM]) -> list[str]:
     if not names:
         raise SettingsError("Name the models to compare.")
     check_different(names)
-    return [Path(name).name if Path(name).is_absolute() else name for name in names]
+    return [short_name(name) for name in names]

@@ -127,7 +127,7 @@ def _many(
     cache: bool, how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
     from modgap.analysis.consistency import consistency, consistency_table
-    from modgap.analysis.model_comparison import records
+    from modgap.analysis.export import records
     from modgap.analysis.several_models import clip_curves
     from modgap.cli.render import progress_bar
     from modgap.core.settings import AnalysisSettings

@@ -76,7 +76,7 @@ def gap(
         for name, table in tables.items():
             write_atomic(out / f"{name}.parquet", table_bytes(table))
     if as_json:
-        from modgap.analysis.model_comparison import records
+        from modgap.analysis.export import records
 
         found = {name: records(tables[name]) for name in PRINTED}
         sys.stdout.write(json.dumps({"run": opened.name, **found}, ensure_ascii=False) + "\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modgap.analysis.export import records
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
@@ -104,7 +105,7 @@ def words(
         write_atomic(out, table_bytes(table))
     if as_json:
         body = {**times.to_dict(), "model": result.model["name"], "tokens": len(hits.tokens)}
-        body["layers"] = _rows(table)
+        body["layers"] = records(table)
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         return
     _print_words(times)
@@ -144,7 +145,7 @@ def _many(
     if out is not None:
         write_atomic(out, table_bytes(whole))
     if as_json:
-        body = {"data": data, "aligner": aligner, "rows": _rows(whole)}
+        body = {"data": data, "aligner": aligner, "rows": records(whole)}
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -208,10 +209,3 @@ def _cell(row: Any, share: str, ms: str | None = None) -> str:
 def _with_interval(row: Any) -> str:
     off = "" if row["ms"] != row["ms"] else f", {row['ms']:.0f} ms"
     return f"{100 * row['share']:.1f} % ({100 * row['low']:.0f}-{100 * row['high']:.0f}){off}"
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(name): None if value != value else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]

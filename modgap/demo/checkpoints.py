@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from modgap.core.errors import ModelError
+from modgap.core.files import write_atomic
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: dict[str, str]) -> None:
     """Write a safetensors file in one atomic move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, meta)
-    temporary.replace(path)
+    held = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    write_atomic(path, save(held, meta))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

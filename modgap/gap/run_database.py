@@ -245,7 +245,7 @@ class RunDatabase:
                 f"least(count(*) {only}, 2)::UTINYINT AS n{n}",
             ]
         heard = "FILTER (a.input = 'speech')"
-        # float32 halves what 100,000 clips hold; `gap_reasons.ROUNDING` allows for it.
+        # float32 halves what 100,000 clips hold; `failure_reasons.ROUNDING` allows for it.
         columns.append(f"max(a.wer) {heard}::FLOAT AS wer")
         columns.append(f"max(a.kl) {heard}::FLOAT AS kl")
         return (

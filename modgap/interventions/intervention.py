@@ -1,6 +1,6 @@
 """Interventions on critical tokens: what is changed, where, and how much (method, section 4).
 
-An `Intervention` is a plain value: it knows no model. `edits` turns it into new hidden
+An `Intervention` is a plain value: it knows no model. `rules` turns it into new hidden
 states, `prefill` runs a model with them.
 """
 

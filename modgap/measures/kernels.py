@@ -123,7 +123,7 @@ def compare(X, Y, x_norm, y_norm, S, D, row_mean):
 
 @compiled()
 def layer(X, Y, S, D, x_norm, y_norm, x_mean, y_mean, mean_cos, mean_dist):
-    """Fill in one layer's slot (see ``pairwise.LayerStack``); ``S`` holds ``X @ Y.T`` on entry.
+    """Fill in one layer's slot (`similarity_matrices.LayerStack`); ``S`` is ``X @ Y.T`` on entry.
 
     ``mean_cos`` and ``mean_dist`` (n, 1): each row of X against the mean row of Y. x . mean(y) is
     the mean of x . y, so that no second product is needed.

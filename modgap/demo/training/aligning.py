@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from modgap.core.errors import SettingsError
+from modgap.demo.checkpoints import read_tensors, write_tensors
 from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import collate
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.listening import Listener, measured, training_set
-from modgap.demo.training.loop import LoopSettings, Run, read_tensors, write_tensors
+from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.low_rank import add_low_rank
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng

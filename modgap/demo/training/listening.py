@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modgap.demo.checkpoints import read_tensors
 from modgap.demo.training import features
 from modgap.demo.training.batches import COMPOSITE, Epochs, collate
 from modgap.demo.training.ctc import TokenReader
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
-from modgap.demo.training.loop import LoopSettings, Run, read_tensors
+from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.models.conv_adapter import ConvTransformerAdapter

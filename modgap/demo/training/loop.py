@@ -13,19 +13,18 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from modgap.core.files import cut_torn_line, write_atomic
+from modgap.demo.checkpoints import read_tensors, write_tensors
 
-__all__ = ["LoopSettings", "Run", "read_tensors", "schedule", "write_tensors"]
+__all__ = ["LoopSettings", "Run", "schedule"]
 
 
 @dataclass(frozen=True)
@@ -72,18 +71,6 @@ def schedule(step: int, s: LoopSettings) -> float:
     rising = min(1.0, (step + 1) / max(1, s.warmup))
     rest = (s.steps - step) / max(1, s.steps - s.decay_from)
     return rising * (s.final + (1 - s.final) * min(1.0, max(0.0, rest)))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: dict[str, str]) -> None:
-    """Write a safetensors file in one atomic move."""
-    held = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_atomic(path, save(held, meta))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file."""
-    with safe_open(path, framework="pt") as handle:
-        return {k: handle.get_tensor(k) for k in handle.keys()}, handle.metadata() or {}  # noqa: SIM118
 
 
 class Run:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from modgap.core.errors import SettingsError
 from modgap.core.files import write_atomic
+from modgap.demo.checkpoints import read_tensors, write_tensors
 from modgap.demo.training.aligning import STRATEGIES
 from modgap.demo.training.batches import COMPOSITE
-from modgap.demo.training.loop import read_tensors, write_tensors
 from modgap.demo.training.low_rank import peft_config, peft_names
 from modgap.demo.training.settings import TrainSettings
 

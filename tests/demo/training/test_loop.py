@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from modgap.demo.training.loop import LoopSettings, Run, read_tensors, schedule
+from modgap.demo.checkpoints import read_tensors
+from modgap.demo.training.loop import LoopSettings, Run, schedule
 
 
 def _run(folder: Path, steps: int, stop: int | None = None, **more: int) -> torch.Tensor:

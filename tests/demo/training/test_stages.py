@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from modgap.core.errors import SettingsError
+from modgap.demo.checkpoints import read_tensors
 from modgap.demo.training import features
 from modgap.demo.training.aligning import Aligner, run_alignment
 from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import Epochs, collate, positions
 from modgap.demo.training.features import Hearing, speak_texts
 from modgap.demo.training.listening import run_listening, training_set
-from modgap.demo.training.loop import read_tensors
 from modgap.demo.training.package import compose, snapshot_steps, trained
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.speakers import Speakers, Utterance
