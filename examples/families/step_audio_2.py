@@ -25,7 +25,7 @@ import torch
 import transformers
 
 import modgap
-from modgap.models.parts import load_parts
+from modgap.models.processor import load_parts
 
 TEMPLATE = (
     "{% for message in messages %}"
