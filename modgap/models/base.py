@@ -14,11 +14,10 @@ from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Progress
 from modgap.models.decoder import decoder_of, final_norm
 from modgap.models.decoding import decode
-from modgap.models.lora import adapter_state, load_adapter, switch_adapter
-from modgap.models.processor import load_parts
+from modgap.models.loadable import Loadable
+from modgap.models.lora import adapter_state, switch_adapter
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
-from modgap.models.skeleton import bare
 from modgap.models.template import TODAY, ChatTokenizer
 from modgap.models.whole_pass import whole_pass
 
@@ -33,7 +32,7 @@ _ASKED = (
 )
 
 
-class SpeechLM(PromptMaker):
+class SpeechLM(Loadable, PromptMaker):
     """A speech language model: prompts in, hidden states and answers out.
 
     A family is a subclass in the module named after its transformers model type; it says how the
@@ -57,18 +56,6 @@ class SpeechLM(PromptMaker):
         Held during every pass. Hooks of one computation must not see another's tensors.
     """
 
-    model_type: ClassVar[str]
-    #: A class of transformers by its name, or a class with ``from_pretrained`` itself.
-    model_class: ClassVar[str | type]
-    #: A processor of transformers; None reads tokenizer, feature extractor and template alone.
-    processor_class: ClassVar[str | None] = None
-    extractor_class: ClassVar[str | type] = "WhisperFeatureExtractor"
-    #: Where a checkpoint's own LoRA adapter lies, if it has one; "" is beside the weights.
-    adapter_folder: ClassVar[str] = ""
-    #: Subfolders of a checkpoint that hold weights, too.
-    weight_folders: ClassVar[tuple[str, ...]] = ()
-    #: The chat template of checkpoints that bring none in a file.
-    chat_template: ClassVar[str | None] = None
     #: Whether the clip enters in the model's own forward, not in that of its ``base_model``.
     merges_in_forward: ClassVar[bool] = False
     #: Whether layers carry several streams, (K, B, S, d), that are merged before the final norm.
@@ -114,57 +101,6 @@ class SpeechLM(PromptMaker):
         self.logits_divisor = float(getattr(text, "logits_scaling", None) or 1.0)
         self.logits_factor = float(getattr(text, "logit_scale", None) or 1.0)
         self.softcap = getattr(text, "final_logit_softcapping", None)
-
-    # ---- loading ------------------------------------------------------------------------------
-
-    @classmethod
-    def takes(cls, config: dict[str, Any]) -> bool:
-        """Whether a checkpoint with this config.json is of the family, where a user names it."""
-        return config.get("model_type") == cls.model_type
-
-    @classmethod
-    def refusal(cls, config: dict[str, Any]) -> str | None:
-        """Why a checkpoint with this config.json is not loaded, though of the family; what to do.
-
-        The sentence goes on after "NAME is of model type TYPE, which is not loaded: ".
-        """
-        return None
-
-    @classmethod
-    def load_processor(cls, where: str, options: dict[str, Any]) -> Any:
-        """Read tokenizer, feature extractor and chat template; `options` for from_pretrained."""
-        import transformers
-
-        if cls.processor_class is not None:
-            return getattr(transformers, cls.processor_class).from_pretrained(where, **options)
-        return load_parts(where, options, _class(cls.extractor_class), cls.chat_template)
-
-    @classmethod
-    def own_config(cls, where: str, options: dict[str, Any]) -> dict[str, Any]:
-        """A ``config`` for from_pretrained, where it is not to be the checkpoint's as it is."""
-        return {}
-
-    @classmethod
-    def load_weights(cls, where: str, **options: Any) -> tuple[Any, dict[str, Any]]:
-        """The transformers model and what was missing; `options` for from_pretrained."""
-        hf, report = _class(cls.model_class).from_pretrained(
-            where,
-            **cls.own_config(where, options),
-            output_loading_info=True,
-            # Else an adapter beside the weights would be loaded with them, and the report of what
-            # the weights lack be lost.
-            adapter_kwargs={"subfolder": "no-adapter"},
-            **options,
-        )
-        missing = load_adapter(hf, where, cls.adapter_folder, options)
-        return hf, {**report, "missing_keys": {*report["missing_keys"], *missing}}
-
-    @classmethod
-    def skeleton(cls, where: str, options: dict[str, Any]) -> Any:
-        """The transformers model without weights (torch's meta device), from the config alone."""
-        kind = _class(cls.model_class)
-        config = cls.own_config(where, options).get("config")
-        return bare(kind, config or kind.config_class.from_pretrained(where, **options))
 
     # ---- what most families share -------------------------------------------------------------
 
@@ -338,12 +274,6 @@ class SpeechLM(PromptMaker):
             "editable_layers": len(self.editable_levels),
             "unsupported": {name: why for name, why in self.support().items() if why},
         }
-
-
-def _class(named: str | type) -> Any:
-    import transformers
-
-    return getattr(transformers, named) if isinstance(named, str) else named
 
 
 def _eos_ids(hf: Any, tokenizer: Any) -> frozenset[int]:

@@ -124,6 +124,16 @@ def test_its_code_is_part_of_the_identity(folder: Path, tmp_path: Path) -> None:
     assert load_model(folder, family=changed).identity == before.identity
 
 
+def test_so_is_the_code_in_the_checkpoints_folder(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    before = load_model(folder, family=FILE).identity
+    assert load_model(copy, family=FILE).identity == before
+    (copy / "modeling_mine.py").write_text("one = 1\n")
+    once = load_model(copy, family=FILE).identity
+    (copy / "modeling_mine.py").write_text("one = 2\n")
+    assert len({before, once, load_model(copy, family=FILE).identity}) == 3
+
+
 def test_a_file_that_nobody_named_is_never_run(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     for name in ("my_speech_model.py", "modgap_family.py", "modeling_my_speech_model.py"):

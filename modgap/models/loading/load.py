@@ -188,7 +188,7 @@ def load_model(
             identity(config_dict, processor, folder, commit, kind.weight_folders),
             quantize=quantize,
             adapter=None if tuned is None else tuned.identity,
-            code=code_of(kind),
+            code=code_of(kind, folder),
         ),
     )
     model.quantization, model.adapter = quantize, None if tuned is None else tuned.folder.name

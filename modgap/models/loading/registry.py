@@ -206,8 +206,11 @@ def file_of(family: type[SpeechLM]) -> str | None:
         return family.__module__
 
 
-def code_of(family: type[SpeechLM]) -> str | None:
-    """SHA-256 of a foreign family's source, which decides the numbers as weights do; else None."""
+def code_of(family: type[SpeechLM], folder: Path | None = None) -> str | None:
+    """SHA-256 of a foreign family's source, which decides the numbers as weights do; else None.
+
+    With it counts the code that the checkpoint's folder brings, which such a family may run.
+    """
     if not is_foreign(family):
         return None
     try:
@@ -217,7 +220,10 @@ def code_of(family: type[SpeechLM]) -> str | None:
             source = inspect.getsource(family)
         except (OSError, TypeError):
             source = family.__qualname__
-    return hashlib.sha256(source.encode()).hexdigest()
+    digest = hashlib.sha256(source.encode())
+    for file in sorted(folder.glob("*.py")) if folder is not None else ():
+        digest.update(f"{file.name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _said(err: BaseException) -> str:
