@@ -115,7 +115,7 @@ def main() -> None:
         against(ears, modgap.load_recognizer(asked.against), manifest)
     for data, limit in (("demo", asked.questions), *((m, None) for m in asked.manifests)):
         errors(ears, data, limit)
-    for name in ("demo:full", "demo:lora") if asked.answers else ():
+    for name in ("demo:adapter", "demo:lora") if asked.answers else ():
         answers(ears, name, asked.questions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,17 @@ settings.load_profile("modgap")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Qwen2-Audio checkpoint that takes clips of up to 10 s."""
     return make_tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_family(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tiny family under the names of the embedded one, for every test and what it starts."""
+    from tests.tiny_family import make_tiny_family
+
+    root = make_tiny_family(tmp_path_factory.mktemp("family"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODGAP_DEMO_WEIGHTS", str(root))
+        yield root
 
 
 @pytest.fixture(scope="session")

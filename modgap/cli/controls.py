@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(epilog="Example: modgap controls --data demo --model demo:full --limit 100")(
+    app.command(epilog="Example: modgap controls --data demo --model demo:adapter --limit 100")(
         controls
     )
 

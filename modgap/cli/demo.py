@@ -1,4 +1,4 @@
-"""``modgap demo``: train, evaluate and hear the embedded model family."""
+"""``modgap demo``: train, measure and hear the embedded model family."""
 
 from __future__ import annotations
 
@@ -12,90 +12,107 @@ from modgap.core.errors import SettingsError
 
 demo_app = typer.Typer(
     no_args_is_help=True,
-    help="The embedded model family: train it, evaluate it, make it speak.",
+    help="The embedded model family: train it, measure it, make it speak.",
 )
 
-_FSDD = "Folder of the Free Spoken Digit Dataset (holds 'recordings/'); fetched when not given."
 
-
-@demo_app.command(epilog="Example: modgap demo train --work ~/modgap-training --fsdd ~/fsdd")
+@demo_app.command(
+    epilog="Example: modgap demo train --work ~/modgap-training --people recordings/manifest.csv"
+)
 def train(
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder for features, states and logs; the same folder resumes."),
+        typer.Option(help="Folder for texts, features, states and logs; the same folder resumes."),
     ] = None,
-    fsdd: Annotated[Path | None, typer.Option(help=_FSDD)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the weights; by default 'weights' in --work.")
+    ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="Manifest of recordings to measure on, never to train on."),
+    ] = None,
+    wordnet: Annotated[
+        Path, typer.Option(help="Folder of WordNet's data files (Debian: wordnet-base).")
+    ] = Path("/usr/share/wordnet"),
+    flite: Annotated[
+        str, typer.Option(help="Program of the synthesizer Flite; '' leaves its voices out.")
+    ] = "flite",
+    cores: Annotated[int | None, typer.Option(help="Cores to use; all by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 1,
-    full_steps: Annotated[int | None, typer.Option(help="Steps of full tuning.")] = None,
-    lora_steps: Annotated[int | None, typer.Option(help="Steps of LoRA tuning.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of TrainSettings, NAME=NUMBER; can be given again."),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Train the whole family from nothing (about two hours on two CPU cores; resumable)."""
-    from dataclasses import replace
+    """Train the whole family from nothing, or go on where it was interrupted.
 
-    from modgap.demo.closed_world.recipe import train as run
-    from modgap.demo.closed_world.settings import TrainSettings, default_work
+    How long each stage takes, with and without AMX, is in the model card (modgap/demo/README.md).
+    """
+    import shutil
 
+    from modgap.core.folders import cache_folder
+    from modgap.demo.training.package import package
+    from modgap.demo.training.recipe import train as run
+    from modgap.demo.training.settings import TrainSettings
+    from modgap.models.bases.fetching import fetch
+    from modgap.models.bases.sources import SMOLLM2, VOICE, WHISPER
+
+    if not (wordnet / "data.noun").is_file():
+        raise SettingsError(
+            f"{wordnet} holds no data.noun: install WordNet (Debian: wordnet-base), or name its "
+            "folder with --wordnet."
+        )
+    if flite and shutil.which(flite) is None:
+        raise SettingsError(
+            f"There is no program {flite!r}: install Flite (Debian: flite), name it with --flite, "
+            "or leave its voices out with --flite ''."
+        )
+    if people is not None and not people.expanduser().is_file():
+        raise SettingsError(f"{people} is not there: --people takes a manifest.csv.")
+    folder = {one.name: one.folder for one in fetch(voice=True)}
     settings = TrainSettings(
-        work=(work or default_work()).expanduser(),
-        fsdd=fsdd.expanduser() if fsdd else None,
-        seed=seed,
-    )
-    settings = replace(
-        settings,
-        full_steps=full_steps or settings.full_steps,
-        lora_steps=lora_steps or settings.lora_steps,
-    )
-    out = run(settings)
-    typer.echo(f"The family is in {out}. To use it: MODGAP_DEMO_WEIGHTS={out} modgap app")
+        work=(work or cache_folder() / "training").expanduser(),
+        encoder=folder[WHISPER.name], llm=folder[SMOLLM2.name], voice=folder[VOICE.name],
+        wordnet=wordnet, flite=shutil.which(flite) if flite else None, seed=seed,
+        people=people.expanduser() if people else None,
+    ).changed(set_ or ())  # fmt: skip
+    run(settings, cores, lambda stage: typer.echo(f"{stage} ..."))
+    made = package(settings, (out or settings.work / "weights").expanduser())
+    typer.echo(f"The family is in {made}. To use it: MODGAP_DEMO_WEIGHTS={made} modgap app")
 
 
-@demo_app.command("eval", epilog="Example: modgap demo eval --model demo:full --out results/")
+@demo_app.command("eval", epilog="Example: modgap demo eval --people manifest.csv --out results/")
 def evaluate(
+    people: Annotated[
+        Path, typer.Option(help="Manifest of recordings: columns file, transcript.")
+    ],
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Member of the family, repeatable; all (and demo:base) by default."),
+        typer.Option(help="Model to measure, repeatable; the whole family by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for answers.parquet and tables.md.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for clips.parquet and tables.md.")] = Path(
         "demo-eval"
     ),
-    fsdd: Annotated[
-        Path | None, typer.Option(help="All recorded digits; by default the shipped ones.")
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Another weights folder, such as a training run's.")
-    ] = None,
-    work: Annotated[Path | None, typer.Option(help="Folder that keeps the features.")] = None,
-    questions: Annotated[int, typer.Option(help="Open questions per condition.")] = 400,
+    longest: Annotated[float, typer.Option(help="Leave out longer recordings, in seconds.")] = 30.0,
     card: Annotated[
         Path | None, typer.Option(help="Also renew the tables of this model card (README.md).")
     ] = None,
-    write_back: Annotated[
-        bool, typer.Option(help="Also note the accuracies in the weights folder's family.json.")
-    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Measure accuracies on held-out phrasings and voices, with 95 % intervals."""
-    from modgap.demo import family
-    from modgap.demo.closed_world import report
-    from modgap.demo.closed_world.evaluate import EvalSettings
-    from modgap.demo.closed_world.evaluate import evaluate as run
-    from modgap.demo.closed_world.settings import default_work
+    """Measure what the family hears of people: words written down, and how the paths run."""
+    from modgap.core.files import write_atomic
+    from modgap.demo import evaluation, family
 
-    settings = EvalSettings(
-        work=(work or default_work()).expanduser(), fsdd=fsdd, weights=weights, n_open=questions,
-        n_choice=max(1, round(questions * 0.35)), n_snapshot=min(240, questions),
-    )  # fmt: skip
-    names = model or ["demo:base", *[n for n in family.names(weights) if n != "demo"]]
-    table = run(names, settings, lambda name: typer.echo(f"evaluating {name} ..."))
+    clips = evaluation.read_people(people, longest)
+    names = model or family.names()
+    table = evaluation.measure(names, clips, lambda name: typer.echo(f"measuring {name} ..."))
+    text = evaluation.markdown(table)
     out.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(out / "answers.parquet")
-    text = report.markdown(table, weights)
-    (out / "tables.md").write_text(text)
+    table.to_parquet(out / "clips.parquet")
+    write_atomic(out / "tables.md", text.encode())
     if card is not None:
-        report.update_card(card, text)
-    if write_back:
-        report.write_back(table, weights)
+        evaluation.update_card(card, text)
     typer.echo(text)
 
 
@@ -129,10 +146,10 @@ def speak(
 
 @demo_app.command("voices", epilog="Example: modgap demo voices")
 def list_voices(debug: Debug = False) -> None:
-    """List the voices of the family: the training ones and the held-out ones."""
-    from modgap.demo.voices import HELDOUT_VOICES, TRAIN_VOICES
+    """List the timbres of espeak-ng: those that training heard, and those that are held out."""
+    from modgap.demo.training.speakers import HELDOUT_TIMBRES, TIMBRES
 
-    for name in TRAIN_VOICES:
-        typer.echo(f"{name}\ttraining")
-    for name in HELDOUT_VOICES:
+    for name in TIMBRES:
+        typer.echo(f"{name or '(plain)'}\ttraining")
+    for name in HELDOUT_TIMBRES:
         typer.echo(f"{name}\theld out")

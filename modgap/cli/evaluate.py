@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(
         "eval",
-        epilog="Example: modgap eval --data demo --model demo:full --model demo:lora "
+        epilog="Example: modgap eval --data demo --model demo:adapter --model demo:lora "
         "--inputs text,speech,pipeline --out runs/demo",
     )(evaluate)
     runs_app.command("info", epilog="Example: modgap runs info runs/demo")(info)
@@ -124,7 +124,7 @@ def evaluate(
     wanted = tuple(part.strip() for part in inputs.split(",") if part.strip())
     asked = ""
     if heard or heard_instruction is not None:
-        from modgap.demo.phrasings import TRANSCRIBE
+        from modgap.models.prompt import TRANSCRIBE
 
         asked = heard_instruction or TRANSCRIBE
     text, bases = _bases(base or [], models)

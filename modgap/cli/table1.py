@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(epilog="Example: modgap table1 --data demo --model demo:full --model demo:lora")(
+    app.command(epilog="Example: modgap table1 --data demo --model demo:adapter --model demo:lora")(
         table1
     )
 
@@ -62,7 +62,7 @@ def table1(
         summary,
     )
 
-    names = model or ["demo:full", "demo:lora"]
+    names = model or ["demo:adapter", "demo:lora"]
     how.check(names)
     items = judgeable(read_questions(data, limit))
     settings = AnalysisSettings(max_new_tokens=max_new_tokens)

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
         epilog="Example: modgap words clip.wav --transcript 'what is two plus two'; "
-        "modgap words --data questions.csv --model demo:full --model demo:lora"
+        "modgap words --data questions.csv --model demo:adapter --model demo:lora"
     )(words)
 
 

@@ -1,7 +1,9 @@
-"""The shipped models by name: ``demo``, ``demo:full``, ``demo:lora``, ``demo:full@1``, ...
+"""The embedded models by name: ``demo``, ``demo:lora``, ``demo:adapter``, ``demo:lora@1``, ...
 
-Every name resolves to an ordinary checkpoint folder. Final checkpoints are such folders already;
-intermediate snapshots are stored compactly and written out on first use.
+Every name resolves to an ordinary `modgap_composite` folder. What this project trained is shipped
+in few bits; the released encoder and text model between which it stands are fetched once
+(`modgap fetch`). The folder is put together of both on first use. ``demo:base`` is the text model
+by itself.
 """
 
 from __future__ import annotations
@@ -9,14 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from modgap.core.errors import ModelError
+from modgap.models.bases.local import NOTE, require
+from modgap.models.bases.sources import SOURCES
+
+__all__ = ["BASE", "ENVIRONMENT", "FORMAT", "base_folder", "describe", "names", "resolve",
+           "weights_root"]  # fmt: skip
 
 WEIGHTS = Path(__file__).parent / "weights"
 ENVIRONMENT = "MODGAP_DEMO_WEIGHTS"
+BASE = "demo:base"
+#: Of family.json.
+FORMAT = 2
 
 
 def weights_root(root: Path | str | None = None) -> Path:
@@ -34,13 +43,22 @@ def _family(root: Path | str | None) -> tuple[Path, dict[str, Any]]:
             f"The embedded models are missing ({path}). Reinstall modgap, train them with "
             f"'modgap demo train', or set {ENVIRONMENT} to a weights folder."
         )
-    return folder, json.loads(path.read_text())
+    family = json.loads(path.read_text())
+    if family.get("format") != FORMAT:
+        raise ModelError(
+            f"{path} is of another version of modgap: train the family again with 'modgap demo "
+            f"train', or leave {ENVIRONMENT} unset."
+        )
+    return folder, family
 
 
 def names(root: Path | str | None = None) -> list[str]:
-    """Names of all speech LLMs of the family: the default, the finals, the snapshots in order."""
+    """Names of all speech LLMs of the family: the default, the finals, the snapshots in order.
+
+    The default's own name leads to the same model; it is not listed a second time.
+    """
     _, family = _family(root)
-    members = family["members"]
+    members = family["members"].keys() - {family["default"]}
 
     def key(name: str) -> tuple[str, int]:
         strategy, _, number = name.partition("@")
@@ -56,7 +74,7 @@ def _member(name: str, root: Path | str | None) -> tuple[Path, dict[str, Any], s
     member = family["members"].get(full_name)
     if member is None:
         raise ModelError(
-            f"There is no embedded model {name!r}. Use one of: {', '.join(names(root))}."
+            f"There is no embedded model {name!r}. Use one of: {', '.join(names(root))}, {BASE}."
         )
     return folder, family, full_name, member
 
@@ -80,72 +98,74 @@ def describe(name: str, root: Path | str | None = None) -> dict[str, Any]:
     return {"name": full_name, **{k: member[k] for k in keys}}
 
 
+def base_folder(
+    part: str, cache_dir: Path | str | None = None, root: Path | str | None = None
+) -> Path:
+    """The folder of a released model that the family is built on.
+
+    Parameters
+    ----------
+    part : {"encoder", "llm"}
+    cache_dir : Path, optional
+        Where base models are kept; by default modgap's own folder of models.
+    root : Path, optional
+        Another weights folder, see :func:`weights_root`. Its family.json names base models, or
+        folders inside of it.
+
+    Raises
+    ------
+    ModelError
+        It is not on this machine; the message says how to get it.
+    """
+    folder, family = _family(root)
+    name = str(family[part])
+    return require(name, cache_dir) if name in SOURCES else folder / name
+
+
 def resolve(name: str, cache_dir: Path | str, root: Path | str | None = None) -> Path:
     """The member's checkpoint folder, for ``from_pretrained``.
 
     Parameters
     ----------
     name : str
-        See :func:`names`.
+        See :func:`names`; or ``demo:base``.
     cache_dir : Path
-        Where intermediate snapshots are written out, once, under a name that holds their hash.
-        Safe when two processes do it at the same time.
+        Where base models are kept, and where members are put together, once, under a name that
+        holds the hash of all that they are made of. Safe when two processes do it at the same time.
     root : Path, optional
         Another weights folder, see :func:`weights_root`.
 
     Raises
     ------
     ModelError
-        Unknown name; the message lists the names.
+        Unknown name (the message lists the names), or base models that are not on this machine.
     FileNotFoundError
         The weights are not there; the message says how to get them.
     """
+    if name == BASE:
+        return base_folder("llm", cache_dir, root)
     folder, family, full_name, member = _member(name, root)
-    if "@" not in full_name:
-        return folder / member["file"]
-    strategy = member["strategy"]
-    # Everything that goes into the folder is part of its name.
-    key = json.dumps([member["sha256"], family["base"]["sha256"], family["lora_scale"],
-                      family["members"][f"demo:{strategy}"]["sha256"]])  # fmt: skip
+    encoder, llm = (base_folder(part, cache_dir, root) for part in ("encoder", "llm"))
+    from modgap.demo.compact import read_compact
+    from modgap.demo.compose import COMPOSITE, compose
+
+    final = family["members"][full_name.partition("@")[0]]
+    key = json.dumps([member["sha256"], final["sha256"], _told(encoder), _told(llm),
+                      COMPOSITE.to_json()])  # fmt: skip
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     target = Path(cache_dir) / f"{full_name.replace(':', '-').replace('@', '-')}-{digest}"
-    if (target / "model.safetensors").is_file():
+    if (target / "config.json").is_file():
         return target
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        _write_out(folder, strategy, folder / member["file"], family, partial)
-        try:
-            partial.rename(target)
-        except OSError:
-            # Another process was faster; its folder is the same.
-            if not (target / "model.safetensors").is_file():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
+    tensors = read_compact(folder / final["file"])
+    if member is not final:
+        tensors = read_compact(folder / member["file"], tensors)
+    return compose(encoder, llm, {k: v.half() for k, v in tensors.items()}, target)
 
 
-def _write_out(folder: Path, strategy: str, snapshot: Path, family: dict[str, Any],
-               target: Path) -> None:  # fmt: skip
-    """Final folder's files with the snapshot's weights, in the names the final file uses."""
-    import torch
-    from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
-
-    from modgap.demo.checkpoints import load_named, merge_lora, read_tensors, text_as_speech
-
-    final = folder / strategy
-    skip = {"model.safetensors", "snapshots", "training_log.jsonl"}
-    target.mkdir(parents=True)
-    model = Qwen2AudioForConditionalGeneration.from_pretrained(final, dtype=torch.float32)
-    weights = {k: v.detach() for k, v in model.named_parameters()}
-    if strategy == "lora":
-        weights |= text_as_speech(read_tensors(folder / "base" / "model.safetensors")[0])
-    trained, _ = read_tensors(snapshot)
-    load_named(model, merge_lora(weights, trained, float(family["lora_scale"])))
-    model.half().save_pretrained(target)
-    for path in final.iterdir():
-        # Copied last: they also restore the dtype that saving has noted in config.json.
-        if path.name not in skip:
-            shutil.copy(path, target / path.name)
-    Qwen2AudioConfig.from_pretrained(target)
+def _told(folder: Path) -> str:
+    """What a base model's files are: the note beside them, or their sizes and times."""
+    note = folder / NOTE
+    if note.is_file():
+        return note.read_text()
+    stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.iterdir())]
+    return json.dumps(stats)

@@ -24,7 +24,7 @@ NAMED = 20  # values that an error names
 
 
 def is_snapshot(model: str) -> bool:
-    """Whether a name is that of a checkpoint on the way to another, such as ``demo:full@1``.
+    """Whether a name is that of a checkpoint on the way to another, such as ``demo:lora@1``.
 
     Behind the "@" of a hub id stands a revision, which is a model of its own.
     """

@@ -39,6 +39,8 @@ class CompositeConfig:
         Whether the encoder gets the clip alone or the clip and silence up to its whole window.
     positions : "clip" or "window"
         Whether the silence's positions stay out of the prompt or are in it, as padding.
+    lora : "apart" or "merged"
+        Whether a LoRA stays beside the weights, or is added to them when they are loaded.
     before, after : str
         What stands around the clip in the user's turn.
     """
@@ -51,6 +53,7 @@ class CompositeConfig:
     last: Literal["pad", "drop"] = "drop"
     hears: Literal["clip", "window"] = "window"
     positions: Literal["clip", "window"] = "clip"
+    lora: Literal["apart", "merged"] = "apart"
     before: str = ""
     after: str = ""
 
@@ -61,6 +64,7 @@ class CompositeConfig:
             "last": ("pad", "drop"),
             "hears": ("clip", "window"),
             "positions": ("clip", "window"),
+            "lora": ("apart", "merged"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:

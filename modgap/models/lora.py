@@ -57,6 +57,14 @@ def load_adapter(hf: Any, where: str, subfolder: str, options: dict[str, Any]) -
     return take_out_empty(hf, report.missing_keys)
 
 
+def merge_adapter(hf: Any) -> None:
+    """Add a loaded LoRA to the weights it belongs to, for good: layers take one product again."""
+    for name, layer in [(n, m) for n, m in hf.named_modules() if _is_lora(m)]:
+        layer.merge()
+        parent, _, child = name.rpartition(".")
+        setattr(hf.get_submodule(parent), child, layer.get_base_layer())
+
+
 def take_out_empty(model: Any, missing: Iterable[str]) -> set[str]:
     """Unwrap the layers that an adapter's file holds nothing for.
 

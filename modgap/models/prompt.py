@@ -11,6 +11,9 @@ import torch
 
 Markers = Literal["keep", "drop"]
 
+#: The typed task beside a clip that asks for nothing but its words.
+TRANSCRIBE = "Write down what you hear."
+
 
 @dataclass(frozen=True, eq=False)
 class AudioInput:

@@ -73,8 +73,9 @@ def _model() -> DeltaGenerator:
                 persist_state="session",
             )
         st.caption(
-            "auto: the GPU in bfloat16 if there is one, else the CPU in float32. spread: over all "
-            "GPUs and the CPU. Quantize: weights in 8 or 4 bits, with bitsandbytes."
+            "auto: the GPU in bfloat16 if there is one, else the CPU in float32 (bfloat16 where it "
+            "has AMX). spread: over all GPUs and the CPU. Quantize: weights in 8 or 4 bits, with "
+            "bitsandbytes."
         )
     return about
 

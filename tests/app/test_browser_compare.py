@@ -69,12 +69,12 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
     v.settle()
     expect(page.get_by_text("Choose at least two models.")).to_have_count(1)
     chosen.get_by_role("combobox").fill("full@1")
-    page.get_by_role("option", name="demo:full@1", exact=True).click()
+    page.get_by_role("option", name="demo:lora@1", exact=True).click()
     page.keyboard.press("Escape")
     v.settle()
-    assert headings(page) == ["demo, layer 4 of 8 (50%)", "demo:full@1, layer 4 of 8 (50%)"]
+    assert headings(page) == ["demo, layer 4 of 8 (50%)", "demo:lora@1, layer 4 of 8 (50%)"]
     both = answers(page)
-    assert [text.splitlines()[0] for text in both] == ["demo", "demo:full@1"]
+    assert [text.splitlines()[0] for text in both] == ["demo", "demo:lora@1"]
     for text in both:
         assert "To the text" in text
         assert "To the speech" in text
@@ -90,7 +90,7 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
         slider.press("ArrowRight")
     page.get_by_text("layer 6 of 8").first.wait_for()
     v.settle()
-    assert headings(page) == ["demo, layer 6 of 8 (75%)", "demo:full@1, layer 6 of 8 (75%)"]
+    assert headings(page) == ["demo, layer 6 of 8 (75%)", "demo:lora@1, layer 6 of 8 (75%)"]
     after = pictures(page)
     assert all(a != b for a, b in zip(before, after, strict=True))
     assert answers(page) == both
@@ -104,10 +104,10 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
     link = page.url
     with download(page, "Curves (CSV)").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {r["model"] for r in rows} == {"demo", "demo:full@1"}
+    assert {r["model"] for r in rows} == {"demo", "demo:lora@1"}
     assert len(rows) == 18
     settings = json.loads(download(page, "Settings (JSON)").read_text("utf-8"))
-    assert settings["demo"]["model"]["identity"] != settings["demo:full@1"]["model"]["identity"]
+    assert settings["demo"]["model"]["identity"] != settings["demo:lora@1"]["model"]["identity"]
     v.check()
     again = visit()
     again.page.goto(link)
@@ -144,8 +144,8 @@ def test_the_consistency_over_the_examples(visit: Callable) -> None:
 def test_narrow_windows(visit: Callable, width: int, height: int) -> None:
     v = visit(viewport={"width": width, "height": height})
     v.page.goto(
-        f"{v.server}/compare?example={CLIP}&models=demo:full&models=demo:lora"
-        "&models=demo:full@1&models=demo:lora@2&measure=euclidean"
+        f"{v.server}/compare?example={CLIP}&models=demo:adapter&models=demo:lora"
+        "&models=demo:lora@1&models=demo:lora@2&measure=euclidean"
     )
     v.page.locator(".st-key-cm_maps .heatmaplayer image").nth(3).wait_for()
     v.settle()

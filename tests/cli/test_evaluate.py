@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from modgap.analysis.pipeline import pipeline
 from modgap.cli import main
-from modgap.demo.phrasings import TRANSCRIBE
+from modgap.models.prompt import TRANSCRIBE
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.runs.shards import read_rows
 from modgap.models.loading.load import load_model
@@ -145,14 +145,14 @@ def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
 
 @pytest.mark.slow
 def test_the_embedded_family_has_its_base_and_its_gap(run: Any) -> None:
-    words = "--data demo --limit 40 --model demo --model demo:full@1 --inputs text,speech,base"
+    words = "--data demo --limit 40 --model demo --model demo:lora@1 --inputs text,speech,base"
     made = CliRunner().invoke(
         main.app, ["eval", *words.split(), "--base", "demo:base", "--out", "demo-run"]
     )
     assert made.exit_code == 0, made.output
     found = json.loads(run("--json", command="runs info demo-run").stdout)
     accuracy = {(r["model"], r["input"]): r["accuracy"] for r in found["table"]}
-    assert accuracy["demo", "base"] == accuracy["demo:full@1", "base"] > 0.9
+    assert accuracy["demo", "base"] == accuracy["demo:lora@1", "base"] > 0.9
     assert accuracy["demo", "text"] > 0.9
-    assert accuracy["demo:full@1", "speech"] < accuracy["demo", "speech"] < 0.9
+    assert accuracy["demo:lora@1", "speech"] < accuracy["demo", "speech"] < 0.9
     assert found["base"]["model_type"] == "text"

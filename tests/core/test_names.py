@@ -13,7 +13,7 @@ from modgap.core.names import named_in, short_name, unused_name
     ("name", "short"),
     [
         ("openai/whisper-small", "openai/whisper-small"),
-        ("demo:full", "demo:full"),
+        ("demo:adapter", "demo:adapter"),
         ("/home/me/whisper", "whisper"),
         ("/home/me/whisper/", "whisper"),
         ("./whisper", "whisper"),

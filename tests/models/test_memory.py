@@ -40,7 +40,7 @@ def test_the_tiny_model_is_counted_exactly(tiny_folder: Path, tiny_model: Speech
     assert (found.positions, found.known, found.template) == (250, True, "file")
 
 
-@pytest.mark.parametrize("name", ["demo", "demo:lora", "demo:full@3"])
+@pytest.mark.parametrize("name", ["demo", "demo:lora", "demo:lora@2"])
 def test_the_embedded_models_are_counted_exactly(name: str, tmp_path: Path) -> None:
     # Its head is the embedding table: one weight, used twice, counted once.
     loaded = load_model(name, cache_dir=tmp_path)

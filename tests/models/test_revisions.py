@@ -43,7 +43,7 @@ def commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     [
         ("org/m@v1", ("org/m", "v1")),
         ("org/m@refs/pr/70", ("org/m", "refs/pr/70")),
-        *((n, (n, None)) for n in ("org/m", "demo:full@1", "org/m@", "/a/m@v1", "./m@v1", "m@v1")),
+        *((n, (n, None)) for n in ("org/m", "demo:lora@1", "org/m@", "/a/m@v1", "./m@v1", "m@v1")),
     ],
 )
 def test_what_carries_a_revision(name: str, parts: tuple[str, str | None]) -> None:
@@ -81,8 +81,8 @@ def test_the_explorer_takes_it(commits: dict[str, str], monkeypatch: pytest.Monk
 
 def test_a_revision_is_no_snapshot() -> None:
     # Pages and reports show the last of a training; what is on the way to it stays out.
-    assert [is_snapshot(n) for n in ("demo:full@1", "/runs/m@100", "m@1")] == [True] * 3
-    assert [is_snapshot(n) for n in ("demo:full", "org/m", "org/m@v1")] == [False] * 3
+    assert [is_snapshot(n) for n in ("demo:lora@1", "/runs/m@100", "m@1")] == [True] * 3
+    assert [is_snapshot(n) for n in ("demo:adapter", "org/m", "org/m@v1")] == [False] * 3
 
 
 # ---- commands with several models ----------------------------------------------------------------

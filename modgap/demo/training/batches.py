@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modgap.demo.compose import COMPOSITE
 from modgap.demo.training.features import Heard
 from modgap.demo.training.shards import stable_rng
-from modgap.models.composite_net import CompositeConfig, stack
+from modgap.models.composite_net import stack
 
-__all__ = ["COMPOSITE", "Epochs", "collate", "positions"]
+__all__ = ["Epochs", "collate", "positions"]
 
-#: Four frames of 20 ms a position: 12.5 positions a second, about three to a token.
-COMPOSITE = CompositeConfig(stack=4, adapter="conv_transformer", last="pad", hears="clip")
 
 
 def positions(frames: int | np.ndarray) -> int | np.ndarray:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from modgap.demo.checkpoints import read_tensors
+from modgap.demo.compose import COMPOSITE
 from modgap.demo.training import features
-from modgap.demo.training.batches import COMPOSITE, Epochs, collate
+from modgap.demo.training.batches import Epochs, collate
 from modgap.demo.training.ctc import TokenReader
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets

@@ -13,12 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["TARGETS", "LowRank", "add_low_rank", "peft_config", "peft_names"]
+from modgap.demo.compose import SCALE, TARGETS
 
-#: All linear layers of a Llama.
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-#: The adapters' output counts so many times.
-SCALE = 2.0
+__all__ = ["LowRank", "add_low_rank"]
+
 
 
 class LowRank(nn.Module):
@@ -55,18 +53,3 @@ def add_low_rank(model: Any, rank: int, seed: int) -> Any:
                 if hasattr(part, name):
                     setattr(part, name, LowRank(getattr(part, name), rank))
     return model
-
-
-def peft_config(rank: int) -> Any:
-    """peft's settings of such adapters."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=rank, lora_alpha=round(SCALE * rank), target_modules=list(TARGETS), bias="none",
-        task_type="CAUSAL_LM",
-    )  # fmt: skip
-
-
-def peft_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Trained matrices under the names that they have in peft's files."""
-    return {f"base_model.model.{name}.weight": value for name, value in tensors.items()}

@@ -1,28 +1,32 @@
-"""A trained state as weights to ship, and as a `modgap_composite` folder to load.
-
-What is shipped is what was trained: the adapter, and where there is one, the LoRA, in 16 bit. The
-folder also holds the released encoder and LLM, linked where the file system can link.
-"""
+"""A training's states as the family's weights folder: what is shipped, in few bits."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from modgap.core.errors import SettingsError
 from modgap.core.files import write_atomic
-from modgap.demo.checkpoints import read_tensors, write_tensors
+from modgap.demo.checkpoints import read_tensors
+from modgap.demo.compact import Bits, read_compact, write_compact
+from modgap.demo.compose import ADAPTER, LLM
+from modgap.demo.family import FORMAT
 from modgap.demo.training.aligning import STRATEGIES
-from modgap.demo.training.batches import COMPOSITE
-from modgap.demo.training.low_rank import peft_config, peft_names
 from modgap.demo.training.settings import TrainSettings
 
-__all__ = ["compose", "snapshot_steps", "trained"]
+__all__ = ["package", "snapshot_steps", "trained"]
 
-_ADAPTER, _LLM = "adapter.", "llm."
+#: Rounding to 8 bits is far below what the last steps of a training change; a snapshot's
+#: difference from the end of its run is small, and so are the steps of its 4 bits.
+FINAL_BITS: Bits = 8
+SNAPSHOT_BITS: Bits = 4
+#: Snapshots that are shipped of each strategy: together with the finals they stay below 45 MB.
+SHIPPED = {"adapter": 1, "lora": 3}
 
 
 def snapshot_steps(s: TrainSettings, strategy: str) -> list[int]:
@@ -55,43 +59,67 @@ def trained(s: TrainSettings, strategy: str, step: int | None = None) -> dict[st
         raise SettingsError(f"{file} is not there; snapshots of this run: {steps}.")
     tensors, _ = read_tensors(file)
     named = {k.removeprefix("w."): v for k, v in tensors.items() if not k.startswith(("m.", "v."))}
-    return {k: v.half() for k, v in named.items() if k.startswith((_ADAPTER, _LLM))}
+    return {k: v.half() for k, v in named.items() if k.startswith((ADAPTER, LLM))}
 
 
-def compose(s: TrainSettings, tensors: dict[str, Tensor], out: Path) -> Path:
-    """Make the composite folder of trained weights.
+def package(s: TrainSettings, out: Path, shots: Mapping[str, int] = SHIPPED) -> Path:
+    """Write the weights folder of the strategies that were trained.
 
     Parameters
     ----------
     s : TrainSettings
-        Names encoder and LLM.
-    tensors : dict of str to Tensor
-        As `trained` gives them.
     out : Path
-        The folder; replaced when it exists.
+        A folder for ``MODGAP_DEMO_WEIGHTS``; files of the same names are replaced.
+    shots : mapping of str to int
+        How many snapshots of each strategy to keep: the earliest ones, in which most is learned.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    SettingsError
+        No strategy was trained yet.
     """
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    _linked(s.encoder, partial / "encoder")
-    _linked(s.llm, partial / "llm")
-    adapter = {k.removeprefix(_ADAPTER): v for k, v in tensors.items() if k.startswith(_ADAPTER)}
-    write_tensors(partial / "adapter.safetensors", adapter, {"format": "pt"})
-    lora = {k.removeprefix(_LLM): v for k, v in tensors.items() if k.startswith(_LLM)}
-    if lora:
-        rank = next(v.shape[0] for k, v in lora.items() if k.endswith("lora_A"))
-        file = partial / "lora" / "adapter_model.safetensors"
-        write_tensors(file, peft_names(lora), {"format": "pt"})
-        peft_config(rank).save_pretrained(partial / "lora")
-    write_atomic(partial / "config.json", COMPOSITE.to_json().encode())
-    shutil.rmtree(out, ignore_errors=True)
-    partial.replace(out)
+    done = [n for n in STRATEGIES if (s.work / n / "state.safetensors").is_file()]
+    if not done:
+        raise SettingsError(f"Nothing was trained yet in {s.work}: run modgap demo train first.")
+    out.mkdir(parents=True, exist_ok=True)
+    members: dict[str, dict[str, Any]] = {}
+    for strategy in done:
+        file = out / f"{strategy}.safetensors"
+        write_compact(file, trained(s, strategy), FINAL_BITS)
+        final = read_compact(file)
+        steps = snapshot_steps(s, strategy)
+        last = _steps(s, strategy)
+        members[f"demo:{strategy}"] = _entry(file, strategy, last, last)
+        kept = [n for n in steps if n < last][: shots.get(strategy, 0)]
+        for number, step in enumerate(kept, 1):
+            file = out / f"{strategy}-{number}.safetensors"
+            write_compact(file, trained(s, strategy, step), SNAPSHOT_BITS, final)
+            members[f"demo:{strategy}@{number}"] = _entry(file, strategy, step, last)
+        log = s.work / strategy / "log.jsonl"
+        write_atomic(out / f"{strategy}_log.jsonl", log.read_bytes())
+    family = {
+        "format": FORMAT, "default": f"demo:{'lora' if 'lora' in done else done[0]}",
+        "encoder": s.encoder.name, "llm": s.llm.name, "members": members,
+    }  # fmt: skip
+    write_atomic(out / "family.json", (json.dumps(family, indent=1) + "\n").encode())
     return out
 
 
-def _linked(source: Path, to: Path) -> None:
-    to.mkdir(parents=True)
-    for file in sorted(source.iterdir()):
-        try:
-            os.link(file, to / file.name)
-        except OSError:
-            shutil.copyfile(file, to / file.name)
+def _steps(s: TrainSettings, strategy: str) -> int:
+    """The step of the last saved state."""
+    from safetensors import safe_open
+
+    with safe_open(s.work / strategy / "state.safetensors", framework="pt") as held:
+        return int(held.metadata()["step"])
+
+
+def _entry(file: Path, strategy: str, step: int, steps: int) -> dict[str, Any]:
+    return {
+        "file": file.name, "strategy": strategy, "step": step, "steps": steps,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "accuracies": {},
+    }  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from modgap.core.errors import SettingsError
 from modgap.core.files import write_atomic
 
 __all__ = ["TrainSettings"]
@@ -86,6 +88,35 @@ class TrainSettings:
     ctc_weight: float = 0.1
     snapshots: int = 8
     measure_every: int = 250
+
+    def changed(self, pairs: Sequence[str]) -> TrainSettings:
+        """These settings with some numbers changed.
+
+        Parameters
+        ----------
+        pairs : sequence of str
+            ``name=number``.
+
+        Raises
+        ------
+        SettingsError
+            No such setting, or no number.
+        """
+        numbers = {
+            f.name: type(getattr(self, f.name))
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), int | float)
+        }
+        found: dict[str, Any] = {}
+        for pair in pairs:
+            name, _, value = pair.partition("=")
+            if name not in numbers:
+                raise SettingsError(f"There is no setting {name!r}: use {', '.join(numbers)}.")
+            try:
+                found[name] = numbers[name](value)
+            except ValueError as problem:
+                raise SettingsError(f"{pair} names no number: write {name}=NUMBER.") from problem
+        return replace(self, **found)
 
     def save(self) -> Path:
         """Write ``work/settings.json``, which the parts' processes read."""

@@ -12,11 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from modgap.demo.training.answers import Answer
+from modgap.models.prompt import TRANSCRIBE
 
-__all__ = ["TRANSCRIBE", "Packed", "Prompts", "Task", "pack", "target_loss"]
-
-#: The typed task beside a clip, in the words of the app's and the data set's own.
-TRANSCRIBE = "Write down what you hear."
+__all__ = ["Packed", "Prompts", "Task", "pack", "target_loss"]
 
 
 @dataclass

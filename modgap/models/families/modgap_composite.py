@@ -25,7 +25,7 @@ import torch
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.families.text_only import text_skeleton
-from modgap.models.lora import load_adapter
+from modgap.models.lora import load_adapter, merge_adapter
 from modgap.models.processor import Parts, load_parts, optional_file
 from modgap.models.prompt import AudioInput
 from modgap.models.skeleton import bare
@@ -76,6 +76,8 @@ class CompositeLM(SpeechLM):
         )
         llm, report = loaded
         missing = load_adapter(llm, where, cls.adapter_folder, options)
+        if settings.lora == "merged":
+            merge_adapter(llm)
         encoder = net.load_encoder(
             _file(where, "model.safetensors", options, "encoder"),
             _json(where, options, "encoder"),

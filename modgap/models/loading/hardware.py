@@ -104,3 +104,11 @@ def _reclaimable(stat: Path, prefix: str) -> int:
         return sum(int(count) for name, count in lines if name in names)
     except (OSError, ValueError):
         return 0
+
+
+def bfloat16_in_hardware() -> bool:
+    """Whether this CPU multiplies matrices in bfloat16 by itself (AMX).
+
+    Without, the same products in float32 are faster.
+    """
+    return bool(torch.cpu._is_amx_tile_supported())

@@ -12,7 +12,7 @@ from typing import Any
 from modgap.models.template import TODAY, is_dated
 
 #: Weights of folders up to this size are hashed in full, larger ones by what is known of them.
-FULL_HASH_BYTES = 256 * 2**20
+FULL_HASH_BYTES = 512 * 2**20
 
 # Where a checkpoint came from and what wrote it does not change what it computes.
 _IGNORED = frozenset({"_name_or_path", "name_or_path", "transformers_version", "_commit_hash"})

@@ -15,6 +15,7 @@ import torch
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.loading.adapters import split
+from modgap.models.loading.hardware import bfloat16_in_hardware
 from modgap.models.loading.identity import held_identity, identity
 from modgap.models.loading.load_errors import explained, first_line
 from modgap.models.loading.locate import locate, read_config
@@ -59,6 +60,8 @@ class ModelEntry:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+#: Bytes of weights from which on half as many numbers to read and multiply are felt.
+LARGE = 100e6
 #: Options of `load_model` that say what a model is; the others say how it is held.
 ONE_MODELS = ("adapter", "revision", "family")
 
@@ -84,7 +87,7 @@ def list_models() -> list[ModelEntry]:
 
 
 def _embedded(details: dict[str, Any]) -> str:
-    trained = {"full": "fully fine-tuned", "lora": "LoRA"}
+    trained = {"adapter": "speech adapter alone", "lora": "speech adapter and LoRA"}
     strategy = trained.get(details["strategy"], details["strategy"])
     return f"embedded, {strategy}, step {details['step']} of {details['steps']}"
 
@@ -107,12 +110,13 @@ def load_model(
     Parameters
     ----------
     name : str or Path
-        ``"demo"`` and its variants (``"demo:lora"``, ``"demo:full@3"``), a folder that holds a
+        ``"demo"`` and its variants (``"demo:lora"``, ``"demo:lora@2"``), a folder that holds a
         transformers checkpoint or a PEFT adapter, or a hub id such as
         ``"Qwen/Qwen2-Audio-7B-Instruct"``, maybe with a revision (``"org/name@v1"``). Only a hub id
         ever makes a download; an adapter whose base is one names it.
     dtype : str or torch.dtype
-        "auto" is bfloat16 on a CUDA device and float32 elsewhere, whatever the files hold.
+        "auto" is bfloat16 on a CUDA device, and on a CPU that multiplies it in hardware (AMX) for
+        a folder of more than 100 MB of weights; else float32, whatever the files hold.
     device : str or torch.device
         "auto" is the first CUDA device if there is one, else the CPU.
     device_map : str or dict, optional
@@ -146,7 +150,7 @@ def load_model(
     base, revision, tuned = split(str(name), adapter, revision)
     where, folder = locate(base, revision, cache_dir)
     device = device_of(device)
-    dtype = dtype_of(dtype, device if device_map is None else None)
+    dtype = dtype_of(dtype, device if device_map is None else None, folder)
     _check_device_map(device_map)
     spread = device_map is not None
     check_quantize(quantize, None if spread else device)
@@ -250,17 +254,27 @@ def straight_to(device: torch.device, quantize: str | None = None) -> dict[str, 
     return {"": device} if quantize or (device.type != "cpu" and there) else None
 
 
-def dtype_of(dtype: str | torch.dtype, device: torch.device | None) -> torch.dtype:
-    """What "auto" is on a device (None: spread over all), and the dtype of a name."""
+def dtype_of(
+    dtype: str | torch.dtype, device: torch.device | None, folder: Path | None = None
+) -> torch.dtype:
+    """What "auto" is for a checkpoint on a device (None: spread over all); the dtype of a name."""
     if dtype == "auto":
         on_cuda = torch.cuda.is_available() if device is None else device.type == "cuda"
-        return torch.bfloat16 if on_cuda else torch.float32
+        half = on_cuda or (bfloat16_in_hardware() and _large(folder))
+        return torch.bfloat16 if half else torch.float32
     found = _DTYPES.get(str(dtype).removeprefix("torch."))
     if found is None:
         raise ModelError(
             f'Unknown dtype {str(dtype)!r}: use "auto" or one of {", ".join(_DTYPES)}.'
         )
     return found
+
+
+def _large(folder: Path | None) -> bool:
+    """Whether a folder's weights are so large that a CPU's time goes into multiplying them."""
+    if folder is None:
+        return False
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors")) > LARGE
 
 
 def _check_device_map(device_map: Any) -> None:

@@ -19,7 +19,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 def named_revision(name: str) -> tuple[str, str | None]:
     """What a name leads to, and the revision that it carries: ``org/name@revision``.
 
-    A folder may have an "@" in its name, and the embedded snapshots ("demo:full@1") have one.
+    A folder may have an "@" in its name, and the embedded snapshots ("demo:lora@1") have one.
     """
     id, mark, revision = name.partition("@")
     if mark and revision and _HUB_ID.fullmatch(id) and not Path(name).expanduser().is_dir():
@@ -58,7 +58,7 @@ def locate(
     if not _HUB_ID.fullmatch(name):
         raise ModelError(
             f'There is no folder {name}, and it is not a hub id such as "Qwen/Qwen2-Audio-7B-'
-            'Instruct". The embedded models are "demo", "demo:lora" and "demo:full".'
+            'Instruct". The embedded models are "demo", "demo:lora" and "demo:adapter".'
         )
     return name, None
 

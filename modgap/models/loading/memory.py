@@ -200,7 +200,7 @@ def estimate_memory(
     with explained(str(name), folder):
         hf = kind.skeleton(where, plain_options(options))
     on = None if device_map is not None else _kind(device)
-    held = dtype_of(dtype, on)
+    held = dtype_of(dtype, on, folder)
     model, template = _dry(kind, hf, where, options)
     limit = model.max_seconds if model is not None else None
     each = model.seconds_per_position if model is not None else None

@@ -54,7 +54,7 @@ def load_plain(
     where, folder = locate(base, revision, cache_dir)
     _, options = read_config(name, where, folder, revision, cache_dir, trust_remote_code)
     on = device_of(device)
-    held = dtype_of(dtype, on if device_map is None else None)
+    held = dtype_of(dtype, on if device_map is None else None, folder)
     spread = straight_to(on, quantize) if device_map is None else device_map
     with explained(name, folder), quiet(folder is not None):
         hf = kind.from_pretrained(

@@ -69,17 +69,16 @@ def _embedded() -> tuple[ModelOption, ...]:
 
 def _description(about: Mapping[str, Any]) -> str:
     """One line about a member of the family: how it was tuned, how far, how well it does."""
-    how = {"lora": "LoRA", "full": "Full fine-tuning"}.get(about["strategy"], about["strategy"])
+    trained = {"adapter": "Speech adapter, text model frozen", "lora": "Speech adapter and LoRA"}
+    how = trained.get(about["strategy"], about["strategy"])
     text = f"{how}, step {about['step']:,} of {about['steps']:,}."
-    typed, spoken = (
-        _share(about["accuracies"], c) for c in ("text/keep/open", "speech/clean/open")
-    )
+    typed, spoken = (_share(about["accuracies"], way) for way in ("typed", "spoken"))
     if typed is None or spoken is None:
         return text
-    return f"{text} Right answers to open questions: {typed:.0%} typed, {spoken:.0%} spoken."
+    return f"{text} Right answers: {typed:.0%} typed, {spoken:.0%} spoken."
 
 
-def _share(accuracies: Mapping[str, Any], condition: str) -> float | None:
-    """The accuracy measured under one condition, in [0, 1]."""
-    found = accuracies.get(condition)
+def _share(accuracies: Mapping[str, Any], way: str) -> float | None:
+    """The accuracy on questions that were asked in one way, in [0, 1]."""
+    found = accuracies.get(way)
     return float(found["accuracy"]) if found else None

@@ -13,14 +13,17 @@ import pytest
 import torch
 
 from modgap.core.errors import SettingsError
+from modgap.demo import family
 from modgap.demo.checkpoints import read_tensors
+from modgap.demo.compact import read_compact
+from modgap.demo.compose import compose
 from modgap.demo.training import features
 from modgap.demo.training.aligning import Aligner, run_alignment
 from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import Epochs, collate, positions
 from modgap.demo.training.features import Hearing, speak_texts
 from modgap.demo.training.listening import run_listening, training_set
-from modgap.demo.training.package import compose, snapshot_steps, trained
+from modgap.demo.training.package import package, snapshot_steps, trained
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.speakers import Speakers, Utterance
 from modgap.models.loading.load import load_model
@@ -137,7 +140,8 @@ def test_the_llm_itself_is_left_alone(aligned: TrainSettings) -> None:
 def test_the_folder_hears_what_training_heard(
     aligned: TrainSettings, tmp_path: Path, step: int | None
 ) -> None:
-    folder = compose(aligned, trained(aligned, "lora", step), tmp_path / "model")
+    tensors = trained(aligned, "lora", step)
+    folder = compose(aligned.encoder, aligned.llm, tensors, tmp_path / "model")
     model = load_model(folder, dtype="float32")
     clip = make_clip(1.3, rate=16_000)
     pair = model.prepare(clip, "Is it cold?", instruction="Write down what you hear.")
@@ -160,6 +164,27 @@ def test_the_folder_hears_what_training_heard(
         theirs = aligner.llm(inputs_embeds=prompt[None]).logits[0]
         ours = model.hf(**pair.speech.inputs).logits[0]
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_a_training_becomes_the_family(aligned: TrainSettings, tmp_path: Path) -> None:
+    out = package(aligned, tmp_path / "weights", {"lora": 1})
+    listed = family.names(out)
+    assert listed == ["demo", "demo:lora@1"]
+    assert family.describe("demo", out)["step"] == 4
+    assert family.describe("demo:lora@1", out)["step"] == 1
+    final = read_compact(out / "lora.safetensors")
+    wanted = trained(aligned, "lora")
+    assert final.keys() == wanted.keys()
+    for name, value in final.items():
+        step = wanted[name].float().flatten(1).abs().amax(1) / 127 if value.ndim > 1 else 1e-3
+        off = (value - wanted[name].float()).flatten(1 if value.ndim > 1 else 0).abs()
+        assert bool((off.amax(-1) <= 0.51 * step + 1e-6).all())
+
+
+def test_nothing_trained_is_told(micro: TrainSettings, tmp_path: Path) -> None:
+    empty = dataclasses.replace(micro, work=tmp_path)
+    with pytest.raises(SettingsError, match="modgap demo train"):
+        package(empty, tmp_path / "weights", {})
 
 
 def test_how_things_are_said() -> None:

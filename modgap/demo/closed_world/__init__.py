@@ -1,1 +1,0 @@
-"""How the embedded family is made and measured; only the command line comes here."""

@@ -1,0 +1,98 @@
+"""A `modgap_composite` folder of released base models and of what was trained between them.
+
+The base models' files are linked where the file system can link: a member of the family costs no
+second copy of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from modgap.core.files import write_atomic
+from modgap.demo.checkpoints import write_tensors
+from modgap.models.composite_net import CompositeConfig
+
+__all__ = ["ADAPTER", "COMPOSITE", "LLM", "SCALE", "TARGETS", "compose"]
+
+#: Four frames of 20 ms a position: 12.5 positions a second, about three to a token. The LoRA is
+#: added to the weights when they are loaded: a layer that adds it each time takes twice as long.
+COMPOSITE = CompositeConfig(
+    stack=4, adapter="conv_transformer", last="pad", hears="clip", lora="merged"
+)
+#: What names of trained weights begin with.
+ADAPTER, LLM = "adapter.", "llm."
+#: The linear layers of a Llama that have low-rank additions.
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+#: The additions count so many times.
+SCALE = 2.0
+
+
+def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) -> Path:
+    """Make the composite folder of trained weights; safe when two do it at the same time.
+
+    Parameters
+    ----------
+    encoder, llm : Path
+        Checkpoint folders of Whisper and of the text model.
+    tensors : mapping of str to Tensor
+        Names begin with ``adapter.``, and where there is a LoRA (``X.lora_A`` (r, in) and
+        ``X.lora_B`` (out, r)) with ``llm.``.
+    out : Path
+        The folder; left as it is when it exists.
+
+    Returns
+    -------
+    Path
+        `out`.
+    """
+    if (out / "config.json").is_file():
+        return out
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _linked(encoder, partial / "encoder")
+        _linked(llm, partial / "llm")
+        adapter = {k.removeprefix(ADAPTER): v for k, v in tensors.items() if k.startswith(ADAPTER)}
+        write_tensors(partial / "adapter.safetensors", adapter, {"format": "pt"})
+        lora = {k.removeprefix(LLM): v for k, v in tensors.items() if k.startswith(LLM)}
+        if lora:
+            _write_lora(lora, partial / "lora")
+        write_atomic(partial / "config.json", COMPOSITE.to_json().encode())
+        try:
+            partial.rename(out)
+        except OSError:
+            # Another process was faster; its folder is the same.
+            if not (out / "config.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
+
+
+def _write_lora(lora: Mapping[str, Tensor], folder: Path) -> None:
+    """Low-rank matrices as a PEFT adapter."""
+    from peft import LoraConfig
+
+    rank = next(v.shape[0] for k, v in lora.items() if k.endswith("lora_A"))
+    named = {f"base_model.model.{name}.weight": value for name, value in lora.items()}
+    write_tensors(folder / "adapter_model.safetensors", named, {"format": "pt"})
+    LoraConfig(
+        r=rank, lora_alpha=round(SCALE * rank), target_modules=list(TARGETS), bias="none",
+        task_type="CAUSAL_LM",
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def _linked(source: Path, to: Path) -> None:
+    to.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        if not file.is_file():
+            continue
+        try:
+            os.link(file, to / file.name)
+        except OSError:
+            shutil.copyfile(file, to / file.name)
