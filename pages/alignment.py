@@ -66,6 +66,19 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     return event, words if "words" in event.paths else None
 
 
+def opening(analysis: Analysis) -> None:
+    """Which layer the page opens at, and why."""
+    from modgap.measures.alignment import most_monotone
+
+    layer = most_monotone(analysis.alignment.monotonicity_cos, analysis.layer_ids)
+    if layer is not None:
+        rho = analysis.layers.set_index("layer").monotonicity[layer]
+        st.caption(
+            f"The argmax path is most monotone in layer {layer} (ρ = {widgets.number(rho)}): the "
+            "page opens there."
+        )
+
+
 def scores(analysis: Analysis, event: AlignEvent, hits: WordHits | None) -> None:
     """The layer's scores."""
     row = analysis.layers[analysis.layers["layer"] == event.layer].iloc[0]
@@ -282,6 +295,7 @@ def page() -> None:
         from modgap.analysis.word_hits import word_hits
 
         hits = word_hits(analysis, words)
+    opening(analysis)
     chosen_cell(analysis, event)
     scores(analysis, event, hits)
     run, *cell = here.alignment.cell or ("",)

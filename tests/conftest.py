@@ -37,6 +37,23 @@ def tiny_family(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shipped family itself, and the folder of its base models; skips where they are not.
+
+    ``make app`` fetches them; CI does before the tests.
+    """
+    from modgap.demo.family import WEIGHTS
+    from modgap.models.bases.local import find
+    from modgap.models.bases.sources import BASES
+
+    folder = Path(__file__).parents[1] / "cache" / "models"
+    if not all(find(name, folder) for name in BASES):
+        pytest.skip("The base models are not in cache/models: run modgap fetch.")
+    monkeypatch.setenv("MODGAP_DEMO_WEIGHTS", str(WEIGHTS))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tiny_folder: Path) -> SpeechLM:
     """That checkpoint, loaded."""

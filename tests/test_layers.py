@@ -24,7 +24,7 @@ APART = "testing"
 #: Beside each other at the top: neither sees the other, and nothing sees them.
 TOP = ("ui", "cli")
 #: How the embedded family is made: only the command line comes here.
-TRAINING = ("demo/training", "demo/closed_world")
+TRAINING = ("demo/training",)
 
 
 def floor_of(module: str) -> str:
@@ -94,7 +94,7 @@ def test_the_root_has_nothing_but_the_public_names_and_the_folders():
         ("ui/widgets.py", "from modgap.cli import render"),
         ("analysis/lens.py", "def f():\n    from modgap.gap.correlation import fit"),
         ("models/base.py", "import modgap.models.loading.load"),
-        ("demo/family.py", "from modgap.demo.closed_world.loop import Run"),
+        ("demo/family.py", "from modgap.demo.training.loop import Run"),
         ("core/files.py", "from modgap import Store"),
         ("cli/main.py", "from modgap.testing import FamilySuite"),
     ],

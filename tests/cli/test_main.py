@@ -358,8 +358,9 @@ BAD_DEMO = [
     (("speak", "Hello.", "--rate", "10", "--out", "said.wav"), "rate"),
     (("speak", "Hello.", "--out", "missing/said.wav"), "another folder"),
     (("speak", "Hello."), "demo speak --help"),
-    (("eval", "--weights", "nowhere"), "modgap demo train"),
-    (("train", "--work", "work", "--fsdd", "nowhere"), "recordings"),
+    (("eval", "--people", "nowhere.csv"), "name a CSV file"),
+    (("eval",), "demo eval --help"),
+    (("train", "--work", "work", "--wordnet", "nowhere"), "wordnet-base"),
 ]
 
 

@@ -28,7 +28,9 @@ def test_names(tiny_family: Path) -> None:
 
 
 def test_the_lora_is_in_the_weights(tiny_family: Path, tmp_path: Path) -> None:
-    model, base = (load_model(n, cache_dir=tmp_path, dtype="float32") for n in ("demo", "demo:base"))
+    model, base = (
+        load_model(n, cache_dir=tmp_path, dtype="float32") for n in ("demo", "demo:base")
+    )
     trained = read_compact(tiny_family / "lora.safetensors")
     name = "model.layers.3.mlp.up_proj"
     b, a = (trained[f"llm.{name}.lora_{x}"].half().float() for x in "BA")

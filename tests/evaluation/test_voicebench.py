@@ -330,7 +330,3 @@ def test_every_subset_end_to_end(questions: list[Question], tmp_path: Path) -> N
             assert scored.verdict == score(question, said)
             assert (scored.verdict.correct is None) == (SUBSETS[subset].scorer == "judge")
             assert scored.question.transcript == question.transcript
-    # The embedded model knows this one when it is typed.
-    (typed,) = score_file(tmp_path / "demo-sd-qa-ind_n-text.jsonl")
-    assert typed.row["prompt"] == "The capital of France is which city?"
-    assert typed.verdict.correct is True

@@ -25,6 +25,7 @@ from modgap.measures.alignment import (
     argmax_path,
     dtw_paths,
     monotonicity,
+    most_monotone,
     path_pairs,
     similarity_matrices,
 )
@@ -480,3 +481,11 @@ def test_kernels_work_where_nothing_can_be_cached():
     scope: dict = {}
     exec("def twice(x):\n    return 2 * x", scope)
     assert kernels.compiled()(scope["twice"])(21) == 42
+
+
+def test_the_most_monotone_layer() -> None:
+    rho = np.array([1.0, 0.2, 0.7, np.nan, 0.7])
+    assert most_monotone(rho, range(5)) == 2, "level 0 aside; of equals the lowest"
+    assert most_monotone(rho[[1, 4]], [0, 30]) == 30
+    assert most_monotone(np.full(3, np.nan), range(3)) is None
+    assert most_monotone(rho[:1], [0]) is None

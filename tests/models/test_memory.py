@@ -92,15 +92,18 @@ def test_grouped_heads_and_odd_widths() -> None:
     assert found["activations"] == 100 * (48 + 96) * 4
 
 
-def test_the_clip_covers_what_was_measured() -> None:
+def test_the_clip_covers_what_was_measured(embedded: Path) -> None:
     from benchmarks.analysis import peak_bytes
     from modgap.analysis.functions import analyze
     from modgap.interventions.prefill import Prefill
     from tests.tiny import make_clip
 
-    model, clip = load_model("demo", device="cpu"), make_clip(10.0)
+    model, clip = (
+        load_model("demo", dtype="float32", device="cpu", cache_dir=embedded),
+        make_clip(10.0),
+    )
     words = " ".join(["one two three four"] * 10)
-    found = estimate_memory("demo", dtype="float32")
+    found = estimate_memory("demo", dtype="float32", cache_dir=embedded)
     assert found.tokens == len(model.text_prompt(words).content) - 1
 
     for work in (

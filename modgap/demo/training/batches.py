@@ -16,7 +16,6 @@ from modgap.models.composite_net import stack
 __all__ = ["Epochs", "collate", "positions"]
 
 
-
 def positions(frames: int | np.ndarray) -> int | np.ndarray:
     """How many positions an utterance of so many frames has in the prompt."""
     return -(-frames // COMPOSITE.stack)

@@ -18,7 +18,6 @@ from modgap.demo.compose import SCALE, TARGETS
 __all__ = ["LowRank", "add_low_rank"]
 
 
-
 class LowRank(nn.Module):
     """A frozen linear layer and a low-rank addition to it.
 

@@ -110,7 +110,6 @@ class Loader:
 
     def _base(self, where: str) -> Base:
         from modgap.evaluation.runs.pipeline_and_base import Base
-
         from modgap.models.loading.load import ONE_MODELS, load_quietly
 
         shared = {k: v for k, v in self.options.items() if k not in ONE_MODELS}

@@ -15,6 +15,7 @@ import soundfile as sf
 from modgap.core.errors import ModgapError
 from modgap.figures.palette import DARK, LIGHT, lookup_table
 from modgap.figures.text import visible
+from modgap.measures.alignment import most_monotone
 
 ENVELOPE_BINS = 4000
 STEPS = 127  # int8 without -128, so that the scale is symmetric
@@ -96,8 +97,14 @@ class AlignmentView:
         return float(self.distance.max()) or 1.0
 
     def index(self, layer: int | None) -> int:
-        """Where a layer number stands in `layers`; the middle one if it is unknown."""
-        return self.layers.index(layer) if layer in self.layers else len(self.layers) // 2
+        """Where a layer number stands in `layers`; if it is unknown, the most monotone one's."""
+        at = layer if layer in self.layers else self.opening
+        return len(self.layers) // 2 if at is None else self.layers.index(at)
+
+    @property
+    def opening(self) -> int | None:
+        """The layer with the most monotone argmax path of cosines, if any has one."""
+        return most_monotone(self.scores["monotonicity"]["cosine"], self.layers)
 
     def holds(self, i: int, j: int) -> bool:
         """Whether (i, j) is a cell of the matrices."""

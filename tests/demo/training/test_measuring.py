@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from modgap.core.errors import SettingsError
-from modgap.demo import evaluation
+from modgap.demo.training import measuring
 from modgap.models.loading.load import load_model
 from modgap.speech.words import WordTimes
 from tests.tiny import make_clip
@@ -25,10 +25,10 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_a_recording_is_measured(tiny_family: Path, manifest: Path) -> None:
-    (one,) = evaluation.read_people(manifest)
+    (one,) = measuring.read_people(manifest)
     words = WordTimes("one two", "by hand", ("one", "two"), np.array([[0, 3], [4, 7]]),
                       np.array([[0.1, 0.6], [0.6, 1.3]]), np.full(2, np.nan))  # fmt: skip
-    row = evaluation.measure_clip(load_model("demo"), one, words)
+    row = measuring.measure_clip(load_model("demo"), one, words)
     assert row["words"] == 2
     layers = {len(row[c]) for c in ("cosine", "monotonicity", "distinct", "in_word")}
     assert layers == {9}
@@ -43,23 +43,24 @@ def test_tables_of_known_rows(tmp_path: Path) -> None:
          "distinct": [1.0, 0.5, 0.75], "in_word": [0.9, 0.4, 0.3], "chance": 0.1}
         for n, m in ((1, 0.8), (3, np.nan))
     ]  # fmt: skip
-    text = evaluation.markdown(pd.DataFrame(rows))
+    text = measuring.markdown(pd.DataFrame(rows))
     assert "| m | 20.0 % (10.0 to 30.0) | 0.80 (layer 2) | 75 % | 40 % (layer 1) | 10 % |" in text
     assert "| 1 | 0.50 | 2.00 | 0.50 | 0.50 | 0.40 |" in text
     card = tmp_path / "card.md"
-    card.write_text(f"a\n{evaluation.BEGIN}\nold\n{evaluation.END}\nb")
-    evaluation.update_card(card, text)
-    assert "old" not in card.read_text() and text in card.read_text()
+    card.write_text(f"a\n{measuring.BEGIN}\nold\n{measuring.END}\nb")
+    measuring.update_card(card, text)
+    assert "old" not in card.read_text()
+    assert text in card.read_text()
     card.write_text("no place")
     with pytest.raises(SettingsError, match="no place for tables"):
-        evaluation.update_card(card, text)
+        measuring.update_card(card, text)
 
 
 def test_bad_manifests_are_told(manifest: Path) -> None:
     with pytest.raises(SettingsError, match="name a CSV file"):
-        evaluation.read_people(manifest.with_name("gone.csv"))
+        measuring.read_people(manifest.with_name("gone.csv"))
     with pytest.raises(SettingsError, match=r"shorter than 0\.5 s"):
-        evaluation.read_people(manifest, 0.5)
+        measuring.read_people(manifest, 0.5)
     manifest.write_text("sound,words\na.wav,one\n")
     with pytest.raises(SettingsError, match="file and transcript"):
-        evaluation.read_people(manifest)
+        measuring.read_people(manifest)
