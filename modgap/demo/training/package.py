@@ -71,7 +71,7 @@ def package(s: TrainSettings, out: Path, shots: Mapping[str, int] = SHIPPED) -> 
     out : Path
         A folder for ``MODGAP_DEMO_WEIGHTS``; files of the same names are replaced.
     shots : mapping of str to int
-        How many snapshots of each strategy to keep: the earliest ones, in which most is learned.
+        How many snapshots of each strategy to keep, spread over those that were taken.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def package(s: TrainSettings, out: Path, shots: Mapping[str, int] = SHIPPED) -> 
         steps = snapshot_steps(s, strategy)
         last = _steps(s, strategy)
         members[f"demo:{strategy}"] = _entry(file, strategy, last, last)
-        kept = [n for n in steps if n < last][: shots.get(strategy, 0)]
+        kept = _spread([n for n in steps if n < last], shots.get(strategy, 0))
         for number, step in enumerate(kept, 1):
             file = out / f"{strategy}-{number}.safetensors"
             write_compact(file, trained(s, strategy, step), SNAPSHOT_BITS, final)
@@ -108,6 +108,12 @@ def package(s: TrainSettings, out: Path, shots: Mapping[str, int] = SHIPPED) -> 
     }  # fmt: skip
     write_atomic(out / "family.json", (json.dumps(family, indent=1) + "\n").encode())
     return out
+
+
+def _spread(steps: list[int], count: int) -> list[int]:
+    """At most `count` of the steps, at even distances in their order."""
+    count = min(count, len(steps))
+    return [steps[(2 * k + 1) * len(steps) // (2 * count)] for k in range(count)]
 
 
 def _steps(s: TrainSettings, strategy: str) -> int:
