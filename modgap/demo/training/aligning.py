@@ -19,7 +19,7 @@ from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import collate
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
-from modgap.demo.training.listening import Listener, measured, training_set
+from modgap.demo.training.listening import Listener, fresh_set, measured
 from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.low_rank import add_low_rank
 from modgap.demo.training.settings import TrainSettings
@@ -195,7 +195,7 @@ def text_model(s: TrainSettings, strategy: str) -> Any:
 
 def run_alignment(s: TrainSettings, strategy: str, stop: int | None = None) -> None:
     """Train by one strategy."""
-    aligner = Aligner(s, strategy, training_set(s))
+    aligner = Aligner(s, strategy, fresh_set(s))
     parameters = aligner.parameters()
     rates = {n: s.lora_rate if n.startswith("llm.") else s.align_rate for n in parameters}
     steps = s.lora_steps if strategy == "lora" else s.adapter_steps

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,15 @@ from modgap.demo.training import shards
 from modgap.demo.training.speakers import Speakers, Utterance, recorded
 from modgap.models.composite_net import encode, load_encoder
 
-__all__ = ["FRAMES_PER_SECOND", "Heard", "Hearing", "load", "speak_texts", "write_frames"]
+__all__ = [
+    "FRAMES_PER_SECOND",
+    "Heard",
+    "Hearing",
+    "files_of",
+    "load",
+    "speak_texts",
+    "write_frames",
+]
 
 FRAMES_PER_SECOND = 50
 MAX_SECONDS = 12.0
@@ -125,27 +132,22 @@ class Heard:
         return torch.from_numpy(np.array(self._arrays[array][start:end])).float()
 
 
-def load(folders: list[Path], keep: Callable[[pd.DataFrame], pd.Series] | None = None) -> Heard:
-    """All utterances of folders, memory-mapped, in the order of folders and files.
+def files_of(folders: list[Path]) -> list[Path]:
+    """The tables of folders that are whole, in the order of folders and numbers."""
+    return [file for folder in folders for file in sorted(folder.glob("[0-9]*.parquet"))]
 
-    Parameters
-    ----------
-    folders : list of Path
-    keep : callable, optional
-        Which rows of a table to keep.
-    """
+
+def load(files: list[Path]) -> Heard:
+    """All utterances of some tables (`files_of`), memory-mapped, in their order."""
     tables: list[Any] = []
     arrays: list[Any] = []
     where: list[Any] = []
-    for folder in folders:
-        for file in sorted(folder.glob("[0-9]*.parquet")):
-            table = pd.read_parquet(file)
-            ends = table.frames.cumsum().to_numpy()
-            spans = np.stack([np.full(len(ends), len(arrays)), ends - table.frames, ends], 1)
-            arrays.append(np.load(file.with_suffix(".npy"), mmap_mode="r"))
-            wanted = np.ones(len(table), bool) if keep is None else keep(table).to_numpy()
-            tables.append(table[wanted])
-            where.append(spans[wanted])
+    for file in files:
+        table = pd.read_parquet(file)
+        ends = table.frames.cumsum().to_numpy()
+        where.append(np.stack([np.full(len(ends), len(arrays)), ends - table.frames, ends], 1))
+        arrays.append(np.load(file.with_suffix(".npy"), mmap_mode="r"))
+        tables.append(table)
     if not tables:
         return Heard(pd.DataFrame(columns=["text", "source", "frames"]), [], np.zeros((0, 3), int))
     return Heard(pd.concat(tables, ignore_index=True), arrays, np.concatenate(where))

@@ -77,4 +77,4 @@ def make_people(s: TrainSettings, folder: Path, hearing: Hearing) -> None:
 def heldout_sets(s: TrainSettings) -> dict[str, Heard]:
     """The sets that were made, by name."""
     folders = sorted(f for f in (s.work / "heldout").glob("*") if f.is_dir())
-    return {f.name: features.load([f]) for f in folders}
+    return {f.name: features.load(features.files_of([f])) for f in folders}
