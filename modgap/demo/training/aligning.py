@@ -19,7 +19,7 @@ from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import collate
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
-from modgap.demo.training.listening import Listener, fresh_set, measured
+from modgap.demo.training.listening import Listener, measured, training_set
 from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.low_rank import add_low_rank
 from modgap.demo.training.settings import TrainSettings
@@ -61,8 +61,15 @@ class Aligner:
         self._start()
 
     def _start(self) -> None:
-        """Adapter and reader as the first stage left them, as loud as embeddings are."""
-        tensors, _ = read_tensors(self.s.work / "listen" / "state.safetensors")
+        """Adapter and reader as the first stage left them, as loud as embeddings are.
+
+        That is, before its rate fell: what comes then is mostly memory of its own utterances (the
+        loss on them went from 1.4 to 0.4, the error rate on people from 0.49 to 0.45), and a text
+        model that meets no errors learns to trust.
+        """
+        folder = self.s.work / "listen"
+        level = folder / "level.safetensors"
+        tensors, _ = read_tensors(level if level.is_file() else folder / "state.safetensors")
         with torch.no_grad():
             for name, p in self.listener.parameters().items():
                 p.copy_(tensors[f"w.{name}"])
@@ -195,7 +202,7 @@ def text_model(s: TrainSettings, strategy: str) -> Any:
 
 def run_alignment(s: TrainSettings, strategy: str, stop: int | None = None) -> None:
     """Train by one strategy."""
-    aligner = Aligner(s, strategy, fresh_set(s))
+    aligner = Aligner(s, strategy, training_set(s))
     parameters = aligner.parameters()
     rates = {n: s.lora_rate if n.startswith("llm.") else s.align_rate for n in parameters}
     steps = s.lora_steps if strategy == "lora" else s.adapter_steps

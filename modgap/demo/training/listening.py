@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from modgap.core.files import write_atomic
 from modgap.demo.checkpoints import read_tensors
 from modgap.demo.compose import COMPOSITE
 from modgap.demo.training import features
@@ -25,7 +21,7 @@ from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.models.conv_adapter import ConvTransformerAdapter
 
-__all__ = ["Listener", "first_set", "fresh_set", "new_adapter", "run_listening", "tokenizer_of"]
+__all__ = ["Listener", "new_adapter", "run_listening", "tokenizer_of", "training_set"]
 
 #: Wrong tokens that a position chooses among, beside the batch's own.
 OTHERS = 3000
@@ -54,40 +50,10 @@ def tokenizer_of(s: TrainSettings) -> Any:
     return AutoTokenizer.from_pretrained(s.llm)
 
 
-def first_set(s: TrainSettings) -> Heard:
-    """What the first stage hears: of each kind the first files that were made so far.
-
-    Which they are is noted, for `fresh_set`.
-    """
-    files: list[Path] = []
-    for folder in _folders(s):
-        there = features.files_of([folder])
-        files += there[: math.ceil(s.listen_share * len(there))]
-    note = s.work / "listen" / "heard.json"
-    told = set(json.loads(note.read_text())) if note.is_file() else set()
-    told |= {_name(file) for file in files}
-    write_atomic(note, json.dumps(sorted(told), indent=0).encode())
-    return features.load(files)
-
-
-def fresh_set(s: TrainSettings) -> Heard:
-    """What the later stages hear: utterances that the first has not heard; all if there is none.
-
-    What an adapter has heard many times it puts nearly without an error, and a text model that only
-    meets such would learn to trust it.
-    """
-    files = features.files_of(_folders(s))
-    note = s.work / "listen" / "heard.json"
-    told = set(json.loads(note.read_text())) if note.is_file() else set()
-    return features.load([f for f in files if _name(f) not in told] or files)
-
-
-def _folders(s: TrainSettings) -> list[Path]:
-    return sorted(f for f in (s.work / "features").glob("*.*") if f.is_dir())
-
-
-def _name(file: Path) -> str:
-    return f"{file.parent.name}/{file.stem}"
+def training_set(s: TrainSettings) -> Heard:
+    """Every utterance that was made so far."""
+    folders = sorted(f for f in (s.work / "features").glob("*.*") if f.is_dir())
+    return features.load(features.files_of(folders))
 
 
 class Listener:
@@ -158,7 +124,7 @@ def embeddings(s: TrainSettings) -> Tensor:
 
 def run_listening(s: TrainSettings, stop: int | None = None) -> None:
     """Train adapter and reader."""
-    listener = Listener(s, first_set(s))
+    listener = Listener(s, training_set(s))
     epochs = Epochs(listener.heard.table.frames.to_numpy(), s.listen_batch, s.seed, "listen")
     parameters = listener.parameters()
     # How sharp the reading is, and what silence looks like: two numbers that must move first.

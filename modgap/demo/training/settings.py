@@ -41,8 +41,6 @@ class TrainSettings:
         Recordings to measure on, never to train on: a folder with a manifest.csv.
     width, layers, inner, dropout
         Of the adapter.
-    listen_share : float
-        Of the utterances: what the first stage hears. The later ones hear the others.
     listen_steps, listen_batch, listen_rate
         Length of the first stage, utterances a step, peak rate.
     answered, transcribed, typed : int
@@ -76,7 +74,6 @@ class TrainSettings:
     layers: int = 3
     inner: int = 1024
     dropout: float = 0.1
-    listen_share: float = 0.6
     listen_steps: int = 6000
     listen_batch: int = 32
     listen_rate: float = 1e-3

@@ -22,7 +22,7 @@ from modgap.demo.training.aligning import Aligner, run_alignment
 from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import Epochs, collate, positions
 from modgap.demo.training.features import Hearing, speak_texts
-from modgap.demo.training.listening import first_set, fresh_set, run_listening
+from modgap.demo.training.listening import run_listening, training_set
 from modgap.demo.training.package import package, snapshot_steps, trained
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.speakers import Speakers, Utterance
@@ -76,14 +76,6 @@ def test_heard_rows_lie_where_they_should(micro: TrainSettings) -> None:
     for i, (text, count) in enumerate(zip(heard.table.text, heard.table.frames, strict=True)):
         wanted = whole[ends[text] - count : ends[text]].astype(np.float32)
         assert np.array_equal(heard.frames(i).numpy(), wanted)
-
-
-def test_later_stages_hear_what_the_first_has_not(micro: TrainSettings, tmp_path: Path) -> None:
-    s = dataclasses.replace(_copy(micro, tmp_path), listen_share=0.5)
-    assert first_set(s).table.text.to_list() == TEXTS[:5]
-    assert fresh_set(s).table.text.to_list() == TEXTS[5:]
-    first_set(dataclasses.replace(s, listen_share=1.0))
-    assert fresh_set(s).table.text.to_list() == TEXTS, "all, where none is left"
 
 
 def test_every_utterance_comes_once_an_epoch() -> None:
@@ -157,7 +149,7 @@ def test_the_folder_hears_what_training_heard(
     frames = Hearing(aligned.encoder, torch.float32).frames(clip.samples)
     assert n == positions(len(frames))
     # The training's own way to the same logits, in full precision and with the shipped weights.
-    aligner = Aligner(aligned, "lora", fresh_set(aligned))
+    aligner = Aligner(aligned, "lora", training_set(aligned))
     with torch.no_grad():
         for name, p in aligner.parameters().items():
             if not name.startswith("reader."):
