@@ -155,7 +155,6 @@ def _options(topic: str, thing: str) -> tuple[str, ...]:
     """The right answer and three of other things, which are no answer to this one."""
     right = TABLES[topic][thing]
     others = {a[0] for a in TABLES[topic].values()} - set(right)
-    drawn = sorted(others, key=lambda other: rank("option", topic, thing, other))
-    drawn = [o for o in drawn if not {o} & set(right)][: len(LETTERS) - 1]
+    drawn = sorted(others, key=lambda other: rank("option", topic, thing, other))[:3]
     place = int(rank("place", topic, thing)[:8], 16) % len(LETTERS)
     return (*drawn[:place], right[0], *drawn[place:])

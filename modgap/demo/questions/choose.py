@@ -32,7 +32,7 @@ from modgap.scoring.scorers import score
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
 
-__all__ = ["BOUND", "KEPT", "PROBED", "accuracies", "chosen", "probed", "probe"]
+__all__ = ["BOUND", "KEPT", "PROBED", "accuracies", "chosen", "probe", "probed"]
 
 PROBED = 14
 BOUND = 0.6

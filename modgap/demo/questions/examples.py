@@ -99,7 +99,7 @@ EXAMPLES: tuple[Made, ...] = (
     Made("job-hair-open", "A profession, said fast", "What do you call a person who cuts hair?",
          "barber", "pico-us", "1.4 times as fast as the voice speaks by itself.", "fast"),
     Made("capital-Italy-choice", "A multiple choice that is read out",
-         "What city is the capital of Italy? A, Madrid. B, Rome. C, Lisbon. D, Athens.",
+         "What city is the capital of Italy? A, Rome. B, Madrid. C, Lisbon. D, Athens.",
          "Rome", "pico-us-low",
          "A long clip with four options. Does the model name one, or does it only go on?"),
     Made("train-when", "A question about what is said",

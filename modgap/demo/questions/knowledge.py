@@ -37,7 +37,8 @@ _FOUND = "explorer | navigator | sailor"
 #: Person: what he or she was.
 PERSON: Answers = table(
     f"""Albert Einstein: {_PHYSICS}; Isaac Newton: {_PHYSICS} | {_MATHS}; Galileo: astronomer |
-    {_PHYSICS}; Marie Curie: {_PHYSICS} | chemist; Charles Darwin: naturalist | biologist | scientist;
+    {_PHYSICS}; Marie Curie: {_PHYSICS} | chemist; Charles Darwin: naturalist | biologist |
+    scientist;
     Nikola Tesla: inventor | engineer; Thomas Edison: inventor | businessman; Stephen Hawking:
     {_PHYSICS} | cosmologist; Louis Pasteur: chemist | microbiologist | scientist | biologist;
     Niels Bohr: {_PHYSICS}; Max Planck: {_PHYSICS}; Nicolaus Copernicus: astronomer | {_MATHS};
@@ -56,7 +57,8 @@ PERSON: Answers = table(
     Franz Kafka: {_WRITE}; Oscar Wilde: playwright | {_POET}; Edgar Allan Poe: {_POET};
     Emily Dickinson: {_POET}; Homer: {_POET}; Dante: {_POET}; Walt Whitman: {_POET};
     Robert Frost: {_POET}; Plato: {_THINK}; Aristotle: {_THINK}; Socrates: {_THINK};
-    Immanuel Kant: {_THINK}; Descartes: {_THINK} | {_MATHS}; Nietzsche: {_THINK}; Confucius: {_THINK}
+    Immanuel Kant: {_THINK}; Descartes: {_THINK} | {_MATHS}; Nietzsche: {_THINK}; Confucius:
+    {_THINK}
     | teacher; John Locke: {_THINK}; Karl Marx: {_THINK} | economist;
     Abraham Lincoln: {_RULE} | lawyer; George Washington: {_RULE} | general;
     Thomas Jefferson: {_RULE}; John F. Kennedy: {_RULE}; Barack Obama: {_RULE} | lawyer;
@@ -100,7 +102,8 @@ PAINTER: Answers = table(
 
 SPORT: Answers = table(
     """Michael Jordan: basketball; LeBron James: basketball; Kobe Bryant: basketball; Shaquille
-    O'Neal: basketball; Larry Bird: basketball; Magic Johnson: basketball; Stephen Curry: basketball;
+    O'Neal: basketball; Larry Bird: basketball; Magic Johnson: basketball; Stephen Curry:
+    basketball;
     Babe Ruth: baseball; Jackie Robinson: baseball; Hank Aaron: baseball; Joe DiMaggio: baseball;
     Pele: soccer | football; Lionel Messi: soccer | football; Cristiano Ronaldo: soccer | football;
     Diego Maradona: soccer | football; David Beckham: soccer | football; Zinedine Zidane: soccer |
@@ -110,10 +113,12 @@ SPORT: Answers = table(
     Mike Tyson: boxing; Joe Frazier: boxing; George Foreman: boxing; Wayne Gretzky: hockey;
     Bobby Orr: hockey; Tom Brady: football; Joe Montana: football; Peyton Manning: football;
     Usain Bolt: sprinting | track | running | athletics; Carl Lewis: track | sprinting | athletics |
-    running; Michael Phelps: swimming; Mark Spitz: swimming; Simone Biles: gymnastics; Nadia Comaneci:
+    running; Michael Phelps: swimming; Mark Spitz: swimming; Simone Biles: gymnastics; Nadia
+    Comaneci:
     gymnastics; Lance Armstrong: cycling; Tony Hawk: skateboarding; Garry Kasparov: chess; Bobby
     Fischer: chess; Magnus Carlsen: chess; Sachin Tendulkar: cricket; Michael Schumacher: racing |
-    Formula One | Formula 1; Lewis Hamilton: racing | Formula One | Formula 1; Kelly Slater: surfing"""
+    Formula One | Formula 1; Lewis Hamilton: racing | Formula One | Formula 1; Kelly Slater:
+    surfing"""
 )
 
 #: What is studied: the science.
@@ -163,7 +168,8 @@ JOB: Answers = table(
 
 #: What it does: the part of the body.
 BODY: Answers = table(
-    """pumps blood: heart; digests food: stomach | intestine | intestines; breathes air: lungs | lung;
+    """pumps blood: heart; digests food: stomach | intestine | intestines; breathes air: lungs |
+    lung;
     thinks: brain; filters the blood: kidneys | kidney | liver; sees light: eyes | eye | retina;
     hears sounds: ears | ear | cochlea; smells odors: nose; tastes food: tongue | mouth;
     covers the whole body: skin; supports the body from inside: skeleton | bones | spine;
@@ -183,12 +189,14 @@ TOOL: Answers = table(
     watch; find north: compass; sweep the floor: broom; cut wood: saw | chainsaw | axe; dig a hole:
     shovel | spade; sew clothes: needle | sewing machine; stay dry in the rain: umbrella |
     raincoat; take photographs: camera; write on paper: pen | pencil; brush your teeth:
-    toothbrush; untangle your hair: comb | brush | hairbrush; eat soup: spoon; unlock a door: key; turn a screw:
+    toothbrush; untangle your hair: comb | brush | hairbrush; eat soup: spoon; unlock a door: key;
+    turn a screw:
     screwdriver; boil water for tea: kettle; keep food cold: refrigerator | fridge | freezer;
     bake a cake: oven; see yourself: mirror; climb to a high place: ladder; weigh yourself: scale |
     scales; dry yourself after a bath: towel; light a candle: match | matches | lighter; open a
     bottle of wine: corkscrew; cut bread: knife; measure a short line: ruler; add up large numbers:
-    calculator; press wrinkled clothes: iron; listen to a heartbeat: stethoscope; catch fish: rod | net |
+    calculator; press wrinkled clothes: iron; listen to a heartbeat: stethoscope; catch fish: rod |
+    net |
     hook; paint a picture: brush | paintbrush; gather fallen leaves: rake; water the garden: hose |
     watering can | sprinkler; look up the meaning of a word: dictionary; cross a river in the
     water: boat | canoe | raft; mail a letter: envelope | stamp; protect your head on a bicycle:
@@ -200,7 +208,8 @@ TOOL: Answers = table(
 
 #: What somebody does there: the place.
 PLACE: Answers = table(
-    """borrow books: library; buy bread: bakery; see a doctor: hospital | clinic; mail a letter: post
+    """borrow books: library; buy bread: bakery; see a doctor: hospital | clinic; mail a letter:
+    post
     office; watch a movie: cinema | theater | theatre; catch a plane: airport; catch a train:
     station; learn as a child: school; see wild animals in cages: zoo; see old paintings: museum |
     gallery; keep money: bank; buy medicine: pharmacy | drugstore; eat a meal that others cook:
@@ -208,7 +217,8 @@ PLACE: Answers = table(
     laundry; fill the car with gasoline: gas station | station; pray as a Christian: church;
     pray as a Muslim: mosque; pray as a Jew: synagogue; study for a degree: university | college;
     lock up criminals: prison | jail; bury the dead: cemetery | graveyard; grow vegetables: garden |
-    farm | greenhouse; swim indoors: pool; lift weights: gym; buy meat: butcher | butcher's | market;
+    farm | greenhouse; swim indoors: pool; lift weights: gym; buy meat: butcher | butcher's |
+    market;
     buy flowers: florist | flower shop; see fish behind glass: aquarium; look at the stars through a
     telescope: observatory | planetarium; keep cows and pigs: farm | barn; park a car at home:
     garage | driveway; cook a meal at home: kitchen; take a shower: bathroom; make wine: winery |

@@ -158,7 +158,8 @@ LANDMARK: Answers = table(
     Petra: Jordan; the Alhambra: Granada | Spain; Mount Rushmore: South Dakota | {_US};
     Niagara Falls: Canada | {_US} | New York | Ontario; the Empire State Building: New York | {_US};
     the Burj Khalifa: Dubai | United Arab Emirates; Chichen Itza: Mexico;
-    the Forbidden City: Beijing | China; Red Square: Moscow | Russia; Westminster Abbey: London | {_UK};
+    the Forbidden City: Beijing | China; Red Square: Moscow | Russia; Westminster Abbey: London |
+    {_UK};
     the Tower Bridge: London | {_UK}; Central Park: New York | {_US}; Hollywood: Los Angeles |
     California | {_US}; Times Square: New York | {_US}; the Matterhorn: Switzerland | Italy;
     Table Mountain: Cape Town | South Africa; Pompeii: Italy; Versailles: France"""
@@ -172,7 +173,8 @@ RIVER: Answers = table(
     the Zambezi: Africa; the Indus: Asia; the Colorado: North America; the Orinoco: South America;
     the Elbe: Europe; the Rhone: Europe; the Loire: Europe; the Euphrates: Asia; the Tigris: Asia;
     the Yukon: North America; the Missouri: North America; the Sahara: Africa; the Gobi: Asia;
-    the Kalahari: Africa; the Atacama: South America; Mount Everest: Asia; Mount Kilimanjaro: Africa;
+    the Kalahari: Africa; the Atacama: South America; Mount Everest: Asia; Mount Kilimanjaro:
+    Africa;
     the Alps: Europe; the Andes: South America; the Himalayas: Asia; the Rocky Mountains:
     North America; the Pyrenees: Europe; the Carpathians: Europe; the Atlas Mountains: Africa"""
 )

@@ -14,7 +14,17 @@ from modgap.audio.conditions import CONDITIONS, RATE, condition
 from modgap.demo.questions.asked import rank
 from modgap.demo.voices import FAST, HELDOUT_VOICES
 
-__all__ = ["PROBE", "QUESTIONS", "ROBOT", "SPEECH", "Spoken", "questions", "sound", "spoken", "treated"]
+__all__ = [
+    "PROBE",
+    "QUESTIONS",
+    "ROBOT",
+    "SPEECH",
+    "Spoken",
+    "questions",
+    "sound",
+    "spoken",
+    "treated",
+]
 
 _DATA = Path(__file__).parents[1] / "data"
 #: What the base model answers to questions that are not reported (`choose`).

@@ -33,7 +33,8 @@ OPPOSITE: Answers = table(
     hate: love; healthy: sick | unhealthy | ill; heavy: light; here: there; hero: villain | coward;
     hide: show | reveal; hollow: solid; honest: dishonest; huge: tiny | small;
     humble: proud | arrogant; ill: well | healthy; import: export; include: exclude;
-    increase: decrease | reduce; inside: outside; join: separate | leave; kind: cruel | unkind | mean;
+    increase: decrease | reduce; inside: outside; join: separate | leave; kind: cruel | unkind |
+    mean;
     large: small | little; last: first; late: early; laugh: cry; lazy: hardworking | industrious |
     diligent | active | energetic; lead: follow; least: most; light: dark | heavy | darkness;
     long: short; lose: win | find | gain; low: high; major: minor; male: female; many: few;

@@ -1,4 +1,4 @@
-"""The data set of the embedded family: questions that no training asked, by voices it never heard."""
+"""The embedded family's data set: questions that no training asked, by voices it never heard."""
 
 from __future__ import annotations
 
