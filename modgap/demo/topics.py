@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from modgap.demo.questions import knowledge, places
 
-__all__ = ["TOPICS", "Topic", "asks", "asks_reserved", "reserved"]
+__all__ = ["TOPICS", "Topic", "asked_in", "asks_reserved", "reserved"]
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -216,10 +216,16 @@ def reserved(topic: str, thing: str) -> bool:
     return hashlib.sha256(f"{topic}|{thing.lower()}".encode()).digest()[0] % 2 == 0
 
 
+def _bare(thing: str) -> str:
+    """A thing without its article, in small letters."""
+    return re.sub(r"^(?:the|an?)\s", "", thing.lower())
+
+
 def _thing(things: Iterable[str]) -> re.Pattern[str]:
     """Any of the things, without their articles, in singular or plural."""
-    bare = (re.sub(r"^(?:the|an?)\s", "", t, flags=re.IGNORECASE) for t in things)
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, bare))})(?:s|'s)?\b", re.IGNORECASE)
+    # The longest first: "the Rocky Mountains" before what it begins with.
+    bare = sorted(map(_bare, things), key=len, reverse=True)
+    return re.compile(rf"\b({'|'.join(map(re.escape, bare))})(?:s|'s)?\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
@@ -240,7 +246,17 @@ def asks_reserved(text: str) -> bool:
     return any(word.search(text) and thing.search(text) for word, thing in _patterns())
 
 
-def asks(topic: str, thing: str, texts: Iterable[str]) -> bool:
-    """Whether one of the texts names the thing together with the topic's word."""
-    word, named = _words()[topic], _thing([thing])
-    return any(named.search(text) and word.search(text) for text in texts)
+def asked_in(topic: str, texts: Iterable[str]) -> set[str]:
+    """The reserved things of a topic that one of the texts names together with its word.
+
+    Examples
+    --------
+    >>> asked_in("capital", ["France's capital is old.", "I like Norway."])
+    {'France'}
+    """
+    things = {_bare(x): x for t in TOPICS if t.name == topic for x in t.things}
+    word = _words()[topic]
+    named = _thing(x for x in things if reserved(topic, things[x]))
+    return {
+        things[m[1].lower()] for text in texts if word.search(text) for m in named.finditer(text)
+    }

@@ -24,7 +24,7 @@ N = 40
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real questions of the embedded family; answers by rule: checkpoint k is right on k of 5."""
-    plan = list(islice(spoken("open", "clean"), N))
+    plan = list(islice(spoken("clean"), N))
     asked = [
         {"question": s.id, "dataset": "demo", "subset": "open", "transcript": s.text,
          "reference": s.answers[0], "scorer": "reference", "choices": [],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -13,7 +12,7 @@ from modgap.demo.questions.asked import PHRASINGS, TABLES, candidates
 from modgap.demo.questions.choose import BOUND, KEPT, accuracies, chosen, probe, probed
 from modgap.demo.questions.stored import PROBE, questions
 from modgap.demo.questions.tables import table
-from modgap.demo.topics import TOPICS, asks, asks_reserved, reserved
+from modgap.demo.topics import TOPICS, asked_in, asks_reserved, reserved
 from modgap.scoring.words import comparable_words, holds
 
 TOPIC = {t.name: t for t in TOPICS}
@@ -37,22 +36,9 @@ def test_what_can_be_asked(topic: str) -> None:
             assert reserved(topic, one.thing) == side
             assert one.text[0].isupper() or one.text[0].isdigit()
             assert not re.search(r"\ba [aeiou]", one.text.split("?")[0]), "an article that clashes"
-            if one.form == "open":
-                assert not any(holds(one.text, a) for a in one.answers), "it says its answer"
-                # What keeps it out of the training's texts sees it in each of its phrasings.
-                assert asks_reserved(one.text) or not side
-
-
-def test_multiple_choices_have_one_right_option_at_every_letter() -> None:
-    found = [a for t in TABLES for a in candidates(t, of_evaluation=True) if a.form == "choice"]
-    places = Counter()
-    for one in found:
-        right = set(TABLES[one.topic][one.thing])
-        assert len(set(one.choices)) == 4
-        assert [o for o in one.choices if o in right] == list(one.answers)
-        assert one.text.endswith(f"D, {one.choices[3]}.")
-        places[one.choices.index(one.answers[0])] += 1
-    assert min(places.values()) > 0.15 * len(found)
+            assert not any(holds(one.text, a) for a in one.answers), "it says its answer"
+            # What keeps it out of the training's texts sees it in each of its phrasings.
+            assert asks_reserved(one.text) or not side
 
 
 def _knows(topics: Sequence[str], ending: str):
@@ -72,12 +58,12 @@ def test_what_the_base_cannot_answer_is_not_asked() -> None:
     assert not any(reserved(t, x) for t, x in zip(found.topic, found.thing, strict=True))
     table = chosen(found)
     assert set(table.topic) == {"capital", "opposite", "language"}
-    assert set(table.form) == {"open"}, "a multiple choice ends with a point"
     assert all(map(reserved, table.topic, table.thing))
     assert table.text.str.endswith("?").all()
     for topic, own in table.groupby("topic"):
         per_thing = own.groupby("thing").size()
-        assert per_thing.max() == per_thing.min() == KEPT
+        count = sum(p.endswith("?") for p in PHRASINGS[str(topic)])
+        assert per_thing.max() == per_thing.min() == min(KEPT, count)
         assert set(own.thing) == {a.thing for a in candidates(str(topic), of_evaluation=True)}
     # The same choice, in the same order, however the probe's rows lie.
     assert chosen(found).equals(table)
@@ -86,14 +72,14 @@ def test_what_the_base_cannot_answer_is_not_asked() -> None:
 def test_the_better_phrasings_stay_and_none_below_the_bound() -> None:
     found = probe(lambda texts: [""] * len(texts))
     assert chosen(found).empty
-    own = found[(found.topic == "opposite") & (found.form == "open")]
+    own = found[found.topic == "opposite"]
     shares = dict(zip(PHRASINGS["opposite"], (0.5, 0.7, 0.9, 0.8), strict=True))
     for phrasing, rows in own.groupby("phrasing").groups.items():
         right = round(shares[str(phrasing)] * len(rows))
         found.loc[rows[:right], "correct"] = True
     kept = chosen(found)
     asked = {i.rsplit("/", 1)[1] for i in kept.id}
-    assert asked == {"2", "3"}
+    assert asked == {"1", "2", "3"}
 
 
 def test_a_text_of_the_training_takes_its_question_away() -> None:
@@ -102,8 +88,9 @@ def test_a_text_of_the_training_takes_its_question_away() -> None:
     thing = all_.thing[0]
     fewer = chosen(found, [f"The capital of {thing} is old.", f"I like {thing}.", "The capital."])
     assert set(all_.thing) - set(fewer.thing) == {thing}
-    assert asks("capital", "Norway", ["norway's CAPITAL"])
-    assert not asks("capital", "Niger", ["the capital of Nigeria"])
+    assert asked_in("capital", ["france's CAPITAL", "It is in Chad."]) == {"France"}
+    assert asked_in("young", ["a baby cows"]) == {"cow"} if reserved("young", "cow") else set()
+    assert not asked_in("capital", ["the capital of Francesca", "France is large."])
 
 
 def test_the_shipped_questions_are_those_that_the_rule_chooses() -> None:
@@ -115,7 +102,7 @@ def test_the_shipped_questions_are_those_that_the_rule_chooses() -> None:
     assert not set(shipped.id) - set(by_rule.id)
     assert len(left_out) < 0.2 * len(by_rule), "those that a training text asked"
     rows = by_rule[~by_rule.id.isin(left_out)].reset_index(drop=True)
-    for column in ("id", "topic", "thing", "form", "text"):
+    for column in ("id", "topic", "thing", "text"):
         assert rows[column].tolist() == shipped[column].tolist()
     assert [list(a) for a in rows.answers] == [list(a) for a in shipped.answers]
     by_phrasing = accuracies(found)
@@ -124,9 +111,8 @@ def test_the_shipped_questions_are_those_that_the_rule_chooses() -> None:
 
 def test_there_are_enough_and_all_are_kept_from_the_training() -> None:
     shipped = questions()
-    opens = shipped[shipped.form == "open"]
-    assert len(opens) >= 600
-    assert opens.topic.nunique() >= 8
+    assert len(shipped) >= 600
+    assert shipped.topic.nunique() >= 8
     assert shipped.id.is_unique
-    assert opens.text.is_unique
-    assert all(map(asks_reserved, opens.text))
+    assert shipped.text.is_unique
+    assert all(map(asks_reserved, shipped.text))

@@ -210,7 +210,7 @@ def test_the_embedded_familys_questions_are_not_of_its_training() -> None:
 
 
 def test_forms_and_conditions_of_the_embedded_family() -> None:
-    made = read_questions("demo:clean+noisy+robot/open")
+    made = read_questions("demo:clean+noisy+robot")
     sizes = pd.Series([q.groups["condition"] for q in made]).value_counts()
     assert sizes["clean"] == sizes["noisy"] == 2 * sizes["robot"] >= 1200
     # One item by two voices and under three conditions is one item, and says the same.
@@ -227,7 +227,7 @@ def test_forms_and_conditions_of_the_embedded_family() -> None:
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [("demo:underwater", "Unknown condition"), ("demo:clean/essay", "Unknown form")],
+    [("demo:underwater", "Unknown condition"), ("demo:clean/choice", "Unknown form")],
 )
 def test_unknown_parts(data: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):

@@ -29,8 +29,6 @@ def test_what_an_answer_can_begin_with() -> None:
     assert answer_options(question_of("bbh", "test", 0, yes)) == ("Yes", "No")
     assert answer_options(WORDS) == WORDS.choices
     assert answer_options(BOTH) == ("Rome, A", "Oslo, B")
-    (spoken,) = read_questions("demo:clean/choice", 1)
-    assert answer_options(spoken) == ("A", "B", "C", "D")
     assert answer_options(read_questions("demo", 1)[0]) == ()
 
 

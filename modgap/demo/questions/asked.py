@@ -77,11 +77,6 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
               "Where can I {x}?"),
 }  # fmt: skip
 
-#: Topics whose first phrasing is asked as a multiple choice, too: their answers are short names
-#: of one kind, and many.
-CHOICE_TOPICS = ("capital", "city", "author", "study", "job", "tool", "opposite", "colour")
-LETTERS = "ABCD"
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -90,30 +85,25 @@ class Asked:
     Attributes
     ----------
     topic, thing : str
-    form : {"open", "choice"}
     phrasing : str
         Of `PHRASINGS`.
     text : str
         What is typed, or said.
     answers : tuple of str
         The reference, and what else is right.
-    choices : tuple of str
-        Words of the options.
     """
 
     topic: str
     thing: str
-    form: str
     phrasing: str
     text: str
     answers: tuple[str, ...]
-    choices: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        """Topic, thing, form and the phrasing's number."""
+        """Topic, thing and the phrasing's number."""
         number = PHRASINGS[self.topic].index(self.phrasing)
-        return f"{self.topic}/{self.thing.replace(' ', '_')}/{self.form}/{number}"
+        return f"{self.topic}/{self.thing.replace(' ', '_')}/{number}"
 
 
 def rank(*key: object) -> str:
@@ -135,26 +125,10 @@ def candidates(topic: str, *, of_evaluation: bool) -> Iterator[Asked]:
         if thing not in answers or reserved(topic, thing) != of_evaluation:
             continue
         for phrasing in PHRASINGS[topic]:
-            text = _filled(phrasing, thing)
-            yield Asked(topic, thing, "open", phrasing, text, answers[thing])
-        if topic in CHOICE_TOPICS:
-            phrasing = PHRASINGS[topic][0]
-            options = _options(topic, thing)
-            said = " ".join(f"{a}, {o}." for a, o in zip(LETTERS, options, strict=True))
-            text = f"{_filled(phrasing, thing)} {said}"
-            yield Asked(topic, thing, "choice", phrasing, text, answers[thing][:1], options)
+            yield Asked(topic, thing, phrasing, _filled(phrasing, thing), answers[thing])
 
 
 def _filled(phrasing: str, thing: str) -> str:
     article = "an" if thing[0].lower() in "aeiou" else "a"
     text = phrasing.format(x=thing, ax=f"{article} {thing}")
     return text[:1].upper() + text[1:]
-
-
-def _options(topic: str, thing: str) -> tuple[str, ...]:
-    """The right answer and three of other things, which are no answer to this one."""
-    right = TABLES[topic][thing]
-    others = {a[0] for a in TABLES[topic].values()} - set(right)
-    drawn = sorted(others, key=lambda other: rank("option", topic, thing, other))[:3]
-    place = int(rank("place", topic, thing)[:8], 16) % len(LETTERS)
-    return (*drawn[:place], right[0], *drawn[place:])

@@ -25,7 +25,7 @@ from modgap.core.files import table_bytes, write_atomic
 from modgap.demo.questions.asked import TABLES, Asked, candidates, rank
 from modgap.demo.questions.stored import PROBE, QUESTIONS
 from modgap.demo.questions.typed import Typed
-from modgap.demo.topics import asks
+from modgap.demo.topics import asked_in
 from modgap.scoring.question import Question
 from modgap.scoring.scorers import score
 
@@ -36,7 +36,7 @@ __all__ = ["BOUND", "KEPT", "PROBED", "accuracies", "chosen", "probe", "probed"]
 
 PROBED = 14
 BOUND = 0.6
-KEPT = 2
+KEPT = 3
 
 Answerer = Callable[[Sequence[str]], list[str]]
 
@@ -62,13 +62,13 @@ def probe(answer: Answerer) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns topic, thing, form, phrasing, text, response, correct.
+        Columns topic, thing, phrasing, text, response, correct.
     """
     asked = probed()
     rows = []
     for one, response in zip(asked, answer([a.text for a in asked]), strict=True):
         rows.append({
-            "topic": one.topic, "thing": one.thing, "form": one.form, "phrasing": one.phrasing,
+            "topic": one.topic, "thing": one.thing, "phrasing": one.phrasing,
             "text": one.text, "response": response,
             "correct": score(_scored(one), response).correct is True,
         })  # fmt: skip
@@ -76,8 +76,8 @@ def probe(answer: Answerer) -> pd.DataFrame:
 
 
 def accuracies(probe: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy and count of each topic, form and phrasing of a probe."""
-    grouped = probe.groupby(["topic", "form", "phrasing"], sort=False).correct
+    """Accuracy and count of each phrasing of a probe."""
+    grouped = probe.groupby(["topic", "phrasing"], sort=False).correct
     return grouped.agg(accuracy="mean", count="size").reset_index()
 
 
@@ -94,30 +94,25 @@ def chosen(probe: pd.DataFrame, texts: Iterable[str] = ()) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns id, topic, thing, form, text, answers, choices.
+        Columns id, topic, thing, text, answers.
     """
     table = accuracies(probe)
     table = table[table.accuracy >= BOUND]
     best = table.sort_values("accuracy", ascending=False, kind="stable")
-    best = best.groupby(["topic", "form"]).head(KEPT)
-    kept = set(zip(best.topic, best.form, best.phrasing, strict=True))
+    best = best.groupby("topic").head(KEPT)
+    kept = set(zip(best.topic, best.phrasing, strict=True))
     found = [
         one
         for topic in TABLES
         for one in candidates(topic, of_evaluation=True)
-        if (one.topic, one.form, one.phrasing) in kept
+        if (one.topic, one.phrasing) in kept
     ]
     texts = list(texts)
-    met = {pair: asks(*pair, texts) for pair in {(a.topic, a.thing) for a in found}}
-    found = [a for a in found if not met[a.topic, a.thing]]
+    met = {topic: asked_in(topic, texts) for topic in {a.topic for a in found}}
+    found = [a for a in found if a.thing not in met[a.topic]]
     found.sort(key=lambda a: rank("order", a.id))
-    return pd.DataFrame(
-        [
-            {"id": a.id, "topic": a.topic, "thing": a.thing, "form": a.form, "text": a.text,
-             "answers": list(a.answers), "choices": list(a.choices)}
-            for a in found
-        ]
-    )  # fmt: skip
+    rows = [(a.id, a.topic, a.thing, a.text, list(a.answers)) for a in found]
+    return pd.DataFrame(rows, columns=["id", "topic", "thing", "text", "answers"])
 
 
 def _scored(one: Asked) -> Question:
@@ -126,11 +121,8 @@ def _scored(one: Asked) -> Question:
     def no_sound() -> Clip:
         raise NotImplementedError
 
-    return Question(
-        one.id, one.text, no_sound, one.answers[0], choices=one.choices,
-        scorer="choices" if one.choices else "reference",
-        meta={"references": list(one.answers[1:])},
-    )  # fmt: skip
+    meta = {"references": list(one.answers[1:])}
+    return Question(one.id, one.text, no_sound, one.answers[0], meta=meta)
 
 
 def _texts(folder: Path) -> list[str]:
@@ -150,7 +142,7 @@ def main() -> None:
     table = chosen(found, _texts(given.texts) if given.texts else ())
     write_atomic(QUESTIONS, table_bytes(table))
     print(accuracies(found).to_string(index=False))
-    print(table.groupby(["topic", "form"]).size().to_string())
+    print(table.groupby("topic").size().to_string())
     print(f"{len(table)} questions on {table.topic.nunique()} topics in {QUESTIONS}")
 
 

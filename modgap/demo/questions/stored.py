@@ -33,8 +33,8 @@ QUESTIONS = _DATA / "questions.parquet"
 SPEECH = _DATA / "speech.parquet"
 #: The condition whose voices are espeak-ng's.
 ROBOT = "robot"
-#: Words a minute of espeak-ng; a multiple choice is long.
-RATES = {"open": 165, "choice": 200}
+#: Words a minute of espeak-ng.
+RATE_OF_SPEECH = 165
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,9 @@ class Spoken:
     id : str
         Question, voice and condition.
     question, topic, thing : str
-    form : {"open", "choice"}
     text : str
         The transcript.
-    answers, choices : tuple of str
+    answers : tuple of str
         As in `modgap.demo.questions.asked.Asked`.
     voice : str
         Of `modgap.demo.voices`.
@@ -61,10 +60,8 @@ class Spoken:
     question: str
     topic: str
     thing: str
-    form: str
     text: str
     answers: tuple[str, ...]
-    choices: tuple[str, ...]
     voice: str
     condition: str
 
@@ -76,25 +73,26 @@ def questions() -> pd.DataFrame:
 
 
 @lru_cache(maxsize=1)
-def _speech() -> pd.DataFrame:
-    return pd.read_parquet(SPEECH).set_index(["question", "voice"])
+def _speech() -> dict[tuple[str, str], bytes]:
+    """Ogg Opus by question and voice, in the table's order."""
+    table = pd.read_parquet(SPEECH)
+    keys = zip(table.question, table.voice, strict=True)
+    return dict(zip(keys, table.sound, strict=True))
 
 
-def spoken(form: str, condition: str) -> Iterator[Spoken]:
-    """Every question of a form under a condition: each once, then each by its second voice."""
+def spoken(condition: str) -> Iterator[Spoken]:
+    """The questions under a condition: each once, then (not by robots) each by its second voice."""
     table = questions()
-    table = table[table.form == form]
-    said = _speech().index
-    by_question: dict[str, list[str]] = {}
-    for question, voice in said:
-        by_question.setdefault(question, []).append(voice)
+    voices: dict[str, list[str]] = {}
+    for question, voice in _speech():
+        voices.setdefault(question, []).append(voice)
     for turn in range(1 if condition == ROBOT else 2):
         for row in table.itertuples(index=False):
             name = str(row.id)
-            voice = _robot(name) if condition == ROBOT else by_question[name][turn]
+            voice = _robot(name) if condition == ROBOT else voices[name][turn]
             yield Spoken(
-                f"{name}/{voice}/{condition}", name, str(row.topic), str(row.thing), form,
-                str(row.text), tuple(row.answers), tuple(row.choices), voice, condition,
+                f"{name}/{voice}/{condition}", name, str(row.topic), str(row.thing),
+                str(row.text), tuple(row.answers), voice, condition,
             )  # fmt: skip
 
 
@@ -108,12 +106,12 @@ def sound(one: Spoken) -> np.ndarray:
 
         from modgap.speech.synthesis import wheel_synthesizer
 
-        made, rate = wheel_synthesizer().speak(one.text, one.voice, RATES[one.form])
+        made, rate = wheel_synthesizer().speak(one.text, one.voice, RATE_OF_SPEECH)
         return treated(soxr.resample(made, rate, RATE), one)
     from modgap.audio.clip import load_clip
 
-    stored = bytes(_speech().loc[(one.question, one.voice), "sound"])
-    return treated(load_clip(stored, name=one.id.replace("/", "-")).resample(RATE), one)
+    clip = load_clip(_speech()[one.question, one.voice], name=one.id.replace("/", "-"))
+    return treated(clip.resample(RATE), one)
 
 
 def treated(x: np.ndarray, one: Spoken) -> np.ndarray:

@@ -23,8 +23,8 @@ def iter_questions(data: str, limit: int | None = None) -> Iterator[Question]:
     Parameters
     ----------
     data : str
-        ``demo``, ``demo:noisy``, ``demo:clean+robot/open+choice``: the embedded family's questions,
-        by condition and form. ``voicebench:sd-qa`` or ``voicebench:sd-qa/usa``: from the
+        ``demo``, ``demo:noisy``, ``demo:clean+robot``: the embedded family's questions, by
+        condition. ``voicebench:sd-qa`` or ``voicebench:sd-qa/usa``: from the
         hub. A folder or a file of VoiceBench's parquet form. Else the path of a manifest.
     limit : int, optional
 

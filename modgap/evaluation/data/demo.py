@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "demo_questions"]
 
-#: Open questions, and the same as a multiple choice.
-FORMS = ("open", "choice")
+#: Multiple choices that are read out are more than the base model can do: there are none.
+FORMS = ("open",)
 
 
 def demo_questions(spec: str = "") -> Iterator[Question]:
@@ -25,7 +25,7 @@ def demo_questions(spec: str = "") -> Iterator[Question]:
     Parameters
     ----------
     spec : str
-        ``CONDITION[+CONDITION...][/FORM[+FORM...]]``; by default ``clean/open``. Conditions: clean,
+        ``CONDITION[+CONDITION...]``, by default ``clean``; ``/open`` may follow. Conditions: clean,
         noisy, reverberant, telephone, fast, and robot (clean, by voices of espeak-ng). First comes
         every question once, then every question by its second voice.
 
@@ -45,15 +45,14 @@ def demo_questions(spec: str = "") -> Iterator[Question]:
         for name in given:
             if name not in names:
                 raise SettingsError(f"Unknown {kind} {name!r}; use one of {', '.join(names)}.")
-    return _questions(conditions, wanted)
+    return _questions(conditions)
 
 
-def _questions(conditions: list[str], forms: list[str]) -> Iterator[Question]:
+def _questions(conditions: list[str]) -> Iterator[Question]:
     from modgap.demo.questions.stored import spoken
 
     for condition in conditions:
-        for form in forms:
-            yield from map(_question, spoken(form, condition))
+        yield from map(_question, spoken(condition))
 
 
 def _question(one: Spoken) -> Question:
@@ -62,11 +61,9 @@ def _question(one: Spoken) -> Question:
         transcript=one.text,
         load=partial(_load, one),
         reference=one.answers[0],
-        scorer="choices" if one.choices else "reference",
-        choices=one.choices,
         meta={"references": list(one.answers[1:])} if one.answers[1:] else {},
         dataset="demo",
-        subset=one.form,
+        subset="open",
         groups={
             "topic": one.topic,
             "voice": one.voice,

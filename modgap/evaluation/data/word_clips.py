@@ -56,14 +56,14 @@ def known_clips(limit: int = 200) -> list[tuple[str, Clip, WordTimes]]:
 
     from modgap.audio.clip import load_clip
     from modgap.audio.conditions import RATE
-    from modgap.demo.questions.stored import RATES, ROBOT, spoken, treated
+    from modgap.demo.questions.stored import RATE_OF_SPEECH, ROBOT, spoken, treated
     from modgap.speech.synthesis import wheel_synthesizer
     from modgap.speech.words import moved
 
     voice = wheel_synthesizer()
     found = []
-    for one in islice(spoken("open", ROBOT), limit):
-        samples, rate, times = voice.speak_timed(one.text, one.voice, RATES[one.form])
+    for one in islice(spoken(ROBOT), limit):
+        samples, rate, times = voice.speak_timed(one.text, one.voice, RATE_OF_SPEECH)
         wave = treated(soxr.resample(samples, rate, RATE), one)
         clip = load_clip(wave, rate=RATE, name=one.id.replace("/", "-"))
         found.append((one.id, clip, moved(times, PAD)))
