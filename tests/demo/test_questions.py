@@ -89,7 +89,7 @@ def test_a_text_of_the_training_takes_its_question_away() -> None:
     fewer = chosen(found, [f"The capital of {thing} is old.", f"I like {thing}.", "The capital."])
     assert set(all_.thing) - set(fewer.thing) == {thing}
     assert asked_in("capital", ["france's CAPITAL", "It is in Chad."]) == {"France"}
-    assert asked_in("young", ["a baby cows"]) == {"cow"} if reserved("young", "cow") else set()
+    assert asked_in("young", ["How many cows have young?"]) == {"cow"}
     assert not asked_in("capital", ["the capital of Francesca", "France is large."])
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 import soxr
 
 from modgap.audio.conditions import RATE, normalise
@@ -29,8 +28,8 @@ from modgap.demo.voices import SPEAKERS, Speaker
 
 __all__ = ["Pico", "opus", "said_by", "speech", "trimmed"]
 
-#: libsndfile's scale of Opus: about 18 kbit/s at 16 kHz.
-LEVEL = 0.96
+#: Bits a second of Opus.
+BITS = 18_000
 #: What is quieter, beside the loudest, is no speech.
 SILENCE = 0.01
 MARGIN = 0.05  # seconds that stay on either side
@@ -73,9 +72,21 @@ def trimmed(x: np.ndarray) -> np.ndarray:
 
 def opus(x: np.ndarray) -> bytes:
     """Samples at 16 kHz as Ogg Opus."""
+    import av
+
     buffer = io.BytesIO()
-    soundfile.write(buffer, normalise(x), RATE, format="OGG", subtype="OPUS",
-                    compression_level=LEVEL)  # fmt: skip
+    with av.open(buffer, "w", format="ogg") as file:
+        how = {"application": "voip", "compression_level": "5"}
+        stream: Any = file.add_stream("libopus", rate=RATE, layout="mono", options=how)
+        stream.bit_rate = BITS
+        stream.open()
+        samples = np.ascontiguousarray(normalise(x)).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = RATE, 0
+        cut = av.AudioResampler(stream.format.name, "mono", RATE, stream.codec_context.frame_size)
+        for part in (*cut.resample(frame), *cut.resample(None)):
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
     return buffer.getvalue()
 
 
@@ -108,6 +119,8 @@ def speech(questions: pd.DataFrame, pico: Any) -> pd.DataFrame:
             speaker = said_by(name)[turn]
             x = pico.say(text, speaker)
             rows.append((name, speaker.name, x.size / RATE, opus(x)))
+            if len(rows) % 100 == 0:
+                print(f"{len(rows)} clips", flush=True)
     return pd.DataFrame(rows, columns=["question", "voice", "seconds", "sound"])
 
 
