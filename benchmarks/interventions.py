@@ -69,7 +69,7 @@ def nnsight_answer(model: Any, prompt: Any, kept: Prefill, it: Intervention, tok
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what interventions cost.")
     parser.add_argument("--model", default="demo")
-    parser.add_argument("--example", default="capital-France-open")
+    parser.add_argument("--example", default="capital-Greece-open")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     found = example(args.example)

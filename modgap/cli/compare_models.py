@@ -50,7 +50,7 @@ def compare_models(
         typer.Option(
             help="Many clips instead, for the consistency of patterns: a manifest (.csv, .jsonl, "
             ".parquet with audio, transcript, reference), or demo, demo:noisy, ...: the embedded "
-            "family's held-out questions."
+            "family's questions."
         ),
     ] = None,
     model: Annotated[

@@ -48,7 +48,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on with it.")],
     data: Annotated[
         str,
-        typer.Option(help="A manifest, or demo, demo:noisy/open+choice, ...: see the docs."),
+        typer.Option(help="A manifest, or demo, demo:clean+noisy, ...: see the docs."),
     ] = "demo",
     model: Models = None,
     inputs: Annotated[

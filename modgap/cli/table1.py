@@ -36,7 +36,7 @@ def table1(
         str,
         typer.Option(
             help="A manifest (.csv, .jsonl, .parquet with audio, transcript, reference), or demo, "
-            "demo:noisy, ...: the embedded family's held-out questions."
+            "demo:noisy, ...: the embedded family's questions."
         ),
     ] = "demo",
     model: Models = None,

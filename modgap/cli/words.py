@@ -48,7 +48,7 @@ def words(
         str | None,
         typer.Option(
             help="Many clips instead: a manifest (.csv, .jsonl, .parquet with audio or file, and "
-            "transcript), or demo: the embedded family's held-out questions."
+            "transcript), or demo, demo:noisy, ...: the embedded family's questions."
         ),
     ] = None,
     model: Annotated[
@@ -58,8 +58,8 @@ def words(
     aligner: Annotated[
         str,
         typer.Option(
-            help="pocketsphinx, a Whisper (a folder or a hub id), or with --data demo: espeak, "
-            "the synthesizer's own account."
+            help="pocketsphinx, a Whisper (a folder or a hub id), or with --data demo:robot: "
+            "espeak, the synthesizer's own account."
         ),
     ] = "pocketsphinx",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,

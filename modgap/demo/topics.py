@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["TOPICS", "Topic", "asks_reserved", "reserved"]
+from modgap.demo.questions import knowledge, places
+
+__all__ = ["TOPICS", "Topic", "asked_in", "asks_reserved", "reserved"]
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -23,9 +26,18 @@ def _list(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Topic:
-    """A kind of question. Attributes ---------- name : str word : str Regular expression of what
-    a question on the topic has in it, in any phrasing. forms : tuple of str Phrasings of the
-    training; ``{x}`` is the thing. things : tuple of str What can be asked about."""
+    """A kind of question.
+
+    Attributes
+    ----------
+    name : str
+    word : str
+        Regular expression of what a question on the topic has in it, in any phrasing.
+    forms : tuple of str
+        Phrasings of the training; ``{x}`` is the thing.
+    things : tuple of str
+        What can be asked about.
+    """
 
     name: str
     word: str
@@ -174,32 +186,77 @@ TOPICS: tuple[Topic, ...] = (
         towel, a comb, a stamp, a bell, a whistle, a calculator, a dictionary, a parachute, a
         boat, a bridge, a fence"""
     )),
+    Topic("city", r"country|nation", (), tuple(places.CITY)),
+    Topic("landmark", r"where|city|country|located|find", (), tuple(places.LANDMARK)),
+    Topic("river", r"continent", (), tuple(places.RIVER)),
+    Topic("state", r"capital", (), tuple(places.STATE)),
+    Topic("person", r"profession|occupation|job|living|famous|known|who", (),
+          tuple(knowledge.PERSON)),
+    Topic("inventor", r"who|whom|invent\w*|discover\w*|develop\w*|credited", (),
+          tuple(knowledge.INVENTOR)),
+    Topic("painter", r"who|whom|paint\w*|artist", (), tuple(knowledge.PAINTER)),
+    Topic("sport", r"sports?|play\w*|famous|known", (), tuple(knowledge.SPORT)),
+    Topic("study", r"study|studies|science|scientist", (), tuple(knowledge.STUDY)),
+    Topic("job", r"call|called|job|profession|who|person|someone|somebody", (),
+          tuple(knowledge.JOB)),
+    Topic("body", r"organ|part|body|which|what", (), tuple(knowledge.BODY)),
+    Topic("tool", r"tool|use|used|need|what", (), tuple(knowledge.TOOL)),
+    Topic("place", r"where|place|go", (), tuple(knowledge.PLACE)),
 )  # fmt: skip
 
 
 def reserved(topic: str, thing: str) -> bool:
-    """Whether the pair is for the evaluation alone. Examples -------- >>> reserved("capital",
-    "France") == reserved("capital", "france") True"""
+    """Whether the pair is for the evaluation alone.
+
+    Examples
+    --------
+    >>> reserved("capital", "France") == reserved("capital", "france")
+    True
+    """
     return hashlib.sha256(f"{topic}|{thing.lower()}".encode()).digest()[0] % 2 == 0
+
+
+def _bare(thing: str) -> str:
+    """A thing without its article, in small letters."""
+    return re.sub(r"^(?:the|an?)\s", "", thing.lower())
+
+
+def _thing(things: Iterable[str]) -> re.Pattern[str]:
+    """Any of the things, without their articles, in singular or plural."""
+    # The longest first: "the Rocky Mountains" before what it begins with.
+    bare = sorted(map(_bare, things), key=len, reverse=True)
+    return re.compile(rf"\b({'|'.join(map(re.escape, bare))})(?:s|'s)?\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, re.Pattern[str]]:
+    return {t.name: re.compile(rf"\b(?:{t.word})\b", re.IGNORECASE) for t in TOPICS}
 
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
     """Of each topic: its word, and its reserved things."""
-    pairs = []
-    for topic in TOPICS:
-        things = [re.sub(r"^(?:the|an?)\s", "", t, flags=re.IGNORECASE)
-                  for t in topic.things if reserved(topic.name, t)]  # fmt: skip
-        named = "|".join(map(re.escape, things))
-        pairs.append(
-            (
-                re.compile(rf"\b(?:{topic.word})\b", re.IGNORECASE),
-                re.compile(rf"\b(?:{named})(?:s|'s)?\b", re.IGNORECASE),
-            )
-        )
-    return tuple(pairs)
+    return tuple(
+        (_words()[t.name], _thing(x for x in t.things if reserved(t.name, x))) for t in TOPICS
+    )
 
 
 def asks_reserved(text: str) -> bool:
     """Whether a text names a reserved thing together with its topic's word."""
     return any(word.search(text) and thing.search(text) for word, thing in _patterns())
+
+
+def asked_in(topic: str, texts: Iterable[str]) -> set[str]:
+    """The reserved things of a topic that one of the texts names together with its word.
+
+    Examples
+    --------
+    >>> asked_in("capital", ["France's capital is old.", "I like Norway."])
+    {'France'}
+    """
+    things = {_bare(x): x for t in TOPICS if t.name == topic for x in t.things}
+    word = _words()[topic]
+    named = _thing(x for x in things if reserved(topic, things[x]))
+    return {
+        things[m[1].lower()] for text in texts if word.search(text) for m in named.finditer(text)
+    }

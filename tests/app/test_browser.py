@@ -18,7 +18,7 @@ from benchmarks.browser import READY, ROOT, serving
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ROOT / "modgap" / "demo" / "examples"
-REAL = EXAMPLES / "ls-3005-163389-0007.flac"
+REAL = EXAMPLES / "austen-0880.flac"
 NASTY = "<b>a</b> $x$ ![](http://127.0.0.2/x.png) :red[y].flac".replace("/", "_")
 
 

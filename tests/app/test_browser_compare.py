@@ -16,7 +16,7 @@ from modgap.ui.examples import example
 from tests.app.visitor import Visitor
 
 pytestmark = pytest.mark.browser
-CLIP = "capital-France-open"
+CLIP = "capital-Greece-open"
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def server(folder: Path, own: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_a_folder_of_another_family_serves_every_page(visit: Callable, folder: Path) -> None:
     v = visit()
-    page = v.open("/", model=folder.name, example="capital-France-open")
+    page = v.open("/", model=folder.name, example="capital-Greece-open")
     page.wait_for_url(lambda url: "run=" in url)
     v.settle()
     v.shot("family-clip")
@@ -65,7 +65,7 @@ def test_a_folder_of_another_family_serves_every_page(visit: Callable, folder: P
 
 def test_a_family_of_ones_own(visit: Callable, own: Path) -> None:
     v = visit()
-    page = v.open("/", model=own.name, example="capital-France-open")
+    page = v.open("/", model=own.name, example="capital-Greece-open")
     page.wait_for_url(lambda url: "run=" in url)
     v.settle()
     v.go("Alignment")

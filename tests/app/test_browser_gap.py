@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import READY, serving
-from modgap.demo.clips import heldout_plan
-from modgap.demo.corpus import questions
+from modgap.demo.questions.stored import spoken
 from tests.app.visitor import Visitor
 from tests.gap.made import answer, write_run
 
@@ -24,12 +24,11 @@ N = 40
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real questions of the embedded family; answers by rule: checkpoint k is right on k of 5."""
-    known = {q.id: q for q in questions()}
-    plan = heldout_plan("clean", 400, 0)[:N]
+    plan = list(islice(spoken("clean"), N))
     asked = [
-        {"question": s.id, "dataset": "demo", "subset": "open", "transcript": s.transcript,
-         "reference": known[s.question].answer, "scorer": "reference", "choices": [],
-         "seconds": 2.0, "groups": [("topic", known[s.question].topic), ("voice", s.voice)]}
+        {"question": s.id, "dataset": "demo", "subset": "open", "transcript": s.text,
+         "reference": s.answers[0], "scorer": "reference", "choices": [],
+         "seconds": 2.0, "groups": [("topic", s.topic), ("voice", s.voice)]}
         for s in plan
     ]  # fmt: skip
     names = ["demo:lora", *(f"demo:lora@{k}" for k in range(1, 5))]

@@ -32,7 +32,7 @@ def after(page: Any) -> str:
 
 def test_a_rule_a_strength_and_a_word_change_the_answer(visit: Callable) -> None:
     v = visit()
-    page = v.open("/interventions", example="capital-France-open")
+    page = v.open("/interventions", example="capital-Greece-open")
     page.locator(READY).wait_for()
     v.settle()
     v.shot("interventions")
@@ -80,7 +80,7 @@ def test_a_rule_a_strength_and_a_word_change_the_answer(visit: Callable) -> None
 
 def test_two_visitors_toggle_at_once(visit: Callable) -> None:
     one, two = visit(), visit()
-    names = {one: "capital-France-open", two: "opposite-hot-open"}
+    names = {one: "capital-Greece-open", two: "opposite-fast-open"}
     for v, name in names.items():
         v.open("/interventions", example=name)
         v.page.locator(READY).wait_for()
@@ -103,7 +103,7 @@ def test_two_visitors_toggle_at_once(visit: Callable) -> None:
 
 def test_where_the_gap_is_decided(visit: Callable) -> None:
     v = visit()
-    page = v.open("/decided", example="capital-France-open")
+    page = v.open("/decided", example="capital-Greece-open")
     page.get_by_text("Log-probability of").wait_for()
     v.settle()
     v.shot("decided-patching")
@@ -170,7 +170,7 @@ def test_a_cancelled_sweep_leaves_nothing_behind(visit: Callable, tmp_path: Path
     script = str(ROOT / "tests" / "app" / "slow_edits_app.py")
     with serving(script, {"MODGAP_CACHE": str(tmp_path / "cache")}, log) as url:
         v = visit(url)
-        page = v.open("/interventions", example="capital-France-open")
+        page = v.open("/interventions", example="capital-Greece-open")
         page.locator(READY).wait_for()
         v.settle()
         page.get_by_role("radio", name="all", exact=True).click()
@@ -210,7 +210,7 @@ def test_words_clicked_before_the_answer_are_all_kept(visit: Callable, tmp_path:
     slow = {"MODGAP_CACHE": str(tmp_path / "cache"), "SLOW_ANSWERS": "5"}
     with serving(script, slow, tmp_path / "log.txt") as url:
         v = visit(url)
-        page = v.open("/interventions", example="capital-France-open")
+        page = v.open("/interventions", example="capital-Greece-open")
         page.locator(READY).wait_for()
         v.settle()
         words = page.locator(".choice button")
@@ -240,7 +240,7 @@ def pressed(page: Any) -> list[bool]:
 
 def test_narrow_windows(visit: Callable) -> None:
     v = visit(viewport={"width": 1024, "height": 768})
-    page = v.open("/interventions", example="capital-France-open")
+    page = v.open("/interventions", example="capital-Greece-open")
     page.locator(READY).wait_for()
     v.settle()
     v.shot("interventions-1024")
@@ -256,7 +256,7 @@ def test_narrow_windows(visit: Callable) -> None:
 def test_how_long_a_toggle_takes(visit: Callable) -> None:
     """Reported, not judged: from a key that moves the strength to the answer that it asked for."""
     v = visit()
-    page = v.open("/interventions", example="capital-France-open")
+    page = v.open("/interventions", example="capital-Greece-open")
     page.locator(READY).wait_for()
     v.settle()
     slider = page.locator(".st-key-iv_strength").get_by_role("slider")

@@ -25,7 +25,7 @@ from tests.app.test_pages import address, press
 from tests.tiny import make_clip
 
 Open = Callable[..., AppTest]
-SAID = "you didn't want to come"
+SAID = "he was not an ill disposed young man"
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def real_example(example_folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     rows = json.loads((example_folder / "examples.json").read_text())
     for row in rows:
         (tmp_path / row["file"]).write_bytes((example_folder / row["file"]).read_bytes())
-    file = "ls-3005-163389-0007.flac"
+    file = "austen-0880.flac"
     (tmp_path / file).write_bytes((EXAMPLES / file).read_bytes())
     rows[0] |= {"file": file, "transcript": SAID, "instruction": ""}
     (tmp_path / "examples.json").write_text(json.dumps(rows))
@@ -59,7 +59,7 @@ def test_the_third_column_answers(heard: AppTest, tiny_model: Any) -> None:
     finish(press(at, "Ask the pipeline"))
     analysis = service().result(visit_of(at).shown.key)
     assert analysis is not None
-    clip = load_clip((EXAMPLES / "ls-3005-163389-0007.flac").read_bytes())
+    clip = load_clip((EXAMPLES / "austen-0880.flac").read_bytes())
     made = pipeline(load_recognizer(), tiny_model, clip, SAID)
     assert made.answer is not None
     texts = [t.value for t in at.text]

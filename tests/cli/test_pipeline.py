@@ -16,8 +16,8 @@ from tests.cli.test_interventions import strict
 from tests.cli.test_main import TEXT, place, refused, run  # noqa: F401
 
 FAST = ("--model", "tiny", "--max-new-tokens", "3")
-REAL = EXAMPLES / "ls-3005-163389-0007.flac"
-SAID = "you didn't want to come"
+REAL = EXAMPLES / "austen-0880.flac"
+SAID = "he was not an ill disposed young man"
 
 
 def test_what_it_prints(run: Any, tiny_model: Any) -> None:  # noqa: F811

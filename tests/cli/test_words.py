@@ -19,8 +19,8 @@ from tests.analysis.test_pipeline import EXAMPLES
 from tests.cli.test_interventions import strict
 from tests.cli.test_main import place, refused, run  # noqa: F401
 
-REAL = EXAMPLES / "ls-3005-163389-0007.flac"
-SAID = "you didn't want to come"
+REAL = EXAMPLES / "austen-0880.flac"
+SAID = "he was not an ill disposed young man"
 TINY = ("--model", "tiny")
 
 
@@ -45,9 +45,9 @@ def test_one_clip(run: Any, tiny_model: Any, place: Path) -> None:  # noqa: F811
 
 def test_a_manifest(run: Any, place: Path, caplog: Any) -> None:  # noqa: F811
     rows = [
-        ("ls-3005-163389-0007.flac", SAID),
-        ("lj001-0013.flac", "than in the same operations with ugly ones."),
-        ("digit-7-theo.flac", "Привет"),
+        ("austen-0880.flac", SAID),
+        ("austen-0930.flac", "he might even have been made amiable himself."),
+        ("sphinx-clubs.flac", "Привет"),
     ]
     with (place / "m.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("file", "transcript"), *rows])
@@ -56,7 +56,7 @@ def test_a_manifest(run: Any, place: Path, caplog: Any) -> None:  # noqa: F811
     result = run("words", "--data", "m.csv", *TINY, "--out", "s.parquet")
     assert result.exit_code == 0, result.output
     assert "2 clips" in result.stdout
-    assert "digit-7-theo.flac is left out" in result.stderr
+    assert "sphinx-clubs.flac is left out" in result.stderr
     table = pd.read_parquet(place / "s.parquet")
     assert set(table["path"]) == {"cos", "euc", "dtw_cos", "dtw_euc", "chance", "diagonal"}
     assert table["clips"].eq(2).all()
@@ -71,7 +71,7 @@ def test_what_espeak_knows_of_the_familys_questions() -> None:
     clips = known_clips(6)
     ears = load_recognizer()
     off = []
-    plain = {name: load for name, load, _ in sounds("demo", 6)}
+    plain = {name: load for name, load, _ in sounds("demo:robot", 6)}
     for name, clip, times in clips:
         assert times.source == "espeak-ng"
         assert times.times[-1, 1] <= clip.seconds
@@ -85,7 +85,7 @@ def test_what_espeak_knows_of_the_familys_questions() -> None:
 
 
 def test_the_familys_questions(run: Any) -> None:  # noqa: F811
-    result = run("words", "--data", "demo", "--aligner", "espeak", "--limit", "3", *TINY)
+    result = run("words", "--data", "demo:robot", "--aligner", "espeak", "--limit", "3", *TINY)
     assert result.exit_code == 0, result.output
     assert "words by espeak: 3 clips" in result.stdout
 
@@ -100,7 +100,7 @@ def test_the_familys_questions(run: Any) -> None:  # noqa: F811
         (("clip.wav", "--transcript", "..."), "holds no words"),
         (("--data", "gone.csv"), "no manifest"),
         (("--data", "gone.txt"), "not gone.txt"),
-        (("--data", "gone.csv", "--aligner", "espeak"), "Only --data demo"),
+        (("--data", "gone.csv", "--aligner", "espeak"), "Only --data demo:robot"),
         (("clip.wav", "--transcript", "a", "--aligner", "nothing"), "no folder nothing"),
     ],
 )

@@ -194,44 +194,40 @@ def _long(folder: Path) -> Path:
     return path
 
 
-def test_the_embedded_familys_questions_are_held_out() -> None:
-    from modgap.demo.corpus import questions
+def test_the_embedded_familys_questions_are_not_of_its_training() -> None:
+    from modgap.demo.topics import asks_reserved
 
     items = read_questions("demo", 12)
-    known = {q.transcript: q for q in questions() if q.form == "open"}
-    assert len(items) == 12
+    assert len({q.transcript for q in items}) == 12, "first comes every question once"
     for item in items:
-        asked = known[item.transcript]
-        assert asked.split == "heldout"
-        assert asked.answer == item.reference
-        assert item.groups["topic"] == asked.topic
-    assert 0.5 < items[0].load().seconds < 5
+        assert asks_reserved(item.transcript)
+        assert score(item, f"It is {item.reference}.").correct is True
+        assert score(item, "I don't know.").correct is False
+        for other in item.meta.get("references", []):
+            assert score(item, other).correct is True
+    assert {q.groups["voice"][:7] for q in items} == {"pico-us", "pico-gb"}
+    assert 0.5 < items[0].load().seconds < 6
 
 
 def test_forms_and_conditions_of_the_embedded_family() -> None:
-    made = read_questions("demo:clean+noisy/open+choice+letter+digit")
-    sizes = pd.Series([(q.groups["condition"], q.subset) for q in made]).value_counts()
-    assert sizes[("clean", "open")] == sizes[("noisy", "open")] == 400
-    assert sizes[("clean", "choice")] == sizes[("noisy", "letter")] == 140
-    assert sizes[("real", "digit")] > 0
-    letter = next(q for q in made if q.subset == "letter")
-    assert len(letter.choices) == 4
-    assert letter.instruction
-    assert letter.reference.split(", ")[0] in letter.choices
-    # One item under two conditions is one item.
+    made = read_questions("demo:clean+noisy+robot")
+    sizes = pd.Series([q.groups["condition"] for q in made]).value_counts()
+    assert sizes["clean"] == sizes["noisy"] == 2 * sizes["robot"] >= 1200
+    # One item by two voices and under three conditions is one item, and says the same.
     item = made[0].groups["item"]
-    items = {q.groups["condition"]: q.id for q in made if q.groups["item"] == item}
-    assert set(items) == {"clean", "noisy"}
-    assert items["noisy"] == items["clean"].replace("clean", "noisy")
-    digit = next(q for q in made if q.subset == "digit")
-    assert digit.load().seconds > 0.2
-    by_id = {q.id: q for q in made}
-    assert by_id[items["noisy"]].load() != by_id[items["clean"]].load()
+    own = [q for q in made if q.groups["item"] == item]
+    assert len(own) == 5
+    assert len({q.transcript for q in own}) == 1
+    assert len({q.groups["voice"] for q in own}) == 3
+    heard = [q.load() for q in own]
+    assert len({clip.samples.tobytes() for clip in heard}) == 5
+    again = pickle.loads(pickle.dumps(own[0]))
+    assert again.load() == heard[0]
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [("demo:underwater", "Unknown condition"), ("demo:clean/essay", "Unknown form")],
+    [("demo:underwater", "Unknown condition"), ("demo:clean/choice", "Unknown form")],
 )
 def test_unknown_parts(data: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):

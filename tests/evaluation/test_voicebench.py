@@ -91,7 +91,7 @@ def test_large_row_groups_are_read_in_batches(
     (tmp_path / "advbench").mkdir()
     rows = [
         {**row, "audio": like._audio(name)}
-        for name in (*like.OPEN, "digit-7-theo") * 12
+        for name in (*like.OPEN, "sphinx-clubs") * 12
         for row in like.rows("advbench", "test")[:1]
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "advbench" / "test-0.parquet")
@@ -99,7 +99,7 @@ def test_large_row_groups_are_read_in_batches(
     kept = [q.load() for q in made]
     monkeypatch.setattr(embedded_audio, "_GROUP_BYTES", 0)
     assert [q.load() for q in made] == kept
-    assert kept[5] == modgap.load_clip(like._audio("digit-7-theo")["bytes"])
+    assert kept[5] == modgap.load_clip(like._audio("sphinx-clubs")["bytes"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import modgap
 
 EXAMPLES = Path(modgap.__file__).parent / "demo" / "examples"
 KNOWN = {e["id"]: e for e in json.loads((EXAMPLES / "examples.json").read_text())}
-OPEN = ("capital-France-open", "opposite-hot-open")
+OPEN = ("capital-Greece-open", "opposite-fast-open")
 CHOICE = "capital-Italy-choice"
 #: kwargs of IFEval are dicts with every key, mostly null.
 KEYS = ("num_words", "relation", "keywords", "num_bullets", "end_phrase")

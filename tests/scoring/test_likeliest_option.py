@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -16,18 +18,17 @@ from tests.tiny import make_clip
 
 PROMPT = "Which?\nA. Rome\nB. Oslo\nC. Paris\nD. Bern\nChoose."
 LETTERS = question_of("openbookqa", "test", 0, {"prompt": PROMPT, "reference": "C"})
+#: A multiple choice that is answered in words, and one in words and letters.
+WORDS = Question("1", "Rome or Oslo?", make_clip, "Oslo", choices=("Rome", "Oslo"))
+BOTH = replace(WORDS, reference="Oslo, B", meta={"options": ["Rome, A", "Oslo, B"]})
 
 
 def test_what_an_answer_can_begin_with() -> None:
     assert answer_options(LETTERS) == ("A", "B", "C", "D")
     yes = {"prompt": "p", "reference": "no", "id": "bbh_navigate_1"}
     assert answer_options(question_of("bbh", "test", 0, yes)) == ("Yes", "No")
-    words, letter = (read_questions(f"demo:clean/{form}", 1)[0] for form in ("choice", "letter"))
-    assert answer_options(words) == words.choices
-    assert answer_options(letter) == tuple(
-        f"{w}, {x}" for w, x in zip(letter.choices, "ABCD", strict=True)
-    )
-    assert letter.reference in answer_options(letter)
+    assert answer_options(WORDS) == WORDS.choices
+    assert answer_options(BOTH) == ("Rome, A", "Oslo, B")
     assert answer_options(read_questions("demo", 1)[0]) == ()
 
 
@@ -36,8 +37,7 @@ def test_the_likeliest_option_is_the_answer() -> None:
     assert (right.correct, right.extracted) == (True, "C")
     wrong = option_verdict(LETTERS, [-1.0, -2.0, -1.0, -4.0])
     assert (wrong.correct, wrong.extracted, wrong.unparsed) == (False, "A", False)
-    for form in ("choice", "letter"):
-        (question,) = read_questions(f"demo:clean/{form}", 1)
+    for question in (WORDS, BOTH):
         options = answer_options(question)
         verdicts = [option_verdict(question, [float(o == p) for p in options]) for o in options]
         assert [v.correct for v in verdicts] == [o == question.reference for o in options]

@@ -23,8 +23,8 @@ def iter_questions(data: str, limit: int | None = None) -> Iterator[Question]:
     Parameters
     ----------
     data : str
-        ``demo``, ``demo:noisy``, ``demo:clean+noisy/open+choice``: the embedded family's held-out
-        questions, by condition and form. ``voicebench:sd-qa`` or ``voicebench:sd-qa/usa``: from the
+        ``demo``, ``demo:noisy``, ``demo:clean+robot``: the embedded family's questions, by
+        condition. ``voicebench:sd-qa`` or ``voicebench:sd-qa/usa``: from the
         hub. A folder or a file of VoiceBench's parquet form. Else the path of a manifest.
     limit : int, optional
 
@@ -36,7 +36,7 @@ def iter_questions(data: str, limit: int | None = None) -> Iterator[Question]:
     if limit is not None and limit < 1:
         raise SettingsError(f"The number of questions must be at least 1, not {limit}.")
     seen: set[str] = set()
-    for question in islice(_source(data, limit), limit):
+    for question in islice(_source(data), limit):
         if question.id in seen:
             raise SettingsError(
                 f"Two questions of {data} have the id {question.id!r}; give each its own."
@@ -45,12 +45,12 @@ def iter_questions(data: str, limit: int | None = None) -> Iterator[Question]:
         yield question
 
 
-def _source(data: str, limit: int | None) -> Iterator[Question]:
+def _source(data: str) -> Iterator[Question]:
     name, _, rest = data.partition(":")
     if name == "demo":
         from modgap.evaluation.data.demo import demo_questions
 
-        return demo_questions(rest, limit)
+        return demo_questions(rest)
     if name == "voicebench" and rest:
         from modgap.evaluation.data.voicebench_tables import hub_questions
 

@@ -51,21 +51,20 @@ def sounds(data: str, limit: int | None = None) -> list[tuple[str, Callable[[], 
 
 
 def known_clips(limit: int = 200) -> list[tuple[str, Clip, WordTimes]]:
-    """Held-out questions by held-out voices, each with espeak-ng's own account of its words."""
+    """Questions of ``demo:robot``, each with espeak-ng's own account of its words."""
     import soxr
 
     from modgap.audio.clip import load_clip
-    from modgap.audio.conditions import RATE, condition
-    from modgap.demo.clips import heldout_plan
-    from modgap.demo.corpus import stable_rng
+    from modgap.audio.conditions import RATE
+    from modgap.demo.questions.stored import RATE_OF_SPEECH, ROBOT, spoken, treated
     from modgap.speech.synthesis import wheel_synthesizer
     from modgap.speech.words import moved
 
     voice = wheel_synthesizer()
     found = []
-    for spec in heldout_plan("clean", limit, 0):
-        samples, rate, times = voice.speak_timed(spec.transcript, spec.voice, spec.rate, spec.pitch)
-        wave = condition(soxr.resample(samples, rate, RATE), "clean", stable_rng("wave", spec.id))
-        clip = load_clip(wave, rate=RATE, name=spec.id.replace("/", "-"))
-        found.append((spec.id, clip, moved(times, PAD)))
+    for one in islice(spoken(ROBOT), limit):
+        samples, rate, times = voice.speak_timed(one.text, one.voice, RATE_OF_SPEECH)
+        wave = treated(soxr.resample(samples, rate, RATE), one)
+        clip = load_clip(wave, rate=RATE, name=one.id.replace("/", "-"))
+        found.append((one.id, clip, moved(times, PAD)))
     return found

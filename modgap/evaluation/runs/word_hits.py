@@ -47,7 +47,7 @@ def spoken_words(
         ``demo``, ``demo:noisy``, ..., or a manifest with ``audio`` (or ``file``) and
         ``transcript``.
     aligner : str
-        A recogniser's name, or with ``demo`` "espeak": the synthesizer's own account.
+        A recogniser's name, or with ``demo:robot`` "espeak": the synthesizer's own account.
     limit : int, optional
         Only so many clips.
     device : str
@@ -66,8 +66,10 @@ def spoken_words(
         The data or the aligner cannot be used, or do not go together.
     """
     if aligner == KNOWN:
-        if data != "demo":
-            raise SettingsError("Only --data demo is spoken by espeak-ng, which knows its words.")
+        if data != "demo:robot":
+            raise SettingsError(
+                "Only --data demo:robot is spoken by espeak-ng, which knows its words."
+            )
         return known_clips(limit or 200)
     ears = load_recognizer(aligner, device=device)
     found = []

@@ -1,0 +1,1 @@
+"""The data set ``demo``: what is asked, how it was chosen, who says it."""
