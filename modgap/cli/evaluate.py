@@ -12,7 +12,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Json, Markers, MaxTokens, Models, System
+from modgap.cli.options import Json, Markers, MaxTokens, Models, System, TooLong
 from modgap.cli.runs import RunFolder, export, judge
 from modgap.core.errors import SettingsError
 
@@ -90,6 +90,7 @@ def evaluate(
     ] = "",
     system: System = None,
     markers: Markers = "keep",
+    too_long: TooLong = "fail",
     max_new_tokens: MaxTokens = 48,
     batch: Annotated[int, typer.Option(min=1, help="Prompts that are answered together.")] = 16,
     unit: Annotated[
@@ -135,6 +136,7 @@ def evaluate(
         instruction=instruction,
         system=system,
         markers=markers,
+        too_long=too_long,
         heard=asked,
         recognizer=recognizer,
         base=text,
@@ -232,9 +234,21 @@ def _print(folder: Path) -> dict[str, Any]:
             for r in found["table"]
         ),
     )  # fmt: skip
+    for row in found["too_long"]:
+        print(literal(_too_long(row)))
     for reason in found["reasons"]:
         print(literal(f"failed, {reason['count']}: {reason['kind']}: {reason['example']}"))
     return found
+
+
+def _too_long(row: dict[str, Any]) -> str:
+    beyond = (
+        f"{row['model']}: {row['longer']} of {row['clips']} clips ({row['share']:.1%}) are longer "
+        f"than the {row['seconds']:g} s that it takes"
+    )
+    if row["how"] == "cut":
+        return f"{beyond}; it heard their beginning"
+    return f"{beyond}; they failed, and are in no pair of text and speech (--too-long cut)"
 
 
 def _ways(found: dict[str, Any]) -> str:

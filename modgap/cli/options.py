@@ -17,6 +17,10 @@ Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
 System = Annotated[str | None, typer.Option(help="A system message.")]
 Markers = Annotated[str, typer.Option(help="keep or drop the audio markers around the transcript.")]
+TooLong = Annotated[
+    str,
+    typer.Option(help="fail, or cut: a clip longer than the model takes is heard up to its limit."),
+]
 Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
 ModelName = Annotated[
     str,

@@ -28,6 +28,8 @@ class AnalysisSettings:
         System message; None leaves what the model's chat template does by itself.
     markers : "keep" or "drop"
         Whether the text prompt keeps the audio markers around the transcript (method, section 1).
+    too_long : "fail" or "cut"
+        A clip longer than the model takes is refused, or heard up to the model's limit.
     layers : tuple of int or None
         Which of the layers 0..L to measure; None is all of them. Any iterable of integers is
         taken, sorted and freed of repeats.
@@ -54,6 +56,7 @@ class AnalysisSettings:
     instruction: str = ""
     system: str | None = None
     markers: Literal["keep", "drop"] = "keep"
+    too_long: Literal["fail", "cut"] = "fail"
     layers: tuple[int, ...] | None = None
     final_norm: bool = True
     answers: bool = True
@@ -68,6 +71,7 @@ class AnalysisSettings:
             check_text("system", self.system)
         if self.markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
+        check_too_long(self.too_long)
         for name in ("final_norm", "answers", "states"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}.")
@@ -96,7 +100,8 @@ class AnalysisSettings:
     @property
     def prompt(self) -> dict[str, Any]:
         """What `SpeechLM.prepare` takes of them."""
-        return {"instruction": self.instruction, "system": self.system, "markers": self.markers}
+        names = ("instruction", "system", "markers", "too_long")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def decoding(self) -> dict[str, Any]:
@@ -159,6 +164,8 @@ def analysis_key(
     """
     values = settings.to_dict()
     del values["states"]
+    if settings.too_long == "fail":  # what is not refused has the numbers of before it was asked
+        del values["too_long"]
     if not settings.answers:
         values["max_new_tokens"] = values["temperature"] = None
     if not settings.answers or settings.temperature == 0:
@@ -166,6 +173,12 @@ def analysis_key(
     return digest(
         "analysis", METHOD_VERSION, identity, dtype, device, clip_sha256, transcript, values
     )
+
+
+def check_too_long(too_long: str) -> None:
+    """Raise `SettingsError` unless this says what to do with a clip beyond the model's limit."""
+    if too_long not in ("fail", "cut"):
+        raise SettingsError(f'too_long is "fail" or "cut", not {too_long!r}.')
 
 
 def digest(*parts: Any) -> str:

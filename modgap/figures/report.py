@@ -248,7 +248,7 @@ def _controls(run: Run, models: list[str]) -> str:
         body += (
             f"<h3>{html.escape(model)}</h3><p class=note>{made.clips:,} clips of "
             f"{html.escape(data)}, {made.left_out} left out; CKA over {made.cka.pairs:,} aligned "
-            f"tokens (argmax path of layer {made.path_layer}).</p>"
+            f"tokens ({made.pairing}).</p>"
         )
         body += _figure(against_controls(made).figure(height=320))
         if made.paired:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 Markers = Literal["keep", "drop"]
+#: What becomes of a clip that is longer than the model takes.
+TooLong = Literal["fail", "cut"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ class Prompt:
         For text: character offsets of each piece, ``transcript[start:end] == piece``.
     notes : tuple of str
         What a reader of the numbers should know of this prompt; usually empty.
+    unheard : float
+        Seconds at the clip's end that are not in the prompt, being beyond the model's limit.
     """
 
     kind: Literal["speech", "text"]
@@ -87,6 +91,7 @@ class Prompt:
     pieces: tuple[str, ...] | None = None
     spans: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    unheard: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

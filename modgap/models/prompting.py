@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from modgap.core.errors import AudioError, SettingsError
-from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair
+from modgap.core.settings import check_too_long
+from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair, TooLong
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class PromptMaker(ABC):
         instruction: str = "",
         system: str | None = None,
         markers: Markers = "keep",
+        too_long: TooLong = "fail",
     ) -> PromptPair:
         """Build the speech prompt and the text prompt of one clip (method, section 1).
 
@@ -108,16 +110,22 @@ class PromptMaker(ABC):
         markers : "keep" or "drop"
             With "keep" the text prompt keeps the audio markers around the transcript; with "drop"
             it is the prompt of a plain typed message. The speech prompt is the same in both.
+        too_long : "fail" or "cut"
+            With "cut", a clip longer than the model takes is heard up to its limit, with a note
+            and the rest in `Prompt.unheard`; the transcript stays whole.
 
         Raises
         ------
         AudioError
-            The clip is longer than the model takes, or too short to fill two positions.
+            The clip is longer than the model takes and not to be cut, or too short to fill two
+            positions.
         SettingsError
             The transcript is empty, `markers` is unknown, or the prompt is too long.
         """
         return PromptPair(
-            speech=self.speech_prompt(clip, instruction=instruction, system=system),
+            speech=self.speech_prompt(
+                clip, instruction=instruction, system=system, too_long=too_long
+            ),
             text=self.text_prompt(
                 transcript, instruction=instruction, system=system, markers=markers
             ),
@@ -128,18 +136,34 @@ class PromptMaker(ABC):
         )
 
     def speech_prompt(
-        self, clip: Clip, *, instruction: str = "", system: str | None = None
+        self,
+        clip: Clip,
+        *,
+        instruction: str = "",
+        system: str | None = None,
+        too_long: TooLong = "fail",
     ) -> Prompt:
         """Build the prompt with the clip in the user's turn; see `prepare`."""
+        check_too_long(too_long)
+        notes, heard = self.notes, clip.seconds
         if self.max_seconds is not None and clip.seconds > self.max_seconds + 1e-6:
-            raise AudioError(
-                f"The clip lasts {clip.seconds:.2f} s, but {self.name} takes at most "
-                f"{self.max_seconds:g} s. Choose a part of it with start and end, "
-                f"for example start=0, end={self.max_seconds:g}."
+            if too_long == "fail":
+                raise AudioError(
+                    f"The clip lasts {clip.seconds:.2f} s, but {self.name} takes at most "
+                    f"{self.max_seconds:g} s. Choose a part of it with start and end, "
+                    f"for example start=0, end={self.max_seconds:g}, or let it be cut there "
+                    "(too_long cut)."
+                )
+            heard = self.max_seconds
+            notes = (
+                *notes,
+                f"The clip lasts {clip.seconds:.2f} s, of which the model heard the first "
+                f"{heard:g} s, all that it takes ({heard / clip.seconds:.0%}); the transcript is "
+                "whole.",
             )
         wave = clip.resample(self.sampling_rate)
         if self.max_seconds is not None:
-            # Resampling may round up by a sample; the check above is what refuses long clips.
+            # Resampling may round up by a sample; what is to be cut is longer still.
             wave = wave[: round(self.max_seconds * self.sampling_rate)]
         audio = self.encode_audio(wave)
         if len(audio.content) < 2:
@@ -162,8 +186,9 @@ class PromptMaker(ABC):
             content=torch.tensor(audio.content, device=self.device) + len(prefix),
             pad_content=torch.tensor(audio.pad, dtype=torch.long, device=self.device) + len(prefix),
             length=self._checked(len(ids)),
-            times=np.minimum(times, clip.seconds),
-            notes=self.notes,
+            times=np.minimum(times, heard),
+            notes=notes,
+            unheard=clip.seconds - heard,
         )
 
     @property

@@ -7,14 +7,15 @@ to a folder and loaded as a user would.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, dynamic_module_utils
 
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import AudioError, ModelError, SettingsError
@@ -70,6 +71,15 @@ class FamilySuite:
 
     #: Whether the model's own forward takes ``output_hidden_states``, so that states are compared.
     tells_states: ClassVar[bool] = True
+
+    @pytest.fixture(scope="class", autouse=True)
+    def own_modules(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+        """Where transformers copies the code that a checkpoint brings: not among the user's own."""
+        place = tmp_path_factory.mktemp("modules")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(place))
+            patch.setattr(sys, "path", [*sys.path])  # transformers adds the place to it
+            yield place
 
     @pytest.fixture(scope="class")
     def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -161,8 +161,8 @@ def test_an_intervention_repairs_or_breaks_the_examples_that_say_so(
     name: str, tokens: str, before: bool, after: bool
 ):
     import modgap
+    from modgap.analysis.examples import example
     from modgap.scoring.answers import verdict
-    from modgap.ui.examples import example
 
     e = example(name)
     it = modgap.Intervention(rule="angle", tokens=tokens)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.files import write_atomic
 from modgap.core.locks import hold
-from modgap.core.settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
+from modgap.core.settings import MAX_NEW_TOKENS, METHOD_VERSION, check_too_long, integer
 from modgap.evaluation.runs.base_models import base_of
 from modgap.evaluation.runs.protocol import Protocol
 from modgap.evaluation.runs.tables import INPUTS
@@ -51,6 +51,8 @@ class RunSettings:
     system : str or None
     markers : "keep" or "drop"
         As in `SpeechLM.prepare`.
+    too_long : "fail" or "cut"
+        A clip longer than a model takes is a failure, or heard up to that model's limit.
     heard : str
         The instruction by which a model is asked to write down what it hears; empty: it is not.
     heard_tokens : int
@@ -78,6 +80,7 @@ class RunSettings:
     instruction: str = ""
     system: str | None = None
     markers: str = "keep"
+    too_long: str = "fail"
     heard: str = ""
     heard_tokens: int = 128
     recognizer: str = "pocketsphinx"
@@ -95,6 +98,7 @@ class RunSettings:
             integer(name, getattr(self, name), 1, MAX_NEW_TOKENS)
         if self.markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
+        check_too_long(self.too_long)
         if "speech" not in self.inputs and (self.interventions or self.heard):
             what = "Interventions change" if self.interventions else "--heard is about"
             raise SettingsError(f"{what} the speech: have speech among the inputs.")
@@ -168,6 +172,8 @@ class RunSettings:
         }
         if self.instruction:
             found["settings"]["instruction"] = self.instruction
+        if self.too_long != "fail":
+            found["settings"]["too_long"] = self.too_long
         if self.heard:
             found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
         if "pipeline" in self.inputs:
@@ -194,6 +200,7 @@ class RunSettings:
             instruction=s.get("instruction", ""),
             system=s["system"],
             markers=s["markers"],
+            too_long=s.get("too_long", "fail"),
             heard=s.get("heard", ""),
             heard_tokens=s.get("heard_tokens", 128),
             recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
@@ -206,7 +213,10 @@ class RunSettings:
 def model_record(model: SpeechLM) -> dict[str, Any]:
     """What run.json says of a model: all that its numbers depend on."""
     info = model.info()
-    names = ("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters")
+    names = (
+        *("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters"),
+        "max_seconds",
+    )
     return {name: info[name] for name in names} | {"device": model.device.type}
 
 
@@ -277,7 +287,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     for name, record in now["models"].items():
         known = before["models"].get(name)
         if known and record:
-            found += _differ(f"model {name}", known, record)
+            # A run of an older version knows less of its models.
+            shared = {k: v for k, v in record.items() if k in known}
+            found += _differ(f"model {name}", known, shared)
         if known is not None and any(name in run.get("bases", {}) for run in (before, now)):
             found += _differ(f"base of {name}", base_of(before, name), base_of(now, name))
     return found

@@ -152,6 +152,7 @@ class Worker:
             instruction=question.instruction,
             system=p.system,
             markers=p.markers,  # type: ignore[arg-type]  # checked there
+            too_long=p.too_long,  # type: ignore[arg-type]
         )
         session = Session(model, clip, question.transcript, asked)
         with model.lock, torch.no_grad():
@@ -233,8 +234,12 @@ class Worker:
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
         from modgap.evaluation.runs.pipeline_and_base import wer
 
+        p = self.settings
         prompt = self.model.speech_prompt(
-            clip, instruction=self.settings.heard, system=self.settings.system
+            clip,
+            instruction=p.heard,
+            system=p.system,
+            too_long=p.too_long,  # type: ignore[arg-type]  # checked there
         )
         made = self.model.generate(prompt, max_new_tokens=self.settings.heard_tokens)
         heard = made.text.strip()

@@ -13,7 +13,7 @@ from modgap.audio.clip import Clip
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.processor import Parts, load_parts
-from modgap.models.prompt import AudioInput, Prompt
+from modgap.models.prompt import AudioInput, Prompt, TooLong
 from modgap.models.skeleton import bare
 from modgap.models.template import Frame
 
@@ -61,7 +61,12 @@ class TextLM(SpeechLM):
         return {**super().info(), **nothing, "text_type": self.text_type}
 
     def speech_prompt(
-        self, clip: Clip, *, instruction: str = "", system: str | None = None
+        self,
+        clip: Clip,
+        *,
+        instruction: str = "",
+        system: str | None = None,
+        too_long: TooLong = "fail",
     ) -> Prompt:
         """Refuse the clip.
 
