@@ -17,7 +17,7 @@ import torch
 
 from modgap.analysis.examples import Example, examples
 from modgap.audio.clip import load_clip
-from modgap.core.errors import ModgapError
+from modgap.core.errors import ModgapError, SettingsError
 from modgap.scoring.answers import verdict
 from modgap.scoring.word_errors import word_errors
 
@@ -162,8 +162,14 @@ def listen(model: SpeechLM, load_seconds: float | None = None) -> Listening:
 
 def _heard(model: SpeechLM, example: Example) -> Heard:
     tries = []
+    clip = load_clip(example.path)
     for asked in (ASKED, ""):
-        prompt = model.speech_prompt(load_clip(example.path), instruction=asked, too_long="cut")
+        try:
+            prompt = model.speech_prompt(clip, instruction=asked, too_long="cut")
+        except SettingsError:
+            if not asked:
+                raise
+            continue  # the prompts of some recognisers have no place for words
         said = model.generate(prompt, max_new_tokens=TOKENS).text.strip()
         rate = word_errors(example.transcript, said).rate
         tries.append(Heard(example.id, example.transcript, said, asked, rate))

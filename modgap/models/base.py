@@ -247,7 +247,12 @@ class SpeechLM(Loadable, PromptMaker):
         ``edit_every_level``, ``answers``, ``sampling``, ``batch``, both kinds of markers, and
         ``pad_content``: whether positions of padding silence are told apart.
         """
-        return {name: self.unsupported.get(name) for name in _ASKED}
+        found = {name: self.unsupported.get(name) for name in _ASKED}
+        if not self.takes_typed:
+            found["markers_drop"] = found["markers_drop"] or (
+                "its chat template has no place for a typed message."
+            )
+        return found
 
     def info(self) -> dict[str, Any]:
         """Describe the model in JSON's terms."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
-from modgap.core.errors import AudioError, SettingsError
+from modgap.core.errors import AudioError, ModelError, SettingsError
 from modgap.core.settings import check_too_long
 from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair, TooLong
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
@@ -191,6 +192,15 @@ class PromptMaker(ABC):
             unheard=clip.seconds - heard,
         )
 
+    @cached_property
+    def takes_typed(self) -> bool:
+        """Whether a message may be typed: a recogniser's template may write clips alone."""
+        try:
+            self._plain_frame("", None)
+        except ModelError:
+            return False
+        return True
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of any of this checkpoint's numbers should know."""
@@ -213,6 +223,11 @@ class PromptMaker(ABC):
             raise SettingsError("The transcript is empty: type the words that are said.")
         if markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {markers!r}.')
+        if markers == "drop" and not self.takes_typed:
+            raise SettingsError(
+                f"The chat template of {self.name} has no place for a typed message: keep the "
+                "clip's markers around the transcript (markers keep)."
+            )
         make = self._audio_frame if markers == "keep" else self._plain_frame
         frame, words = make(instruction, system)
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)

@@ -46,7 +46,7 @@ def load_processor(
     except Exception as problem:  # a library that it needs, a file it lacks: each has its own kind
         line = (str(problem).strip().splitlines() or [""])[0]
         return None, f"it cannot be built here ({type(problem).__name__}: {line[:120]})"
-    if not (hasattr(found, "tokenizer") and hasattr(found, "feature_extractor")):
+    if not isinstance(found, transformers.ProcessorMixin):
         return None, "transformers has none for this model"
     return found, ""
 
