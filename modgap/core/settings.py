@@ -99,9 +99,8 @@ class AnalysisSettings:
 
     @property
     def prompt(self) -> dict[str, Any]:
-        """What `SpeechLM.prepare` takes of them."""
-        names = ("instruction", "system", "markers", "too_long")
-        return {name: getattr(self, name) for name in names}
+        """What a prompt of either kind is made with."""
+        return {"instruction": self.instruction, "system": self.system, "markers": self.markers}
 
     @property
     def decoding(self) -> dict[str, Any]:
