@@ -88,6 +88,13 @@ PUBLISHED = {
         f"{TRANSFORMERS}/glmasr/convert_glmasr_weights_to_hf.py",
         "<|user|>\n<|begin_of_audio|>{clip}<|end_of_audio|><|user|>\n{q}<|assistant|>\n",
     ),
+    "gemma3n": Published(
+        "<bos><start_of_turn>user\n\n\n<start_of_audio>{clip}<end_of_audio>\n\n<end_of_turn>\n"
+        "<start_of_turn>model\n",
+        "google/gemma-3n-E4B-it, chat_template.jinja; marks: transformers, processing_gemma3n.py",
+        "<bos><start_of_turn>user\n\n\n<start_of_audio>{clip}<end_of_audio>\n\n{q}<end_of_turn>\n"
+        "<start_of_turn>model\n",
+    ),
     "phi4_multimodal": Published(
         "<|user|>{clip}<|end|><|assistant|>",
         "microsoft/Phi-4-multimodal-instruct, README.md",
