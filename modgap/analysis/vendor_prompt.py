@@ -73,7 +73,9 @@ def _asked(model: SpeechLM, clip: Clip, processor: Any) -> Any:
         add_generation_prompt=True,
     )
     takes = inspect.signature(type(processor).__call__).parameters
-    name = "audios" if "audios" in takes and "audio" not in takes else "audio"
+    name = next((name for name in ("audio", "audios") if name in takes), None)
+    if name is None:  # Voxtral's takes text alone, and conversations by another way
+        raise TypeError("it takes no clip beside its text")
     rate = model.sampling_rate
     wave = {name: [clip.resample(rate)]}
     return processor(text=[text], sampling_rate=rate, return_tensors="pt", **wave)
