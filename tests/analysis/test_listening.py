@@ -147,3 +147,11 @@ def test_the_prompt_is_held_against_the_vendor_s(tiny_folder: Path) -> None:
     assert found.passed is False
     assert "tokens differ" in found.note
     assert vendor_prompt(model, prompt, clip, None, "no torchvision").note == "no torchvision"
+
+    class Deaf:
+        def __call__(self, text: list[str], **_: Any) -> dict[str, Any]:
+            return {"input_ids": [[1]]}
+
+    found = vendor_prompt(model, prompt, clip, Deaf(), "")
+    assert found.passed is None
+    assert "it takes no clip beside its text" in found.note
