@@ -69,7 +69,8 @@ class MiniCPMOConfig(transformers.PretrainedConfig):
             audio_config = transformers.WhisperConfig(**(audio_config or {}))
         self.text_config, self.audio_config = text_config, audio_config
         self.audio_pool_step, self.audio_chunk_length = audio_pool_step, audio_chunk_length
-        super().__init__(tie_word_embeddings=text_config.tie_word_embeddings)
+        shared: dict[str, Any] = {"tie_word_embeddings": text_config.tie_word_embeddings}
+        super().__init__(**shared)
 
 
 class Projector(nn.Module):
@@ -87,7 +88,7 @@ class MiniCPMO(transformers.PreTrainedModel, transformers.GenerationMixin):
     """What of the checkpoint hears and answers."""
 
     config_class = MiniCPMOConfig
-    _no_split_modules: ClassVar[list[str]] = ["Qwen2DecoderLayer", "WhisperEncoderLayer"]
+    _no_split_modules = ["Qwen2DecoderLayer", "WhisperEncoderLayer"]  # noqa: RUF012, as below
     _keys_to_ignore_on_load_unexpected = [r"^vpm\.", r"^resampler\.", r"^tts\."]  # noqa: RUF012
 
     def __init__(self, config: MiniCPMOConfig) -> None:

@@ -37,9 +37,9 @@ def load_processor(
     """
     import transformers
 
-    base, revision, _ = split(name, adapter, revision)
+    base, revision, _tuned = split(name, adapter, revision)
     where, folder = locate(base, revision, cache_dir)
-    _, options = read_config(name, where, folder, revision, cache_dir, trust_remote_code)
+    options = read_config(name, where, folder, revision, cache_dir, trust_remote_code)[1]
     try:
         with quiet(folder is not None):
             found = transformers.AutoProcessor.from_pretrained(where, **options)
