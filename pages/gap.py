@@ -75,6 +75,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
     from modgap.gap import accuracy, failure_reasons
+    from modgap.gap.prompts import prompts_note
 
     if by and len(models) > 1:
         st.caption(f"By {widgets.plain(by)}: of the first checkpoint chosen. Choose one at a time.")
@@ -85,6 +86,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
         return
     for warning in foreign_bases(run.protocol):
         widgets.notice(warning)
+    st.caption(prompts_note(run.protocol))
     bars, parts = AccuracyBars(table), Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:

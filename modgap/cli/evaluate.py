@@ -12,7 +12,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Json, Markers, MaxTokens, Models, System
+from modgap.cli.options import Json, MaxTokens, Models, PairMarkers, System, TextMarkers
 from modgap.cli.runs import RunFolder, export, judge
 from modgap.core.errors import SettingsError
 
@@ -89,7 +89,8 @@ def evaluate(
         str, typer.Option(help="Typed beside each question that brings no instruction of its own.")
     ] = "",
     system: System = None,
-    markers: Markers = "keep",
+    markers: PairMarkers = "keep",
+    text_markers: TextMarkers = "drop",
     max_new_tokens: MaxTokens = 48,
     batch: Annotated[int, typer.Option(min=1, help="Prompts that are answered together.")] = 16,
     unit: Annotated[
@@ -135,6 +136,7 @@ def evaluate(
         instruction=instruction,
         system=system,
         markers=markers,
+        text_markers=text_markers,
         heard=asked,
         recognizer=recognizer,
         base=text,
@@ -213,14 +215,16 @@ def _judged_at_all(found: dict[str, Any]) -> None:
 def _print(folder: Path) -> dict[str, Any]:
     from modgap.cli.render import print_table
     from modgap.gap.overview import overview
+    from modgap.gap.prompts import prompts_note
 
     found = overview(folder)
     data, s, whole = found["data"], found["settings"], found["finished"]
     print(literal(f"{data['name']}: {data['questions']} questions, {_ways(found)}"))
     print(
-        f"{s['decoding']}, up to {s['max_new_tokens']} new tokens, markers {s['markers']}; begun "
+        f"{s['decoding']}, up to {s['max_new_tokens']} new tokens; begun "
         f"{found['created']}, {f'whole since {whole}' if whole else 'not whole'}"
     )
+    print(literal(prompts_note(found)))
     print_table(
         ("model", "input", "answers", "accuracy", "not judged", "unparsed", "cut", "failed"),
         (

@@ -54,6 +54,7 @@ def gap(
     from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.gap import accuracy as measures
     from modgap.gap.failure_reasons import false_alarms, reasons
+    from modgap.gap.prompts import prompts_note
     from modgap.gap.run_folders import find_run
 
     opened = find_run(run)
@@ -79,8 +80,10 @@ def gap(
         from modgap.analysis.export import records
 
         found = {name: records(tables[name]) for name in PRINTED}
-        sys.stdout.write(json.dumps({"run": opened.name, **found}, ensure_ascii=False) + "\n")
+        said = {"run": opened.name, "prompts": prompts_note(opened.protocol)}
+        sys.stdout.write(json.dumps({**said, **found}, ensure_ascii=False) + "\n")
         return
+    print(literal(prompts_note(opened.protocol)))
     _print(tables, by)
 
 

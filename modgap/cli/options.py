@@ -17,6 +17,15 @@ Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
 System = Annotated[str | None, typer.Option(help="A system message.")]
 Markers = Annotated[str, typer.Option(help="keep or drop the audio markers around the transcript.")]
+PairMarkers = Annotated[
+    str,
+    typer.Option(
+        help="keep or drop the audio markers around the text that speech is held against."
+    ),
+]
+TextMarkers = Annotated[
+    str, typer.Option(help="The same of what is answered as text; drop: as it would be typed.")
+]
 Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
 ModelName = Annotated[
     str,

@@ -9,7 +9,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import MaxTokens, Models, PathLayer
+from modgap.cli.options import MaxTokens, Models, PairMarkers, PathLayer, TextMarkers
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from modgap.core.settings import AnalysisSettings
     from modgap.evaluation.interventions.adaptive import Choice
-    from modgap.models.base import SpeechLM
+    from modgap.models.base import Markers, SpeechLM
     from modgap.scoring.question import Question
 
 
@@ -47,6 +47,8 @@ def table1(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
     max_new_tokens: MaxTokens = 12,
+    markers: PairMarkers = "keep",
+    text_markers: TextMarkers = "drop",
     debug: Debug = False,
 ) -> None:
     """The source's Table 1: accuracies before and after interventions, with controls."""
@@ -65,15 +67,20 @@ def table1(
     names = model or ["demo:full", "demo:lora"]
     how.check(names)
     items = judgeable(read_questions(data, limit))
-    settings = AnalysisSettings(max_new_tokens=max_new_tokens)
+    settings = AnalysisSettings(
+        max_new_tokens=max_new_tokens,
+        markers=markers,  # type: ignore[arg-type]  # checked by the settings
+    )
+    if text_markers not in ("keep", "drop"):
+        raise SettingsError(f'text_markers is "keep" or "drop", not {text_markers!r}.')
     summaries = {}
     for name in names:
-        ask = partial(_outcomes, name, items, settings, path_layer, adaptive)
+        ask = partial(_outcomes, name, items, settings, text_markers, path_layer, adaptive)
         table = use_model(name, how.load, ask)  # gone before the next is loaded
         if table.empty:
             raise SettingsError("No question could be run; the warnings above say why.")
         fixed = table[table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS])]
-        print(literal(f"{name}, {data}"))
+        print(literal(f"{name}, {data}; text answered with markers {text_markers}"))
         summaries[name] = summary(fixed)
         _print_summary(summaries[name])
         report = _print_adaptive(table) if adaptive else None
@@ -91,6 +98,7 @@ def _outcomes(
     name: str,
     items: list[Question],
     settings: AnalysisSettings,
+    text_markers: Markers,
     path_layer: int | None,
     adaptive: bool,
     lm: SpeechLM,
@@ -112,7 +120,7 @@ def _outcomes(
     if adaptive:
         variants |= grid(len(lm.editable_levels), path_layer=path_layer)
     with progress_bar(name) as report:
-        return outcomes(lm, items, variants, settings, progress=report)
+        return outcomes(lm, items, variants, settings, text_markers=text_markers, progress=report)
 
 
 def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:

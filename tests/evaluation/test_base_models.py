@@ -56,7 +56,9 @@ def run(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 def said(base: Path) -> list[str]:
     model = load_model(base)
     return [
-        answer(model, model.text_prompt(q.transcript), max_new_tokens=3).text.strip()
+        answer(
+            model, model.text_prompt(q.transcript, markers="drop"), max_new_tokens=3
+        ).text.strip()
         for q in read_questions("data/questions.jsonl")
     ]
 

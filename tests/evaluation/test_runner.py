@@ -68,8 +68,8 @@ def test_the_rows_are_those_of_the_single_calls(whole: Path, data: Path, tiny_mo
     for row in shards.read_rows(whole, "layers"):
         layers.setdefault(row["question"], []).append(row)
     for question in read_questions(str(data)):
-        pair_text = tiny_model.text_prompt(question.transcript)
-        said = {"text": answer(tiny_model, pair_text, max_new_tokens=4)}
+        typed = tiny_model.text_prompt(question.transcript, markers="drop")
+        said = {"text": answer(tiny_model, typed, max_new_tokens=4)}
         if question.id != "q4":
             clip = question.load()
             found = compare(tiny_model, clip, question.transcript, ALL, max_new_tokens=4)
@@ -355,6 +355,7 @@ def test_a_damaged_part_is_named(
         ({"inputs": ("base",)}, "--base"),
         ({"max_new_tokens": 0}, "max_new_tokens"),
         ({"markers": "lose"}, "markers"),
+        ({"text_markers": "lose"}, "text_markers"),
     ],
 )
 def test_settings_that_do_not_fit(options: dict[str, Any], words: str) -> None:
@@ -499,7 +500,8 @@ def test_the_base_is_asked_once_however_many_models(tiny_model: Any, tmp_path: P
         for name in ("a", "b")
     ]
     assert calls == 1
-    alone = answer(tiny_model, tiny_model.text_prompt("The fox"), max_new_tokens=3)
+    typed = tiny_model.text_prompt("The fox", markers="drop")
+    alone = answer(tiny_model, typed, max_new_tokens=3)
     assert [r["response"] for r in rows] == [alone.text.strip()] * 2
     assert [r["model"] for r in rows] == ["a", "b"]
 
@@ -535,7 +537,7 @@ def test_the_base_gives_its_options_too(tiny_model: Any) -> None:
     asked = [(question(0, choices=("cat", "dog"), scorer="choices"), ("base",))]
     worker = Worker(tiny_model, settings, base=pipeline_and_base.Base(tiny_model))
     (row,) = worker.run(asked)["answers"]
-    prompt = tiny_model.text_prompt("The fox")
+    prompt = tiny_model.text_prompt("The fox", markers="drop")
     kept, logits = read_prompt(tiny_model, prompt)
     wanted = option_logprobs(tiny_model, kept, logits, prompt.length, ("A", "B"))
     assert row["option_logprob"] == pytest.approx(list(wanted))

@@ -85,7 +85,7 @@ class Base:
         """
         said = question.transcript if words is None else words
         options = answer_options(question)
-        asked = [said, question.instruction, settings.system, settings.markers, options]
+        asked = [said, question.instruction, settings.system, settings.text_markers, options]
         model = self.model
         key = digest(
             "run base", 2, model.identity, str(model.dtype), model.device.type, asked,
@@ -98,7 +98,7 @@ class Base:
                 said,
                 instruction=question.instruction,
                 system=settings.system,
-                markers=settings.markers,  # type: ignore[arg-type]
+                markers=settings.text_markers,  # type: ignore[arg-type]
             )
             likely: Sequence[float] = ()
             if options:

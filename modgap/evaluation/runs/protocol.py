@@ -28,7 +28,10 @@ class Protocol:
     instruction : str
         Typed beside clip and transcript, unless a question has its own.
     markers : "keep" or "drop"
-        Whether the text prompt keeps the audio markers around the transcript.
+        Whether the text of the pair, which similarity is of, keeps the audio markers around the
+        transcript.
+    text_markers : "keep" or "drop"
+        The same of the prompts whose answers accuracy on text is of.
     max_new_tokens : int
         Of each answer, whatever the length of its prompt.
     temperature, seed
@@ -42,6 +45,7 @@ class Protocol:
     system: str | None = None
     instruction: str = ""
     markers: str = "keep"
+    text_markers: str = "drop"
     max_new_tokens: int = 48
     temperature: float = 0.0
     seed: int = 0
@@ -52,6 +56,8 @@ class Protocol:
     def from_record(cls, found: Mapping[str, Any]) -> Protocol:
         """The protocol that `record` describes; what a later version added is left out."""
         names = {f.name for f in fields(cls)}
+        # Before the two were told apart, the text that was answered was that of the pair.
+        found = {"text_markers": found.get("markers", "keep"), **found}
         return cls(**{k: v for k, v in found.items() if k in names})
 
     def record(self) -> dict[str, Any]:
@@ -65,4 +71,7 @@ class Protocol:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _values(self) -> dict[str, Any]:
-        return {**asdict(self), "scorers": dict(self.scorers), "judge": dict(self.judge)}
+        values = {**asdict(self), "scorers": dict(self.scorers), "judge": dict(self.judge)}
+        if self.text_markers == self.markers:
+            del values["text_markers"]  # the digest is that of before they were told apart
+        return values

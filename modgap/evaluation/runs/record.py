@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modgap.scoring.question import Question
 
 __all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
-           "read_run", "started", "the_run", "write_run"]  # fmt: skip
+           "read_run", "started", "stated", "the_run", "write_run"]  # fmt: skip
 
 
 FORMAT, VERSION = "modgap-run", 1
@@ -50,7 +50,10 @@ class RunSettings:
         Typed beside clip and transcript, unless a question has its own.
     system : str or None
     markers : "keep" or "drop"
-        As in `SpeechLM.prepare`.
+        As in `SpeechLM.prepare`, of the pair: similarity, KL and interventions are of it.
+    text_markers : "keep" or "drop"
+        The same of the prompts that are answered as text (``text``, ``base``, ``pipeline``):
+        accuracy on text is what the model makes of a typed message.
     heard : str
         The instruction by which a model is asked to write down what it hears; empty: it is not.
     heard_tokens : int
@@ -78,6 +81,7 @@ class RunSettings:
     instruction: str = ""
     system: str | None = None
     markers: str = "keep"
+    text_markers: str = "drop"
     heard: str = ""
     heard_tokens: int = 128
     recognizer: str = "pocketsphinx"
@@ -93,8 +97,9 @@ class RunSettings:
         object.__setattr__(self, "inputs", tuple(k for k in INPUTS if k in self.inputs))
         for name in ("max_new_tokens", "heard_tokens"):
             integer(name, getattr(self, name), 1, MAX_NEW_TOKENS)
-        if self.markers not in ("keep", "drop"):
-            raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
+        for name in ("markers", "text_markers"):
+            if getattr(self, name) not in ("keep", "drop"):
+                raise SettingsError(f'{name} is "keep" or "drop", not {getattr(self, name)!r}.')
         if "speech" not in self.inputs and (self.interventions or self.heard):
             what = "Interventions change" if self.interventions else "--heard is about"
             raise SettingsError(f"{what} the speech: have speech among the inputs.")
@@ -150,6 +155,7 @@ class RunSettings:
             instruction=self.instruction,
             system=self.system,
             markers=self.markers,
+            text_markers=self.text_markers,
             max_new_tokens=self.max_new_tokens,
             scorers={name: VERSIONS.get(name, 0) for name in sorted(scorers)},
         )
@@ -163,6 +169,7 @@ class RunSettings:
                 "max_new_tokens": self.max_new_tokens,
                 "system": self.system,
                 "markers": self.markers,
+                "text_markers": self.text_markers,
                 "decoding": "greedy",
             },
         }
@@ -183,7 +190,7 @@ class RunSettings:
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> RunSettings:
         """The protocol that a run.json states."""
-        s = run["settings"]
+        s = stated(run["settings"])
         return cls(
             inputs=tuple(run["inputs"]),
             interventions=tuple(
@@ -194,6 +201,7 @@ class RunSettings:
             instruction=s.get("instruction", ""),
             system=s["system"],
             markers=s["markers"],
+            text_markers=s["text_markers"],
             heard=s.get("heard", ""),
             heard_tokens=s.get("heard_tokens", 128),
             recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
@@ -216,6 +224,14 @@ def pipeline_llm(run: Mapping[str, Any]) -> str:
     Runs of before this was said had each model's own.
     """
     return str(run.get("pipeline_llm", "own")) if "pipeline" in run["inputs"] else ""
+
+
+def stated(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``settings`` of a run.json, with what an older one meant without saying it.
+
+    Runs of before `text_markers` answered the text of the pair itself.
+    """
+    return {"text_markers": settings.get("markers", "keep"), **settings}
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -269,8 +285,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     is a model that is new, with a base of its own or not.
     """
     found = []
-    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer"):
+    for name in ("data", "inputs", "interventions", "scorers", "recognizer"):
         found += _differ(name, before.get(name), now.get(name))
+    found += _differ("settings", *(stated(run.get("settings", {})) for run in (before, now)))
     if before.get("base") and now.get("base"):
         found += _differ("base", before["base"], now["base"])
     found += _differ("the pipeline's text model", pipeline_llm(before), pipeline_llm(now))

@@ -1,8 +1,9 @@
 """One unit of work: some questions, asked of one model in every way that a run wants.
 
 A question costs one pass over its text and one over its speech (`Prefill`): answers, interventions,
-divergences and layer measures all come from these two. Questions are read one after the other and
-answered together, prompts of like length as one batch: the shorter are padded on the left and
+divergences and layer measures come from these two; the answer to the text from a third one, where
+the typed prompt has other tokens than the text of the pair. Questions are read one after the other
+and answered together, prompts of like length as one batch: the shorter are padded on the left and
 masked, where the family can do that, and else only equal lengths go together.
 """
 
@@ -145,7 +146,7 @@ class Worker:
             self._decode()
 
     def _speech(self, question: Question, clip: Any, inputs: Sequence[str]) -> None:
-        """Both passes; what they give goes to the pool only once all of it is there."""
+        """The passes; what they give goes to the pool only once all of it is there."""
         began = time.perf_counter()
         model, p = self.model, self.settings
         asked = AnalysisSettings(
@@ -160,11 +161,10 @@ class Worker:
             took = (time.perf_counter() - began) / 2
             found, layers = [], []
             if "text" in inputs:
-                kept = prefill.text_kept
-                found.append(self._waiting(question, "text", kept, text, pair.text.length, took))
+                found.append(self._typed(question, prefill, took))
             if "speech" in inputs:
                 layers = layer_rows(prefill)
-                values = {"kl": kl_divergence(text, speech)}
+                values = {"kl": kl_divergence(text, speech), "pair_markers": p.markers}
                 if p.heard:
                     values |= self._heard(question, clip)
                 kept, length = prefill.kept, pair.speech.length
@@ -199,27 +199,44 @@ class Worker:
             logits = edited.logits[row, 0]
             kl = kl_divergence(prefill.text_logits[0], logits)
             length = prefill.pair.speech.length
-            found.append(self._waiting(question, given, one, logits, length, took, kl=kl))
+            found.append(
+                self._waiting(
+                    question, given, one, logits, length, took,
+                    kl=kl, pair_markers=self.settings.markers,
+                )
+            )  # fmt: skip
         self._pool += found
+
+    def _typed(self, question: Question, prefill: Prefill, took: float) -> Waiting:
+        """The typed question beside its speech: the pair's text where that has the same tokens."""
+        paired = prefill.pair.text
+        prompt = self._prompt(question)
+        if not torch.equal(prompt.inputs["input_ids"], paired.inputs["input_ids"]):
+            return self._read(question, "text", prompt)
+        return self._waiting(
+            question, "text", prefill.text_kept, prefill.text_logits[0], paired.length, took,
+            markers=self.settings.text_markers,
+        )  # fmt: skip
 
     def _text(
         self, question: Question, given: str, words: str | None = None, **values: Any
     ) -> None:
         """The words alone: the transcript, or what a recogniser heard."""
+        self._pool.append(self._read(question, given, self._prompt(question, words), **values))
+
+    def _read(self, question: Question, given: str, prompt: Prompt, **values: Any) -> Waiting:
         began = time.perf_counter()
-        prompt = self._prompt(self.model, question, words)
         kept, logits = read_prompt(self.model, prompt)
         took = time.perf_counter() - began
-        self._pool.append(
-            self._waiting(question, given, kept, logits, prompt.length, took, **values)
-        )
+        values = {**values, "markers": self.settings.text_markers}
+        return self._waiting(question, given, kept, logits, prompt.length, took, **values)
 
     def _pipeline(self, question: Question, clip: Clip) -> None:
         from modgap.evaluation.runs.pipeline_and_base import wer
 
         assert self.ears is not None
         heard = self.ears.hear(clip)
-        values = {"heard": heard, "wer": wer(question.transcript, heard)}
+        values: dict[str, Any] = {"heard": heard, "wer": wer(question.transcript, heard)}
         if not heard.strip():  # nothing was heard, so there is nothing to answer: an empty answer
             said: dict[str, Any] = {"response": "", "tokens": 0, "finished": True, "seconds": 0.0}
         elif self.settings.pipeline_llm == "base":
@@ -228,6 +245,7 @@ class Worker:
         else:
             self._text(question, "pipeline", heard, **values)
             return
+        values["markers"] = self.settings.text_markers
         self._rows["answers"].append(self._row(question, "pipeline", **said) | values)
 
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
@@ -240,12 +258,12 @@ class Worker:
         heard = made.text.strip()
         return {"heard": heard, "wer": wer(question.transcript, heard)}
 
-    def _prompt(self, model: SpeechLM, question: Question, words: str | None = None) -> Prompt:
-        return model.text_prompt(
+    def _prompt(self, question: Question, words: str | None = None) -> Prompt:
+        return self.model.text_prompt(
             question.transcript if words is None else words,
             instruction=question.instruction,
             system=self.settings.system,
-            markers=self.settings.markers,  # type: ignore[arg-type]
+            markers=self.settings.text_markers,  # type: ignore[arg-type]
         )
 
     def _waiting(
@@ -323,7 +341,8 @@ class Worker:
     def _ask_base(self, question: Question) -> None:
         assert self.base is not None
         said = self.base.answer(question, self.settings)
-        self._rows["answers"].append(self._row(question, "base", **said))
+        row = self._row(question, "base", **said)
+        self._rows["answers"].append(row | {"markers": self.settings.text_markers})
 
     def _row(self, question: Question, given: str, response: str, **values: Any) -> dict[str, Any]:
         verdict = score(question, response)
