@@ -39,6 +39,7 @@ from modgap.cli.options import (
     Instruction,
     Markers,
     MaxTokens,
+    Prompt,
     System,
 )
 from modgap.core.errors import SettingsError
@@ -128,6 +129,7 @@ def analyze(
         str | None, typer.Option(help="Which layers, such as 0,4-8; all by default.")
     ] = None,
     markers: Markers = "keep",
+    prompt: Prompt = "plain",
     final_norm: Annotated[
         bool, typer.Option(help="Take the last layer after the model's final norm.")
     ] = True,
@@ -160,6 +162,7 @@ def analyze(
         instruction=instruction,
         system=system,
         markers=markers,  # type: ignore[arg-type]  # checked by the settings
+        prompt_style=prompt,  # type: ignore[arg-type]
         layers=None if layers is None else parse_layers(layers),
         final_norm=final_norm,
         answers=answers,

@@ -26,6 +26,16 @@ PairMarkers = Annotated[
 TextMarkers = Annotated[
     str, typer.Option(help="The same of what is answered as text; drop: as it would be typed.")
 ]
+Transcribed = Annotated[
+    bool, typer.Option(help="Tell the text model that the words are transcribed speech.")
+]
+Prompt = Annotated[
+    str,
+    typer.Option(
+        help="plain: the same for all families; vendor: separator, order and system text of the "
+        "model's publisher."
+    ),
+]
 Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
 ModelName = Annotated[
     str,

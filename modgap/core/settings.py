@@ -28,6 +28,9 @@ class AnalysisSettings:
         System message; None leaves what the model's chat template does by itself.
     markers : "keep" or "drop"
         Whether the text prompt keeps the audio markers around the transcript (method, section 1).
+    prompt_style : "plain" or "vendor"
+        Whether separator, order and system text are modgap's, the same for all families, or those
+        of the model's publisher (`SpeechLM.prepare`).
     layers : tuple of int or None
         Which of the layers 0..L to measure; None is all of them. Any iterable of integers is
         taken, sorted and freed of repeats.
@@ -54,6 +57,7 @@ class AnalysisSettings:
     instruction: str = ""
     system: str | None = None
     markers: Literal["keep", "drop"] = "keep"
+    prompt_style: Literal["plain", "vendor"] = "plain"
     layers: tuple[int, ...] | None = None
     final_norm: bool = True
     answers: bool = True
@@ -68,6 +72,8 @@ class AnalysisSettings:
             check_text("system", self.system)
         if self.markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
+        if self.prompt_style not in ("plain", "vendor"):
+            raise SettingsError(f"The prompt is plain or vendor, not {self.prompt_style!r}.")
         for name in ("final_norm", "answers", "states"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}.")
@@ -96,7 +102,12 @@ class AnalysisSettings:
     @property
     def prompt(self) -> dict[str, Any]:
         """What `SpeechLM.prepare` takes of them."""
-        return {"instruction": self.instruction, "system": self.system, "markers": self.markers}
+        return {
+            "instruction": self.instruction,
+            "system": self.system,
+            "markers": self.markers,
+            "style": self.prompt_style,
+        }
 
     @property
     def decoding(self) -> dict[str, Any]:
@@ -159,6 +170,8 @@ def analysis_key(
     """
     values = settings.to_dict()
     del values["states"]
+    if settings.prompt_style == "plain":
+        del values["prompt_style"]  # the key is that of before there was another
     if not settings.answers:
         values["max_new_tokens"] = values["temperature"] = None
     if not settings.answers or settings.temperature == 0:

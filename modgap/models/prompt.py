@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from modgap.models.vendor import Style
+
 Markers = Literal["keep", "drop"]
 
 
@@ -99,6 +101,7 @@ class PromptPair:
     instruction: str
     transcript: str
     system: str | None = None
+    style: Style = "plain"
 
 
 @dataclass(frozen=True)
