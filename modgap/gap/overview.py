@@ -9,6 +9,7 @@ from typing import Any
 from modgap.evaluation.judging.verdicts import verdicts
 from modgap.evaluation.runs.record import the_run
 from modgap.evaluation.runs.shards import MARK, batches
+from modgap.gap.cut_answers import cut_warnings
 from modgap.scoring.scorers import Verdict
 
 __all__ = ["overview"]
@@ -23,7 +24,7 @@ def overview(folder: str | Path) -> dict[str, Any]:
         run.json, and ``table``: for every model and input ``answers``, ``accuracy`` (share in
         [0, 1] of the judged answers, None without any), ``not_judged``, ``unparsed`` (counted as
         wrong), ``cut`` (by the budget of tokens) and ``failed``; ``reasons``: the failures by kind
-        with an example.
+        with an example; ``warnings``: sentences on sides of which more than 1 % is cut.
 
     Raises
     ------
@@ -77,7 +78,8 @@ def overview(folder: str | Path) -> dict[str, Any]:
             counts.items(), key=lambda item: (order.get(item[0][0], 0), inputs.index(item[0][1]))
         )
     ]
-    return {**run, "table": table, "reasons": list(reasons.values())}
+    warnings = cut_warnings(table, run["settings"].get("max_new_tokens"))
+    return {**run, "table": table, "reasons": list(reasons.values()), "warnings": warnings}
 
 
 def _once(

@@ -14,7 +14,8 @@ from modgap.cli import main
 from modgap.core.errors import SettingsError
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.runs.base_models import foreign_bases
-from modgap.evaluation.runs.record import RunSettings, read_run
+from modgap.evaluation.runs.record import read_run
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.shards import read_rows
 from modgap.figures.report import report_html
 from modgap.gap.run_data import open_run

@@ -20,7 +20,7 @@ from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.runs import failures as faults
 from modgap.evaluation.runs import pipeline_and_base, shards
 from modgap.evaluation.runs.plan import Loader
-from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.runner import evaluate
 from modgap.evaluation.runs.worker import Worker
 from modgap.interventions.intervention import Intervention
@@ -366,7 +366,9 @@ def test_settings_that_do_not_fit(options: dict[str, Any], words: str) -> None:
 def test_settings_come_back_from_a_run() -> None:
     settings = replace(SETTINGS, heard="Write.", inputs=("speech", "pipeline"), system="Be")
     for one in (settings, replace(settings, base="b", pipeline_llm=""), replace(SETTINGS, base="")):
-        assert RunSettings.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+        whole = one.for_data("questions.csv")
+        found = RunSettings.from_dict(json.loads(json.dumps(whole.to_dict())))
+        assert found.for_data("questions.csv") == whole
 
 
 # ---- one unit of work ----------------------------------------------------------------------------
@@ -400,9 +402,9 @@ def test_equal_lengths_only_where_a_family_cannot_pad(tiny_model: Any, monkeypat
     sizes = []
     real = work.answer_batch
 
-    def seen(model: Any, batch: Any) -> Any:
+    def seen(model: Any, batch: Any, *more: Any) -> Any:
         sizes.append({w.length for w in batch})
-        return real(model, batch)
+        return real(model, batch, *more)
 
     monkeypatch.setattr(work, "answer_batch", seen)
     support = {**tiny_model.support(), "batch": "its window slides."}

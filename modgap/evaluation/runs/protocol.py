@@ -34,8 +34,12 @@ class Protocol:
         The same of the prompts whose answers accuracy on text is of.
     max_new_tokens : int
         Of each answer, whatever the length of its prompt.
+    prompt : "plain", "vendor" or "voicebench"
+        Who says what stands around the words (`RunSettings`).
+    decoding : "greedy" or "vendor"
+        Without penalties, or as each checkpoint's generation_config says.
     temperature, seed
-        Of the decoding; 0 is greedy, without the checkpoint's penalties.
+        Of the decoding; 0 is greedy, or what the vendor's says.
     scorers : mapping of str to int
         Versions of modgap's scorers.
     judge : mapping
@@ -47,6 +51,8 @@ class Protocol:
     markers: str = "keep"
     text_markers: str = "drop"
     max_new_tokens: int = 48
+    prompt: str = "plain"
+    decoding: str = "greedy"
     temperature: float = 0.0
     seed: int = 0
     scorers: Mapping[str, int] = field(default_factory=lambda: dict(VERSIONS))
@@ -72,6 +78,6 @@ class Protocol:
 
     def _values(self) -> dict[str, Any]:
         values = {**asdict(self), "scorers": dict(self.scorers), "judge": dict(self.judge)}
-        if self.text_markers == self.markers:
-            del values["text_markers"]  # the digest is that of before they were told apart
-        return values
+        # What a later version can say counts where it says something: older digests stay.
+        meant = {"text_markers": self.markers, "prompt": "plain", "decoding": "greedy"}
+        return {k: v for k, v in values.items() if k not in meant or v != meant[k]}
