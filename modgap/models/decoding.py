@@ -116,9 +116,10 @@ def decode_rows(
             if sampling is None:
                 token = _choose(scores[n], temperature, random[row])
             else:
-                answered = torch.tensor(ids[row], dtype=torch.long)
-                before = torch.cat([said[row].cpu(), answered]).to(scores.device)
-                token = sampling.choose(scores[n], before, random[row])
+                before = said[row].new_empty(0)
+                if sampling.repetition_penalty != 1:  # else nobody asks for them
+                    before = torch.cat([said[row], said[row].new_tensor(ids[row])])
+                token = sampling.choose(scores[n], before.to(scores.device), random[row])
             ids[row].append(token)
             logprobs[row].append(float(normed[n, token]))
             finished[row] = token in model.eos_ids

@@ -25,6 +25,7 @@ from modgap.gap.cut_answers import run_warnings
 from modgap.gap.overview import overview
 from modgap.gap.prompts import prompts_note
 from modgap.gap.run_data import open_run
+from modgap.gap.run_folders import shipped_runs
 from modgap.models.loading.load import load_model
 from modgap.models.sampling import Sampling
 from modgap.scoring.question import Question
@@ -112,6 +113,13 @@ def test_a_run_says_which_prompts_its_numbers_are_of(tmp_path: Path, tiny_folder
     old = {"markers": "keep", "max_new_tokens": 2}
     assert Protocol.from_record(old).text_markers == "keep"
     assert Protocol.from_record(old).digest != Protocol(max_new_tokens=2).digest
+
+
+@pytest.mark.parametrize("folder", shipped_runs(), ids=lambda folder: folder.name)
+def test_the_digest_of_a_protocol_stays(folder: Path) -> None:
+    """As it was written: files of results that an older version began are gone on with."""
+    said = json.loads((folder / "run.json").read_text())["protocol"]
+    assert Protocol.from_record(said).digest == said["digest"]
 
 
 # ---- who says what stands around the words -------------------------------------------------------

@@ -76,11 +76,12 @@ def outcomes(
     Returns
     -------
     DataFrame
-        One row an item and variant: ``item``, ``group``, ``variant``, ``answer``, ``right``
-        (bool; an unparsed answer is wrong), ``markers`` (of the text prompt, of ``"text"``; else of
-        the pair's), ``aps`` (mean similarity of the layer-0 argmax path of
-        the plain run: how well the clip is aligned where the source edits). An item that cannot be
-        run, or whose answers cannot be judged (`judgeable`), is left out, with a warning.
+        One row an item and variant: ``item``, ``group``, ``variant``, ``answer``, ``finished``
+        (bool; False where the budget cut it), ``right`` (bool; an unparsed answer is wrong),
+        ``markers`` (of the text prompt, of ``"text"``; else of the pair's), ``aps`` (mean
+        similarity of the layer-0 argmax path of the plain run: how well the clip is aligned where
+        the source edits). An item that cannot be run, or whose answers cannot be judged
+        (`judgeable`), is left out, with a warning.
 
     Raises
     ------
@@ -106,8 +107,9 @@ def outcomes(
         for name, answer in zip((PLAIN, TEXT, *names), made, strict=True):
             right = score(item, answer.text).correct is True
             marked = text_markers if name == TEXT else chosen.markers
-            rows.append((item.id, _group(item), name, answer.text.strip(), right, marked, aps))
-    columns = ("item", "group", "variant", "answer", "right", "markers", "aps")
+            said = (answer.text.strip(), answer.finished)
+            rows.append((item.id, _group(item), name, *said, right, marked, aps))
+    columns = ("item", "group", "variant", "answer", "finished", "right", "markers", "aps")
     return pd.DataFrame(rows, columns=list(columns))
 
 
