@@ -44,7 +44,7 @@ def decode(
             seed=seed,
             progress=progress,
             sampling=sampling,
-            prompts=prompt.inputs["input_ids"],
+            prompts=list(prompt.inputs["input_ids"]),
         )
     return made
 
