@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from modgap.core.settings import AnalysisSettings
     from modgap.evaluation.interventions.adaptive import Choice
-    from modgap.models.base import Markers, SpeechLM
+    from modgap.models.base import SpeechLM
     from modgap.scoring.question import Question
 
 #: The embedded family's answers are short, and there are many variants of each.
@@ -127,7 +127,7 @@ def _outcomes(
     name: str,
     items: list[Question],
     settings: AnalysisSettings,
-    text_markers: Markers,
+    text_markers: str,
     path_layer: int | None,
     adaptive: bool,
     lm: SpeechLM,
@@ -149,7 +149,10 @@ def _outcomes(
     if adaptive:
         variants |= grid(len(lm.editable_levels), path_layer=path_layer)
     with progress_bar(name) as report:
-        return outcomes(lm, items, variants, settings, text_markers=text_markers, progress=report)
+        return outcomes(
+            lm, items, variants, settings, progress=report,
+            text_markers=text_markers,  # type: ignore[arg-type]  # checked before
+        )  # fmt: skip
 
 
 def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:

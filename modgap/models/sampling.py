@@ -95,7 +95,8 @@ class Sampling:
             TopPLogitsWarper,
         )
 
-        left, before = scores[None], ids[None]
+        left: Any = scores[None]
+        before: Any = ids[None]
         if self.repetition_penalty != 1:
             left = RepetitionPenaltyLogitsProcessor(self.repetition_penalty)(before, left)
         if not self.temperature:
