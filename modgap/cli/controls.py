@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modgap.cli.errors import Debug
+from modgap.cli.errors import Debug, say
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import PathKind
 from modgap.core.errors import SettingsError
@@ -74,6 +74,9 @@ def controls(
         for name in models:
             opened.model_number(name)  # refuses one that the run does not have
         markers, system = prompt_of(opened)
+        style = opened.protocol.get("settings", {}).get("prompt", "plain")
+        if style != "plain":
+            say(f"warning: this run's prompt is {style}; its controls are of the plain prompt.")
         if data is None:
             data, size = source_of(opened)
     how.check(models)

@@ -39,6 +39,7 @@ from modgap.cli.options import (
     Instruction,
     Markers,
     MaxTokens,
+    Prompt,
     System,
     TooLong,
 )
@@ -130,6 +131,7 @@ def analyze(
     ] = None,
     markers: Markers = "keep",
     too_long: TooLong = "fail",
+    prompt: Prompt = "plain",
     final_norm: Annotated[
         bool, typer.Option(help="Take the last layer after the model's final norm.")
     ] = True,
@@ -163,6 +165,7 @@ def analyze(
         system=system,
         markers=markers,  # type: ignore[arg-type]  # checked by the settings
         too_long=too_long,  # type: ignore[arg-type]
+        prompt_style=prompt,  # type: ignore[arg-type]
         layers=None if layers is None else parse_layers(layers),
         final_norm=final_norm,
         answers=answers,

@@ -30,6 +30,9 @@ class AnalysisSettings:
         Whether the text prompt keeps the audio markers around the transcript (method, section 1).
     too_long : "fail" or "cut"
         A clip longer than the model takes is refused, or heard up to the model's limit.
+    prompt_style : "plain" or "vendor"
+        Whether separator, order and system text are modgap's, the same for all families, or those
+        of the model's publisher (`SpeechLM.prepare`).
     layers : tuple of int or None
         Which of the layers 0..L to measure; None is all of them. Any iterable of integers is
         taken, sorted and freed of repeats.
@@ -57,6 +60,7 @@ class AnalysisSettings:
     system: str | None = None
     markers: Literal["keep", "drop"] = "keep"
     too_long: Literal["fail", "cut"] = "fail"
+    prompt_style: Literal["plain", "vendor"] = "plain"
     layers: tuple[int, ...] | None = None
     final_norm: bool = True
     answers: bool = True
@@ -72,6 +76,8 @@ class AnalysisSettings:
         if self.markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
         check_too_long(self.too_long)
+        if self.prompt_style not in ("plain", "vendor"):
+            raise SettingsError(f"The prompt is plain or vendor, not {self.prompt_style!r}.")
         for name in ("final_norm", "answers", "states"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}.")
@@ -100,7 +106,12 @@ class AnalysisSettings:
     @property
     def prompt(self) -> dict[str, Any]:
         """What a prompt of either kind is made with."""
-        return {"instruction": self.instruction, "system": self.system, "markers": self.markers}
+        return {
+            "instruction": self.instruction,
+            "system": self.system,
+            "markers": self.markers,
+            "style": self.prompt_style,
+        }
 
     @property
     def decoding(self) -> dict[str, Any]:
@@ -165,6 +176,8 @@ def analysis_key(
     del values["states"]
     if settings.too_long == "fail":  # what is not refused has the numbers of before it was asked
         del values["too_long"]
+    if settings.prompt_style == "plain":
+        del values["prompt_style"]  # the key is that of before there was another
     if not settings.answers:
         values["max_new_tokens"] = values["temperature"] = None
     if not settings.answers or settings.temperature == 0:

@@ -9,6 +9,7 @@ from typing import Any
 from modgap.evaluation.judging.verdicts import verdicts
 from modgap.evaluation.runs.record import the_run
 from modgap.evaluation.runs.shards import MARK, batches
+from modgap.gap.cut_answers import cut_warnings
 from modgap.scoring.scorers import Verdict
 
 __all__ = ["overview"]
@@ -25,7 +26,8 @@ def overview(folder: str | Path) -> dict[str, Any]:
         wrong), ``cut`` (by the budget of tokens) and ``failed``; ``reasons``: the failures by kind
         with an example; ``too_long``: of each model that has clips longer than it takes, ``clips``
         that were read, those that are ``longer``, their ``share``, its limit in ``seconds``, and
-        ``how`` ("fail" or "cut") they were taken.
+        ``how`` ("fail" or "cut") they were taken; ``warnings``: sentences on
+        sides of which more than 1 % is cut.
 
     Raises
     ------
@@ -84,6 +86,7 @@ def overview(folder: str | Path) -> dict[str, Any]:
         "table": table,
         "reasons": list(reasons.values()),
         "too_long": _too_long(folder, run),
+        "warnings": cut_warnings(table, run["settings"].get("max_new_tokens")),
     }
 
 

@@ -41,6 +41,8 @@ class CompositeConfig:
         Whether the silence's positions stay out of the prompt or are in it, as padding.
     before, after : str
         What stands around the clip in the user's turn.
+    source : str
+        The project whose checkpoint it is made of (ultravox, llama-omni, llama-omni2), or empty.
     """
 
     stack: int
@@ -53,6 +55,7 @@ class CompositeConfig:
     positions: Literal["clip", "window"] = "clip"
     before: str = ""
     after: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         allowed = {

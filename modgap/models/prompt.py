@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from modgap.models.vendor import Style
+
 Markers = Literal["keep", "drop"]
 #: What becomes of a clip that is longer than the model takes.
 TooLong = Literal["fail", "cut"]
@@ -104,6 +106,7 @@ class PromptPair:
     instruction: str
     transcript: str
     system: str | None = None
+    style: Style = "plain"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from modgap.core.errors import AudioError, ModelError, SettingsError
 from modgap.core.settings import check_too_long
 from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair, TooLong
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
+from modgap.models.vendor import STYLES, Style, VendorPrompt
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
@@ -38,6 +39,8 @@ class PromptMaker(ABC):
     slot_after: str = ""
     #: Whether a system message, too, is given to the template as a list of parts.
     system_in_parts: ClassVar[bool] = False
+    #: What the publisher's own code puts into a prompt, for ``style="vendor"``.
+    vendor: VendorPrompt = VendorPrompt()
 
     name: str
     chat: ChatTokenizer
@@ -96,6 +99,7 @@ class PromptMaker(ABC):
         system: str | None = None,
         markers: Markers = "keep",
         too_long: TooLong = "fail",
+        style: Style = "plain",
     ) -> PromptPair:
         """Build the speech prompt and the text prompt of one clip (method, section 1).
 
@@ -114,6 +118,9 @@ class PromptMaker(ABC):
         too_long : "fail" or "cut"
             With "cut", a clip longer than the model takes is heard up to its limit, with a note
             and the rest in `Prompt.unheard`; the transcript stays whole.
+        style : "plain" or "vendor"
+            With "vendor" separator, order and system text are those of `vendor`. Words of the
+            transcript and of the instruction may then stand side by side, as the clip does.
 
         Raises
         ------
@@ -121,19 +128,20 @@ class PromptMaker(ABC):
             The clip is longer than the model takes and not to be cut, or too short to fill two
             positions.
         SettingsError
-            The transcript is empty, `markers` is unknown, or the prompt is too long.
+            The transcript is empty, `markers` or `style` is unknown, or the prompt is too long.
         """
         return PromptPair(
             speech=self.speech_prompt(
-                clip, instruction=instruction, system=system, too_long=too_long
+                clip, instruction=instruction, system=system, style=style, too_long=too_long
             ),
             text=self.text_prompt(
-                transcript, instruction=instruction, system=system, markers=markers
+                transcript, instruction=instruction, system=system, markers=markers, style=style
             ),
             markers=markers,
             instruction=instruction,
             transcript=transcript,
             system=system,
+            style=style,
         )
 
     def speech_prompt(
@@ -143,6 +151,7 @@ class PromptMaker(ABC):
         instruction: str = "",
         system: str | None = None,
         too_long: TooLong = "fail",
+        style: Style = "plain",
     ) -> Prompt:
         """Build the prompt with the clip in the user's turn; see `prepare`."""
         check_too_long(too_long)
@@ -174,7 +183,7 @@ class PromptMaker(ABC):
                 f"The clip lasts {clip.seconds:.3f} s; the model needs at least "
                 f"{2 * self.seconds_per_position:g} s. Use a longer clip."
             )
-        frame, words = self._audio_frame(instruction, system)
+        frame, words = self._audio_frame(instruction, system, self._vendor(style))
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
         ids = [*prefix, *audio.ids, *suffix]
         times = audio.times
@@ -217,6 +226,7 @@ class PromptMaker(ABC):
         instruction: str = "",
         system: str | None = None,
         markers: Markers = "keep",
+        style: Style = "plain",
     ) -> Prompt:
         """Build the prompt with the transcript in the user's turn; see `prepare`."""
         if not transcript.strip():
@@ -229,7 +239,7 @@ class PromptMaker(ABC):
                 "clip's markers around the transcript (markers keep)."
             )
         make = self._audio_frame if markers == "keep" else self._plain_frame
-        frame, words = make(instruction, system)
+        frame, words = make(instruction, system, self._vendor(style))
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
         ids, spans = self.chat.content(transcript)
         whole = self.chat.ids(CONTENT.join(frame), {**words, CONTENT: transcript})
@@ -251,25 +261,53 @@ class PromptMaker(ABC):
         """The entry of a chat message that stands for the clip."""
         return {"type": "audio", "audio": "clip", "audio_url": "clip"}
 
-    def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the chat template has a place for a system message."""
+        try:
+            self._frame(CONTENT, CONTENT, "", "system")
+        except (SettingsError, ModelError):
+            return False
+        return True
+
+    def _vendor(self, style: Style) -> VendorPrompt | None:
+        """What the publisher puts into the prompt; None for the plain one."""
+        if style not in STYLES:
+            raise SettingsError(f"The prompt's style is {' or '.join(STYLES)}, not {style!r}.")
+        return self.vendor if style == "vendor" else None
+
+    def _audio_frame(
+        self, instruction: str, system: str | None, vendor: VendorPrompt | None
+    ) -> tuple[Frame, dict[str, str]]:
+        first = vendor is None or vendor.audio_first
+        between = vendor.separator if vendor is not None else ""
+        text = (between + INSTRUCTION if first else INSTRUCTION + between) if instruction else ""
+        system = vendor.system if vendor is not None and system is None else system
         if self.one_string:
-            content: Any = AUDIO + (INSTRUCTION if instruction else "")
+            content: Any = AUDIO + text if first else text + AUDIO
             frame, words = self._frame(content, AUDIO, instruction, system)
         else:
             content = [self.audio_message()]
             if instruction:
-                content.append({"type": "text", "text": INSTRUCTION})
+                content.insert(len(content) if first else 0, {"type": "text", "text": text})
             frame, words = self._frame(content, self.audio_slot, instruction, system)
         prefix, suffix = frame
         before = self.slot_after[-1:]
-        if suffix.startswith(INSTRUCTION) and (not before or before.isalnum() or before in ".?!"):
+        joins = not before or before.isalnum() or before in ".?!"
+        if vendor is None and joins and suffix.startswith(INSTRUCTION):
             # Else the last word before the instruction and its first would be one.
             suffix = "\n" + suffix
         return Frame(prefix + self.slot_before, self.slot_after + suffix), words
 
-    def _plain_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        content = f"{CONTENT}\n{INSTRUCTION}" if instruction else CONTENT
-        return self._frame(content, CONTENT, instruction, system)
+    def _plain_frame(
+        self, instruction: str, system: str | None, vendor: VendorPrompt | None
+    ) -> tuple[Frame, dict[str, str]]:
+        parts = [CONTENT, INSTRUCTION] if instruction else [CONTENT]
+        if vendor is not None:
+            system = vendor.system if system is None else system
+            parts = parts if vendor.audio_first else parts[::-1]
+        # Nobody types a question and a task without anything between them.
+        return self._frame("\n".join(parts), CONTENT, instruction, system)
 
     def _frame(
         self, content: Any, slot: str, instruction: str, system: str | None

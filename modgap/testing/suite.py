@@ -25,6 +25,7 @@ from modgap.models.base import SpeechLM
 from modgap.models.capture import capture_states
 from modgap.models.decoding import decode_rows
 from modgap.models.loading.load import load_model
+from modgap.models.vendor import STYLES, Style
 from modgap.testing.batching import generate_batch, states_batch
 from modgap.testing.tiny import make_clip
 
@@ -173,9 +174,12 @@ class FamilySuite:
         for name, value in ours.items():
             assert np.array_equal(value, np.asarray(theirs[name])), name
 
+    @pytest.mark.parametrize("style", STYLES)
     @pytest.mark.parametrize("instruction", ["", QUESTION])
-    def test_prompts_differ_in_the_content_alone(self, model: SpeechLM, instruction: str) -> None:
-        pair = model.prepare(make_clip(), WORDS, instruction=instruction)
+    def test_prompts_differ_in_the_content_alone(
+        self, model: SpeechLM, instruction: str, style: Style
+    ) -> None:
+        pair = model.prepare(make_clip(), WORDS, instruction=instruction, style=style)
         around = []
         for prompt in (pair.speech, pair.text):
             ids = ids_of(prompt)
@@ -190,7 +194,7 @@ class FamilySuite:
         assert model.tokenizer.decode(pair.text.inputs["input_ids"][0, pair.text.content]) == WORDS
         assert text.count(instruction) == 1 or not instruction
         dropped = model.tokenizer.decode(
-            ids_of(model.text_prompt(WORDS, instruction=instruction, markers="drop"))
+            ids_of(model.text_prompt(WORDS, instruction=instruction, markers="drop", style=style))
         )
         assert not any(marker and marker in dropped for marker in self.markers)
 

@@ -16,6 +16,7 @@ from modgap.models.processor import Parts, load_parts
 from modgap.models.prompt import AudioInput, Prompt, TooLong
 from modgap.models.skeleton import bare
 from modgap.models.template import Frame
+from modgap.models.vendor import Style, VendorPrompt
 
 _REASON = "This is a text model: it takes typed prompts and no clips."
 _SPEECH = (
@@ -67,6 +68,7 @@ class TextLM(SpeechLM):
         instruction: str = "",
         system: str | None = None,
         too_long: TooLong = "fail",
+        style: Style = "plain",
     ) -> Prompt:
         """Refuse the clip.
 
@@ -83,8 +85,10 @@ class TextLM(SpeechLM):
         """Never reached: `speech_prompt` refuses first."""
         raise ModelError(f"{self.name}: {_REASON}")
 
-    def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        return self._plain_frame(instruction, system)  # there are no markers to keep
+    def _audio_frame(
+        self, instruction: str, system: str | None, vendor: VendorPrompt | None
+    ) -> tuple[Frame, dict[str, str]]:
+        return self._plain_frame(instruction, system, vendor)  # there are no markers to keep
 
 
 def text_skeleton(where: str, options: dict[str, Any]) -> Any:
