@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from modgap.analysis.comparison import compare_variants
+from modgap.analysis.examples import example
 from modgap.audio.clip import load_clip
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention
@@ -26,7 +27,6 @@ from modgap.interventions.prefill import Prefill
 from modgap.models.decoding import decode_rows
 from modgap.models.loading.load import load_model
 from modgap.models.resume import repeated
-from modgap.ui.examples import example
 
 RULES = ("angle", "length", "patch", "mean")
 

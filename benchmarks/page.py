@@ -165,7 +165,7 @@ def main() -> None:
     args = parser.parse_args()
     name = args.example
     if name is None:
-        from modgap.ui.examples import examples
+        from modgap.analysis.examples import examples
 
         name = examples()[0].id
     print(measure(name, args.repeats).table())

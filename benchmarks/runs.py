@@ -23,7 +23,7 @@ import torch
 
 from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.runs.plan import Loader
-from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.shards import PartWriter, Rows, done
 from modgap.measures.pair_metrics import PairMetrics
 

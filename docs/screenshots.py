@@ -29,7 +29,7 @@ def settle(page: Page) -> None:
 
 
 def main() -> None:
-    from modgap.ui.examples import examples
+    from modgap.analysis.examples import examples
 
     IMAGES.mkdir(parents=True, exist_ok=True)
     example = examples()[0].id

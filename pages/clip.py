@@ -6,11 +6,11 @@ from typing import Literal
 
 import streamlit as st
 
+from modgap.analysis.examples import Example, examples
 from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
 from modgap.audio.formats import FORMATS, SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
 from modgap.ui import clip_result, widgets
-from modgap.ui.examples import Example, examples
 from modgap.ui.server.service import service
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.model_in_use import longest_clip

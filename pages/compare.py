@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from modgap.analysis.examples import examples
 from modgap.core.errors import ModgapError
 from modgap.ui import compare, guards, widgets
-from modgap.ui.examples import examples
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.session import clip_in_use
 from modgap.ui.session.inputs import COMPARED, COMPARED_BY, DEPTH

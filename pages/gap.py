@@ -75,6 +75,8 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
     from modgap.gap import accuracy, failure_reasons
+    from modgap.gap.cut_answers import run_warnings
+    from modgap.gap.prompts import prompts_note
 
     if by and len(models) > 1:
         st.caption(f"By {widgets.plain(by)}: of the first checkpoint chosen. Choose one at a time.")
@@ -83,8 +85,10 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     if table.empty:
         st.caption("No question that all inputs have answers to is left: change the filters.")
         return
-    for warning in foreign_bases(run.protocol):
+    cut = runs.ask(run, "cut", run_warnings, models, where)
+    for warning in (*foreign_bases(run.protocol), *cut):
         widgets.notice(warning)
+    st.caption(prompts_note(run.protocol))
     bars, parts = AccuracyBars(table), Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from modgap.analysis.examples import example, examples
 from modgap.core.errors import ModgapError
 from modgap.core.names import unused_name
 from modgap.ui import guards, widgets
-from modgap.ui.examples import example, examples
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.session import asking, link, model_in_use, result_shown

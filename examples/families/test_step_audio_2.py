@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, ClassVar
@@ -119,6 +120,11 @@ class TestStepAudio2(FamilySuite):
         kept = json.loads(path.read_text())
         path.write_text(json.dumps({**kept, "model_type": "step_audio_2", "auto_map": auto}))
         return folder
+
+    def test_its_code_is_copied_below_the_test_s_own_folder(
+        self, model: SpeechLM, own_modules: Path
+    ) -> None:
+        assert Path(inspect.getfile(type(model.hf))).is_relative_to(own_modules)
 
     def test_positions_are_as_many_as_the_encoder_gives(self, model: SpeechLM) -> None:
         from modgap.testing import make_clip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modgap.analysis.fidelity_checks import Check, run_checks
+from modgap.analysis.listening import Listening, listen
 from modgap.analysis.measure import model_info, versions
+from modgap.analysis.vendor_prompt import vendor_prompt
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModelError, SettingsError, StoreError
 from modgap.core.memory import free_memory
 from modgap.core.progress import Progress, Steps
 from modgap.core.settings import digest
 from modgap.models.loading.hardware import Machine
-from modgap.models.loading.reference import load_plain
+from modgap.models.loading.reference import load_plain, load_processor
 from modgap.store.lookup import keep, look_up
 from modgap.store.record import Record
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "CheckReport", "cached_report", "check_model"]
 
 #: Goes up when the same model may get another report than before.
-VERSION = 1
+VERSION = 2
 DTYPES = ("float32", "bfloat16")
 TRANSCRIPT = "What is the capital of France?"
 
@@ -49,6 +52,8 @@ class CheckReport:
     versions : dict
         Of modgap and the libraries.
     from_cache : bool
+    listening : Listening or None
+        What it wrote down and answered of shipped clips; None if it was not asked.
     """
 
     model: dict[str, Any]
@@ -56,6 +61,12 @@ class CheckReport:
     created: str
     versions: dict[str, str]
     from_cache: bool = False
+    listening: Listening | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the checks passed and, if it was asked to listen, the model hears."""
+        return self.passed and (self.listening is None or self.listening.plausible)
 
     @property
     def passed(self) -> bool:
@@ -90,6 +101,7 @@ class CheckReport:
         return {
             "model": self.model, "passed": self.passed, "checks": checks,
             "created": self.created, "versions": self.versions,
+            "accepted": self.accepted, "listening": _listening(self.listening),
         }  # fmt: skip
 
 
@@ -99,6 +111,7 @@ def check_model(
     dtypes: tuple[str, ...] | None = None,
     clip: Clip | None = None,
     transcript: str = TRANSCRIPT,
+    listens: bool = False,
     store: Store | None = None,
     progress: Progress | None = None,
     loader: Any = None,
@@ -115,6 +128,9 @@ def check_model(
     clip, transcript : Clip and str, optional
         What the prompts hold; by default 1.5 s of gliding tones and a question. Only the default's
         report is kept.
+    listens : bool
+        Whether it is also asked to write down shipped clips and to answer a spoken question
+        (`listen`), in the last of the dtypes that it could be loaded in.
     store : Store, optional
         A cache to look in first and to keep the report in.
     progress : callable (fraction, note), optional
@@ -145,9 +161,11 @@ def check_model(
     checks: list[Check] = []
     about: dict[str, Any] | None = None
     problem: ModelError | None = None
+    listening: Listening | None = None
     for n, dtype in enumerate(wanted):
         start = n / len(wanted)
         steps(start, f"loading it in {dtype}")
+        began = time.perf_counter()
         try:
             model = load(name, dtype=dtype, **options)
         except ModelError as error:  # one that is too large in float32 may be checked in bfloat16
@@ -157,13 +175,19 @@ def check_model(
         if about is None:
             about = model_info(model)
             del about["dtype"]
-            key = report_key(model.identity, model.device.type, wanted)
+            key = report_key(model.identity, model.device.type, wanted, listens)
             found = look_up(store, key, from_record) if default else None
             if found is not None:
                 return dataclasses.replace(found, model=about, from_cache=True)
+        if listens and model.support().get("speech") is None:  # before there is a second model
+            steps(start, f"{dtype}, listening")
+            listening = listen(model, time.perf_counter() - began)
         fresh, why = _fresh(model, str(name), dtype, options)
         sound = clip or _tones()
         pair, dropped, prompts = _prompts(model, sound, transcript)
+        processor, lacks = load_processor(str(name), **options)
+        heard = None if pair is None else pair.speech
+        checks.append(vendor_prompt(model, heard, sound, processor, lacks))
         for made, check in enumerate(run_checks(model, prompts, pair, dropped, fresh, why), 1):
             steps(start + min(made, 13) / 14 / len(wanted), f"{dtype}, {check.name}")
             checks.append(check)
@@ -173,7 +197,7 @@ def check_model(
         assert problem is not None
         raise problem
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    report = CheckReport(about, tuple(checks), created, versions())
+    report = CheckReport(about, tuple(checks), created, versions(), listening=listening)
     if default:
         keep(store, key, lambda: to_record(report))
     steps(1.0, "done")
@@ -192,15 +216,16 @@ def cached_report(identity: str, device: str, store: Store) -> CheckReport | Non
     store : Store
     """
     for dtypes in (DTYPES, ("auto",), *((dtype,) for dtype in reversed(DTYPES))):
-        found = look_up(store, report_key(identity, device, dtypes), from_record)
-        if found is not None:
-            return dataclasses.replace(found, from_cache=True)
+        for listens in (True, False):
+            found = look_up(store, report_key(identity, device, dtypes, listens), from_record)
+            if found is not None:
+                return dataclasses.replace(found, from_cache=True)
     return None
 
 
-def report_key(identity: str, device: str, dtypes: tuple[str, ...]) -> str:
-    """Key of a report: the model, where it ran, in which dtypes, and by which libraries."""
-    return digest("check", VERSION, identity, device, list(dtypes), versions())
+def report_key(identity: str, device: str, dtypes: tuple[str, ...], listens: bool = False) -> str:
+    """Key of a report: the model, where it ran, in which dtypes, whether it listened, by what."""
+    return digest("check", VERSION, identity, device, list(dtypes), listens, versions())
 
 
 def to_record(report: CheckReport) -> Record:
@@ -221,7 +246,11 @@ def from_record(record: Record) -> CheckReport:
         checks = tuple(
             Check(**{**values, "levels": tuple(values["levels"])}) for values in meta["checks"]
         )
-        return CheckReport(meta["model"], checks, meta["created"], meta["versions"])
+        told = meta.get("listening")
+        listening = None if told is None else Listening.from_dict(told)
+        return CheckReport(
+            meta["model"], checks, meta["created"], meta["versions"], listening=listening
+        )
     except (KeyError, TypeError) as problem:
         raise StoreError(f"This record is not a fidelity report ({problem}).") from problem
 
@@ -260,6 +289,10 @@ def _tones() -> Clip:
     tones = [np.sin(2 * np.pi * (f * t + g * t**2)) for f, g in ((140, 60), (450, 25), (900, 80))]
     wave = 0.1 * np.sum(tones, axis=0) * (1 + np.sin(2 * np.pi * 3 * t))
     return load_clip(wave.astype(np.float32), rate=rate, name="tones")
+
+
+def _listening(found: Listening | None) -> dict[str, Any] | None:
+    return None if found is None else dataclasses.asdict(found)
 
 
 def _finite(value: float | None) -> float | None:

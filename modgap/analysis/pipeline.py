@@ -1,7 +1,8 @@
 """The pipeline that a speech language model is compared with: a recogniser, then a text LLM.
 
 A_p of the method, section 5. The LLM gets the recogniser's words in the prompt in which `analyze`
-gives it the transcript, so the two answers differ by what was misheard and by nothing else.
+gives it the transcript, so the two answers differ by what was misheard and by nothing else; or, as
+VoiceBench does it, it is told that they are transcribed speech.
 """
 
 from __future__ import annotations
@@ -24,13 +25,21 @@ from modgap.store.record import Record
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
     from modgap.models.base import SpeechLM
+    from modgap.models.prompt import Prompt
     from modgap.speech.recognizers import Recognizer
     from modgap.store.cache import Store
 
-__all__ = ["Cascade", "pipeline", "pipeline_key"]
+__all__ = ["ANSWERS", "Cascade", "heard_prompt", "pipeline", "pipeline_key"]
 
 VERSION = 1  # raised whenever the same input would give another answer
 _SETTINGS = ("instruction", "system", "markers", "max_new_tokens", "temperature", "seed")
+#: System text of VoiceBench's text models (src/models/naive.py to naive4.py), and what follows it
+#: where they answer a recogniser's words.
+ANSWERS = "You are a helpful assistant who tries to help answer the user's question."
+TRANSCRIBED = (
+    "Please note that the user's query is transcribed from speech, and the transcription may "
+    "contain errors."
+)
 NOTHING = "The recogniser heard no words, so there is nothing to answer."
 
 
@@ -56,6 +65,8 @@ class Cascade:
         Of the LLM to `heard`; None if no words were heard.
     settings : AnalysisSettings
         Only its prompt and decoding settings count.
+    transcribed : bool
+        Whether the LLM was told that the words are transcribed speech.
     from_cache : bool
     created : str
         UTC, ISO 8601.
@@ -72,6 +83,7 @@ class Cascade:
     settings: AnalysisSettings
     from_cache: bool
     created: str
+    transcribed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """In JSON's terms."""
@@ -88,6 +100,7 @@ class Cascade:
             "word_errors": asdict(self.errors),
             "answer": None if self.answer is None else self.answer.text,
             "settings": {name: settings[name] for name in _SETTINGS},
+            "transcribed": self.transcribed,
             "created": self.created,
         }
 
@@ -99,6 +112,7 @@ def pipeline(
     transcript: str,
     settings: AnalysisSettings | None = None,
     *,
+    transcribed: bool = False,
     store: Store | None = None,
     progress: Progress | None = None,
     **overrides: Any,
@@ -116,6 +130,8 @@ def pipeline(
         What is said: counts for the word errors alone, never for the answer.
     settings : AnalysisSettings, optional
         Its prompt and decoding settings.
+    transcribed : bool
+        Tell the LLM that the words are transcribed speech (`heard_prompt`).
     store : Store, optional
         A cache to look in first and to keep the result in.
     progress : callable (fraction, note), optional
@@ -137,7 +153,7 @@ def pipeline(
     """
     settings = (settings or AnalysisSettings()).updated(**overrides)
     check_text("transcript", transcript)
-    key = pipeline_key(recognizer, llm, clip.sha256, settings)
+    key = pipeline_key(recognizer, llm, clip.sha256, settings, transcribed=transcribed)
     steps = Steps(progress)
     steps(0.0, "looking in the cache" if store is not None else "listening")
     found = look_up(store, key, _from_record)
@@ -146,7 +162,7 @@ def pipeline(
         heard = recognizer.transcribe(clip, progress=steps.part(0.0, 0.6, "listening"))
         given = None
         if heard.strip():
-            prompt = llm.text_prompt(heard, **settings.prompt)
+            prompt = heard_prompt(llm, heard, transcribed=transcribed, **settings.prompt)
             given = answer(
                 llm,
                 prompt,
@@ -169,15 +185,54 @@ def pipeline(
         settings=settings,
         from_cache=cached,
         created=created,
+        transcribed=transcribed,
     )
 
 
+def heard_prompt(
+    llm: SpeechLM,
+    heard: str,
+    *,
+    transcribed: bool,
+    instruction: str = "",
+    system: str | None = None,
+    **prompt: Any,
+) -> Prompt:
+    """The prompt with what a recogniser has written.
+
+    Parameters
+    ----------
+    llm : SpeechLM
+    heard : str
+    transcribed : bool
+        Whether the model is told, in VoiceBench's words, that this is transcribed speech: in the
+        system text, behind `system` if there is one, or behind the words where the chat template
+        has no place for a system message.
+    instruction, system, **prompt
+        As in `SpeechLM.text_prompt`.
+    """
+    if transcribed and llm.takes_system:
+        system = f"{system or ANSWERS} {TRANSCRIBED}"
+    elif transcribed:
+        instruction = "\n".join(filter(None, (instruction, TRANSCRIBED)))
+    return llm.text_prompt(heard, instruction=instruction, system=system, **prompt)
+
+
 def pipeline_key(
-    recognizer: Recognizer, llm: SpeechLM, clip_sha256: str, settings: AnalysisSettings
+    recognizer: Recognizer,
+    llm: SpeechLM,
+    clip_sha256: str,
+    settings: AnalysisSettings,
+    *,
+    transcribed: bool = False,
 ) -> str:
     """Hash of everything that the answer depends on; names the entry in the cache."""
     values = settings.to_dict()
     chosen = {name: values[name] for name in _SETTINGS}
+    if settings.prompt_style != "plain":
+        chosen["prompt_style"] = settings.prompt_style
+    if transcribed:
+        chosen["transcribed"] = True
     if settings.temperature == 0:
         chosen["seed"] = None
     dtype = str(llm.dtype).removeprefix("torch.")

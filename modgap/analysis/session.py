@@ -98,7 +98,10 @@ class Session:
         AudioError
             The clip is longer than the model takes.
         """
-        return self.model.prepare(self.clip, self.transcript, **self.settings.prompt)
+        settings = self.settings
+        return self.model.prepare(
+            self.clip, self.transcript, **settings.prompt, too_long=settings.too_long
+        )
 
     @property
     def plain(self) -> Prefill:

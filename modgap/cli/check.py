@@ -1,4 +1,4 @@
-"""`modgap check`: does a model compute here what it computes in plain transformers?"""
+"""`modgap check`: is a model what it is in plain transformers, and does it hear?"""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import Cache, Channel, Json, ModelName
 from modgap.core.errors import SettingsError
+from modgap.core.files import write_atomic
 
 if TYPE_CHECKING:
     from modgap.analysis.fidelity_report import Check, CheckReport
+    from modgap.analysis.listening import Listening
 
 FAILED_CHECK = 1
 
@@ -37,13 +39,23 @@ def check(
     transcript: Annotated[
         str | None, typer.Option(help="What is said in it, or @FILE; needs --clip.")
     ] = None,
+    listens: Annotated[
+        bool,
+        typer.Option(
+            "--listen/--no-listen",
+            help="Let it write down shipped clips and answer a spoken question, too.",
+        ),
+    ] = True,
+    out: Annotated[Path | None, typer.Option(help="Keep the page as JSON in this file.")] = None,
     as_json: Json = False,
     cache: Cache = True,
     debug: Debug = False,
 ) -> None:
-    """Compare a model with plain transformers: logits, states, edits, prompts; per dtype.
+    """The first thing to do with a model: is it right here, and does it hear?
 
-    Without --dtype in float32 and in bfloat16. Exit code 1 if a check fails.
+    Logits, states, edits and prompts against plain transformers and the vendor's processor, without
+    --dtype in float32 and in bfloat16; then what it writes down of shipped clips, its answer to a
+    spoken question, time and memory. Exit code 1 if a check fails or it does not hear.
     """
     if (clip is None) != (transcript is None):
         raise SettingsError("--clip and --transcript go together: give both, or neither.")
@@ -64,17 +76,21 @@ def check(
         found = check_model(
             name,
             dtypes=None if dtype == "auto" else (dtype,),
+            listens=listens,
             store=default_store() if cache else None,
             progress=report,
             loader=load_quietly,
             **sound,
             **options,
         )
+    page = json.dumps(found.to_dict(), indent=1) + "\n"
+    if out is not None:
+        write_atomic(out, page.encode())
     if as_json:
-        sys.stdout.write(json.dumps(found.to_dict(), indent=1) + "\n")
+        sys.stdout.write(page)
     else:
         _print(found)
-    raise typer.Exit(0 if found.passed else FAILED_CHECK)
+    raise typer.Exit(0 if found.accepted else FAILED_CHECK)
 
 
 def _print(found: CheckReport) -> None:
@@ -105,7 +121,32 @@ def _print(found: CheckReport) -> None:
             for c in found.checks
         ),
     )
+    if found.listening is not None:
+        _print_listening(found.listening)
     print(literal(found.sentence))
+
+
+def _print_listening(found: Listening) -> None:
+    from modgap.cli.render import size
+
+    lines = []
+    for clip in found.clips:
+        how = f"asked {clip.asked!r}" if clip.asked else "asked by the clip alone"
+        rate = "no words" if clip.wer is None else f"word error rate {clip.wer:.2f}"
+        lines += [f"{clip.clip}, {how}: {rate}", f"  said:  {clip.said}", f"  heard: {clip.heard}"]
+    if found.question:
+        lines.append(f"question: {found.question} ({found.reference})")
+        for name in ("typed", "spoken"):
+            right = "right" if getattr(found, f"{name}_right") else "wrong"
+            lines.append(f"  {name}, {right}: {getattr(found, name)}")
+    times = (
+        ("to load", found.load_seconds), ("to the first token of the spoken question",
+        found.first_seconds), ("for each further token", found.token_seconds),
+    )  # fmt: skip
+    took = [f"{seconds:.3g} s {what}" for what, seconds in times if seconds is not None]
+    took.append(f"weights of {size(found.weights_bytes)}, at most {size(found.peak_bytes)} in use")
+    for line in (*lines, f"{found.dtype}: {', '.join(took)}", found.sentence):
+        print(literal(line))
 
 
 def _verdict(check: Check) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modgap.cli.errors import Debug
+from modgap.cli.errors import Debug, say
 from modgap.cli.model_options import ModelOptions, with_model
+from modgap.cli.options import PathKind
 from modgap.core.errors import SettingsError
 from modgap.core.files import write_atomic
 
@@ -36,8 +37,9 @@ def controls(
     ] = None,
     limit: Annotated[int, typer.Option(min=2, help="So many clips.")] = 100,
     path_layer: Annotated[
-        int | None, typer.Option(help="Whose argmax path aligns the tokens; the middle one.")
+        int | None, typer.Option(help="Whose path pairs the tokens of CKA; the middle one.")
     ] = None,
+    path: PathKind = "argmax",
     run: Annotated[
         Path | None, typer.Option(help="Keep them in this run, for its page in the explorer.")
     ] = None,
@@ -72,6 +74,9 @@ def controls(
         for name in models:
             opened.model_number(name)  # refuses one that the run does not have
         markers, system = prompt_of(opened)
+        style = opened.protocol.get("settings", {}).get("prompt", "plain")
+        if style != "plain":
+            say(f"warning: this run's prompt is {style}; its controls are of the plain prompt.")
         if data is None:
             data, size = source_of(opened)
     how.check(models)
@@ -80,8 +85,9 @@ def controls(
         lm = how.load(name)
         with progress_bar(name) as bar:
             made = set_controls(
-                lm, asked, path_layer=path_layer, markers=markers, system=system, progress=bar
-            )
+                lm, asked, path_layer=path_layer, path=path, markers=markers, system=system,
+                progress=bar,
+            )  # fmt: skip
         _print_controls(name, made)
         if opened is not None and kept:
             write_controls(folder_in_run(opened.path, name), name, data, made)
@@ -121,7 +127,8 @@ def _print_controls(model: str, made: Controls) -> None:
         ),
     )  # fmt: skip
     print(
-        f"{model}: {made.clips} clips ({made.left_out} left out), {made.cka.pairs:,} aligned tokens"
+        f"{model}: {made.clips} clips ({made.left_out} left out), {made.cka.pairs:,} aligned "
+        f"tokens ({made.pairing})"
     )
 
 
@@ -129,7 +136,8 @@ def _draw_controls(folder: Path, model: str, made: Controls) -> None:
     from modgap.figures.base import standalone_html
     from modgap.figures.controls import CkaHeat, OwnAgainstOthers, against_controls
 
-    write_atomic(folder / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=model))
+    named = f"{model}: CKA over pairs of the {made.pairing}"
+    write_atomic(folder / "cka.html", standalone_html(CkaHeat(made.cka).figure(), title=named))
     for key in ("cosine", "euclidean"):
         page = standalone_html(against_controls(made, key).figure(), title=model)
         write_atomic(folder / f"controls-{key}.html", page)

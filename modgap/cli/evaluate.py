@@ -12,7 +12,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Json, Markers, MaxTokens, Models, System
+from modgap.cli.options import Json, Models, PairMarkers, System, TextMarkers, TooLong
 from modgap.cli.runs import RunFolder, export, judge
 from modgap.core.errors import SettingsError
 
@@ -89,8 +89,38 @@ def evaluate(
         str, typer.Option(help="Typed beside each question that brings no instruction of its own.")
     ] = "",
     system: System = None,
-    markers: Markers = "keep",
-    max_new_tokens: MaxTokens = 48,
+    markers: PairMarkers = "keep",
+    text_markers: TextMarkers = "drop",
+    too_long: TooLong = "fail",
+    prompt: Annotated[
+        str,
+        typer.Option(
+            help="plain: the same for all families; vendor: separator, order, system text and "
+            "decoding of each model's publisher; voicebench: as VoiceBench does, which is its own "
+            "data's default. Else plain."
+        ),
+    ] = "",
+    decoding: Annotated[
+        str,
+        typer.Option(
+            help="greedy, or vendor: as each generation_config says. By default as the prompt is."
+        ),
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of sampled answers.")] = 0,
+    transcribed: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether the pipeline's text model is told that the words are transcribed "
+            "speech. By default yes, but of demo."
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Longest answer. By default the data set's own: VoiceBench 2048, demo 48, a "
+            "manifest 256."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Prompts that are answered together.")] = 16,
     unit: Annotated[
         int, typer.Option(min=1, help="Questions that are done and written together.")
@@ -113,7 +143,7 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Ask models all questions of a data set, typed and spoken; killed, it goes on."""
-    from modgap.evaluation.runs.record import RunSettings
+    from modgap.evaluation.runs.run_settings import RunSettings
 
     models = model or ["demo"]
     how.check(models)
@@ -132,9 +162,15 @@ def evaluate(
         inputs=wanted,
         interventions=tuple(_named(text) for text in intervention or ()),
         max_new_tokens=max_new_tokens,
+        prompt=prompt,
+        decoding=decoding,
+        seed=seed,
+        transcribed=transcribed,
         instruction=instruction,
         system=system,
         markers=markers,
+        too_long=too_long,
+        text_markers=text_markers,
         heard=asked,
         recognizer=recognizer,
         base=text,
@@ -213,14 +249,17 @@ def _judged_at_all(found: dict[str, Any]) -> None:
 def _print(folder: Path) -> dict[str, Any]:
     from modgap.cli.render import print_table
     from modgap.gap.overview import overview
+    from modgap.gap.prompts import prompts_note
 
     found = overview(folder)
     data, s, whole = found["data"], found["settings"], found["finished"]
     print(literal(f"{data['name']}: {data['questions']} questions, {_ways(found)}"))
     print(
-        f"{s['decoding']}, up to {s['max_new_tokens']} new tokens, markers {s['markers']}; begun "
-        f"{found['created']}, {f'whole since {whole}' if whole else 'not whole'}"
+        f"prompt {s.get('prompt', 'plain')}, decoding {s['decoding']}, up to "
+        f"{s['max_new_tokens']} new tokens; begun {found['created']}, "
+        f"{f'whole since {whole}' if whole else 'not whole'}"
     )
+    print(literal(prompts_note(found)))
     print_table(
         ("model", "input", "answers", "accuracy", "not judged", "unparsed", "cut", "failed"),
         (
@@ -232,9 +271,23 @@ def _print(folder: Path) -> dict[str, Any]:
             for r in found["table"]
         ),
     )  # fmt: skip
+    for row in found["too_long"]:
+        print(literal(_too_long(row)))
+    for warning in found["warnings"]:
+        say(f"warning: {warning}")
     for reason in found["reasons"]:
         print(literal(f"failed, {reason['count']}: {reason['kind']}: {reason['example']}"))
     return found
+
+
+def _too_long(row: dict[str, Any]) -> str:
+    beyond = (
+        f"{row['model']}: {row['longer']} of {row['clips']} clips ({row['share']:.1%}) are longer "
+        f"than the {row['seconds']:g} s that it takes"
+    )
+    if row["how"] == "cut":
+        return f"{beyond}; it heard their beginning"
+    return f"{beyond}; they failed, and are in no pair of text and speech (--too-long cut)"
 
 
 def _ways(found: dict[str, Any]) -> str:

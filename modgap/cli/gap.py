@@ -53,7 +53,9 @@ def gap(
     """Accuracies, the modality gap, what it is made of, and how similarity explains it."""
     from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.gap import accuracy as measures
+    from modgap.gap.cut_answers import run_warnings
     from modgap.gap.failure_reasons import false_alarms, reasons
+    from modgap.gap.prompts import prompts_note
     from modgap.gap.run_folders import find_run
 
     opened = find_run(run)
@@ -63,6 +65,8 @@ def gap(
     for warning in foreign_bases(opened.protocol):
         say(f"warning: {warning}")
     chosen = _filters(where)
+    for warning in run_warnings(opened, models, chosen):
+        say(f"warning: {warning}")
     tables: dict[str, pd.DataFrame] = {
         "gap": measures.gap_table(opened, models, chosen, by),
         "counts": measures.accuracies(opened, chosen),
@@ -79,8 +83,10 @@ def gap(
         from modgap.analysis.export import records
 
         found = {name: records(tables[name]) for name in PRINTED}
-        sys.stdout.write(json.dumps({"run": opened.name, **found}, ensure_ascii=False) + "\n")
+        said = {"run": opened.name, "prompts": prompts_note(opened.protocol)}
+        sys.stdout.write(json.dumps({**said, **found}, ensure_ascii=False) + "\n")
         return
+    print(literal(prompts_note(opened.protocol)))
     _print(tables, by)
 
 

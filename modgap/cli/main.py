@@ -39,7 +39,9 @@ from modgap.cli.options import (
     Instruction,
     Markers,
     MaxTokens,
+    Prompt,
     System,
+    TooLong,
 )
 from modgap.core.errors import SettingsError
 from modgap.core.version import __version__
@@ -128,6 +130,8 @@ def analyze(
         str | None, typer.Option(help="Which layers, such as 0,4-8; all by default.")
     ] = None,
     markers: Markers = "keep",
+    too_long: TooLong = "fail",
+    prompt: Prompt = "plain",
     final_norm: Annotated[
         bool, typer.Option(help="Take the last layer after the model's final norm.")
     ] = True,
@@ -160,6 +164,8 @@ def analyze(
         instruction=instruction,
         system=system,
         markers=markers,  # type: ignore[arg-type]  # checked by the settings
+        too_long=too_long,  # type: ignore[arg-type]
+        prompt_style=prompt,  # type: ignore[arg-type]
         layers=None if layers is None else parse_layers(layers),
         final_norm=final_norm,
         answers=answers,

@@ -17,6 +17,29 @@ Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
 System = Annotated[str | None, typer.Option(help="A system message.")]
 Markers = Annotated[str, typer.Option(help="keep or drop the audio markers around the transcript.")]
+TooLong = Annotated[
+    str,
+    typer.Option(help="fail, or cut: a clip longer than the model takes is heard up to its limit."),
+]
+PairMarkers = Annotated[
+    str,
+    typer.Option(
+        help="keep or drop the audio markers around the text that speech is held against."
+    ),
+]
+TextMarkers = Annotated[
+    str, typer.Option(help="The same of what is answered as text; drop: as it would be typed.")
+]
+Transcribed = Annotated[
+    bool, typer.Option(help="Tell the text model that the words are transcribed speech.")
+]
+Prompt = Annotated[
+    str,
+    typer.Option(
+        help="plain: the same for all families; vendor: separator, order and system text of the "
+        "model's publisher."
+    ),
+]
 Model = Annotated[str, typer.Option(help="A name from `modgap models`, a folder, or a hub id.")]
 ModelName = Annotated[
     str,

@@ -19,6 +19,7 @@ from modgap.cli.options import (
     Markers,
     MaxTokens,
     System,
+    Transcribed,
     Transcript,
 )
 
@@ -55,6 +56,7 @@ def pipeline(
     instruction: Instruction = "",
     system: System = None,
     markers: Markers = "keep",
+    transcribed: Transcribed = False,
     max_new_tokens: MaxTokens = 48,
     as_json: Json = False,
     cache: Cache = True,
@@ -83,7 +85,10 @@ def pipeline(
         ears = load_recognizer(recognizer, device=how.device)
         lm = how.load() if llm is None else how.load_beside(llm)
         store = default_store() if cache else None
-        made = run(ears, lm, sound, words, settings, store=store, progress=report)
+        made = run(
+            ears, lm, sound, words, settings,
+            transcribed=transcribed, store=store, progress=report,
+        )  # fmt: skip
     if as_json:
         sys.stdout.write(to_json(made.to_dict()))
     else:

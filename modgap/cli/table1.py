@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modgap.cli.errors import Debug, literal
+from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import MaxTokens, Models, PathLayer
+from modgap.cli.options import Models, PairMarkers, PathLayer, TextMarkers
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from modgap.evaluation.interventions.adaptive import Choice
     from modgap.models.base import SpeechLM
     from modgap.scoring.question import Question
+
+#: The embedded family's answers are short, and there are many variants of each.
+DEMO_TOKENS = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +49,15 @@ def table1(
         bool, typer.Option("--adaptive", help="Choose an intervention on a third, test it too.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
-    max_new_tokens: MaxTokens = 12,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Longest answer. By default 12 for demo, else the data set's own, as in modgap "
+            "eval."
+        ),
+    ] = None,
+    markers: PairMarkers = "keep",
+    text_markers: TextMarkers = "drop",
     debug: Debug = False,
 ) -> None:
     """The source's Table 1: accuracies before and after interventions, with controls."""
@@ -54,6 +65,7 @@ def table1(
 
     from modgap.analysis.several_models import use_model
     from modgap.core.settings import AnalysisSettings
+    from modgap.evaluation.data.asked_as import asked_as
     from modgap.evaluation.data.datasets import read_questions
     from modgap.evaluation.interventions.question_outcomes import (
         CONTROLS,
@@ -61,19 +73,34 @@ def table1(
         judgeable,
         summary,
     )
+    from modgap.gap.cut_answers import cut_warnings
 
     names = model or ["demo:adapter", "demo:lora"]
     how.check(names)
     items = judgeable(read_questions(data, limit))
-    settings = AnalysisSettings(max_new_tokens=max_new_tokens)
+    own = DEMO_TOKENS if data.partition(":")[0] == "demo" else asked_as(data).max_new_tokens
+    budget = own if max_new_tokens is None else max_new_tokens
+    settings = AnalysisSettings(
+        max_new_tokens=budget,
+        markers=markers,  # type: ignore[arg-type]  # checked by the settings
+    )
+    if text_markers not in ("keep", "drop"):
+        raise SettingsError(f'text_markers is "keep" or "drop", not {text_markers!r}.')
     summaries = {}
     for name in names:
-        ask = partial(_outcomes, name, items, settings, path_layer, adaptive)
+        ask = partial(_outcomes, name, items, settings, text_markers, path_layer, adaptive)
         table = use_model(name, how.load, ask)  # gone before the next is loaded
         if table.empty:
             raise SettingsError("No question could be run; the warnings above say why.")
         fixed = table[table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS])]
-        print(literal(f"{name}, {data}"))
+        print(
+            literal(
+                f"{name}, {data}; up to {budget} new tokens; text answered with markers "
+                f"{text_markers}"
+            )
+        )
+        for warning in cut_warnings(_cut(name, fixed), budget):
+            say(f"warning: {warning}")
         summaries[name] = summary(fixed)
         _print_summary(summaries[name])
         report = _print_adaptive(table) if adaptive else None
@@ -87,10 +114,20 @@ def table1(
         _print_gains(summaries, out)
 
 
+def _cut(model: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Answers and cut ones of each variant, in the order of the table."""
+    found = table.groupby("variant", sort=False)["finished"].agg(["size", "sum"])
+    return [
+        {"model": model, "input": variant, "answers": int(size), "cut": int(size - finished)}
+        for variant, size, finished in found.itertuples()
+    ]
+
+
 def _outcomes(
     name: str,
     items: list[Question],
     settings: AnalysisSettings,
+    text_markers: str,
     path_layer: int | None,
     adaptive: bool,
     lm: SpeechLM,
@@ -112,7 +149,10 @@ def _outcomes(
     if adaptive:
         variants |= grid(len(lm.editable_levels), path_layer=path_layer)
     with progress_bar(name) as report:
-        return outcomes(lm, items, variants, settings, progress=report)
+        return outcomes(
+            lm, items, variants, settings, progress=report,
+            text_markers=text_markers,  # type: ignore[arg-type]  # checked before
+        )  # fmt: skip
 
 
 def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:

@@ -28,6 +28,11 @@ class AnalysisSettings:
         System message; None leaves what the model's chat template does by itself.
     markers : "keep" or "drop"
         Whether the text prompt keeps the audio markers around the transcript (method, section 1).
+    too_long : "fail" or "cut"
+        A clip longer than the model takes is refused, or heard up to the model's limit.
+    prompt_style : "plain" or "vendor"
+        Whether separator, order and system text are modgap's, the same for all families, or those
+        of the model's publisher (`SpeechLM.prepare`).
     layers : tuple of int or None
         Which of the layers 0..L to measure; None is all of them. Any iterable of integers is
         taken, sorted and freed of repeats.
@@ -54,6 +59,8 @@ class AnalysisSettings:
     instruction: str = ""
     system: str | None = None
     markers: Literal["keep", "drop"] = "keep"
+    too_long: Literal["fail", "cut"] = "fail"
+    prompt_style: Literal["plain", "vendor"] = "plain"
     layers: tuple[int, ...] | None = None
     final_norm: bool = True
     answers: bool = True
@@ -68,6 +75,9 @@ class AnalysisSettings:
             check_text("system", self.system)
         if self.markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
+        check_too_long(self.too_long)
+        if self.prompt_style not in ("plain", "vendor"):
+            raise SettingsError(f"The prompt is plain or vendor, not {self.prompt_style!r}.")
         for name in ("final_norm", "answers", "states"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}.")
@@ -95,8 +105,13 @@ class AnalysisSettings:
 
     @property
     def prompt(self) -> dict[str, Any]:
-        """What `SpeechLM.prepare` takes of them."""
-        return {"instruction": self.instruction, "system": self.system, "markers": self.markers}
+        """What a prompt of either kind is made with."""
+        return {
+            "instruction": self.instruction,
+            "system": self.system,
+            "markers": self.markers,
+            "style": self.prompt_style,
+        }
 
     @property
     def decoding(self) -> dict[str, Any]:
@@ -159,6 +174,10 @@ def analysis_key(
     """
     values = settings.to_dict()
     del values["states"]
+    if settings.too_long == "fail":  # what is not refused has the numbers of before it was asked
+        del values["too_long"]
+    if settings.prompt_style == "plain":
+        del values["prompt_style"]  # the key is that of before there was another
     if not settings.answers:
         values["max_new_tokens"] = values["temperature"] = None
     if not settings.answers or settings.temperature == 0:
@@ -166,6 +185,12 @@ def analysis_key(
     return digest(
         "analysis", METHOD_VERSION, identity, dtype, device, clip_sha256, transcript, values
     )
+
+
+def check_too_long(too_long: str) -> None:
+    """Raise `SettingsError` unless this says what to do with a clip beyond the model's limit."""
+    if too_long not in ("fail", "cut"):
+        raise SettingsError(f'too_long is "fail" or "cut", not {too_long!r}.')
 
 
 def digest(*parts: Any) -> str:

@@ -13,6 +13,8 @@ import pandas as pd
 from modgap.core.errors import ModgapError
 from modgap.evaluation.runs.base_models import foreign_bases
 from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
+from modgap.gap.cut_answers import run_warnings
+from modgap.gap.prompts import prompts_note
 from modgap.gap.run_data import MEASURES, finals
 
 if TYPE_CHECKING:
@@ -105,8 +107,10 @@ def _gap(run: Run, models: list[str]) -> str:
         **{c: 100 * table[c] for c in ("value", "low", "high")},
     ).drop(columns="part")
     shown = shown.rename(columns={"value": "%", "low": "from", "high": "to"})
-    warned = "".join(f"<p>{html.escape(text)}</p>" for text in foreign_bases(run.protocol))
-    out = f"<h2>Accuracy and gap</h2>{warned}" + _figure(AccuracyBars(table).figure())
+    warnings = (*foreign_bases(run.protocol), *run_warnings(run, models))
+    warned = "".join(f"<p>{html.escape(text)}</p>" for text in warnings)
+    said = f"<p class=note>{html.escape(prompts_note(run.protocol))}</p>"
+    out = f"<h2>Accuracy and gap</h2>{warned}{said}" + _figure(AccuracyBars(table).figure())
     if (table["quantity"] == "gap").any():
         out += "<h3>What the loss is made of</h3>" + _figure(Decomposition(table).figure())
     return out + _table(shown, digits=1) + asked
@@ -248,7 +252,7 @@ def _controls(run: Run, models: list[str]) -> str:
         body += (
             f"<h3>{html.escape(model)}</h3><p class=note>{made.clips:,} clips of "
             f"{html.escape(data)}, {made.left_out} left out; CKA over {made.cka.pairs:,} aligned "
-            f"tokens (argmax path of layer {made.path_layer}).</p>"
+            f"tokens ({made.pairing}).</p>"
         )
         body += _figure(against_controls(made).figure(height=320))
         if made.paired:

@@ -38,8 +38,10 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RECORD, LAYERS, CKA = "controls.json", "controls.parquet", "cka.parquet"
-#: 1: without `PAIRED`, always with the default prompt; 2: with them, and saying the prompt.
-VERSION = 2
+#: 1: without `PAIRED`, always with the default prompt; 2: with them, and saying the prompt;
+#: 3: saying which path pairs the tokens, which was the argmax path before.
+VERSION = 3
+PATHS = ("argmax", "dtw")
 MOST_POOLED = 256  # clips whose pooled states are kept for the controls that compare clips
 
 
@@ -64,10 +66,12 @@ class Controls:
     pooled : int
         Clips that the controls in `layers` are made of.
     path_layer : int
-        Whose argmax path says which tokens are aligned.
+        Whose path says which tokens are aligned.
     markers : "keep" or "drop"
     system : str or None
         Of the prompt, as in `SpeechLM.prepare`.
+    path : "argmax" or "dtw"
+        Which path that is.
     """
 
     layers: pd.DataFrame
@@ -78,6 +82,13 @@ class Controls:
     path_layer: int
     markers: str = "keep"
     system: str | None = None
+    path: str = "argmax"
+
+    @property
+    def pairing(self) -> str:
+        """What pairs the tokens of the CKA, in words."""
+        name = {"argmax": "argmax path", "dtw": "DTW path, one pair a text token,"}[self.path]
+        return f"{name} of layer {self.path_layer}"
 
     @property
     def paired(self) -> bool:
@@ -90,6 +101,7 @@ def set_controls(
     questions: Iterable[Question],
     *,
     path_layer: int | None = None,
+    path: str = "argmax",
     batch: int = BATCH,
     seed: int = 0,
     markers: str = "keep",
@@ -105,8 +117,11 @@ def set_controls(
         At least two of different words that can be run; one that cannot is left out, with a
         warning.
     path_layer : int, optional
-        The pairs (i*(j), j) of all layers come from this layer's argmax path; by default the
-        middle one.
+        The pairs (i(j), j) of all layers come from this layer's path; by default the middle one.
+    path : "argmax" or "dtw"
+        i(j) is the speech position of the highest cosine, or the one of the highest cosine among
+        those that the monotone path of least cost 1 - cosine pairs with j (method, section 3;
+        arXiv 2603.01502 aligns by DTW).
     batch : int
         Tokens of a minibatch of the CKA.
     seed : int
@@ -120,12 +135,15 @@ def set_controls(
     Raises
     ------
     SettingsError
-        The layer does not exist, or fewer than two clips of different words could be run.
+        The layer or the path does not exist, or fewer than two clips of different words could be
+        run.
     """
-    from modgap.measures.alignment import argmax_path
+    from modgap.measures.alignment import argmax_path, dtw_paths, path_pairs
     from modgap.measures.similarity_matrices import similarity_matrices
     from modgap.models.capture import capture_pair
 
+    if path not in PATHS:
+        raise SettingsError(f"The path is argmax or dtw, not {path!r}.")
     level = model.n_layers // 2 if path_layer is None else path_layer
     if not 0 <= level <= model.n_layers:
         raise SettingsError(f"Layer {level} does not exist: there are 0 to {model.n_layers}.")
@@ -151,7 +169,8 @@ def set_controls(
         S, _ = similarity_matrices(
             states.speech[level : level + 1].float(), states.text[level : level + 1].float()
         )
-        rows = torch.from_numpy(argmax_path(S)[0].astype(np.int64)).to(states.speech.device)
+        best = argmax_path(S)[0] if path == "argmax" else path_pairs(dtw_paths(1 - S)[0], S[0])
+        rows = torch.from_numpy(best.astype(np.int64)).to(states.speech.device)
         stream.add(states.speech.index_select(1, rows).float(), states.text.float())
         if run <= MOST_POOLED:
             speech_means.append(states.speech.float().mean(1).cpu().numpy())
@@ -163,7 +182,7 @@ def set_controls(
         )
     table = layer_table(np.stack(speech_means), np.stack(text_means), texts, seed=seed)
     return Controls(
-        table, stream.finish(), run, len(asked) - run, len(texts), level, markers, system
+        table, stream.finish(), run, len(asked) - run, len(texts), level, markers, system, path
     )
 
 
@@ -172,7 +191,8 @@ def write_controls(folder: Path, model: str, data: str, made: Controls) -> None:
     about = {
         "format": "modgap-controls", "version": VERSION, "model": model, "data": data,
         "clips": made.clips, "left_out": made.left_out, "pooled": made.pooled,
-        "path_layer": made.path_layer, "markers": made.markers, "system": made.system,
+        "path": made.path, "path_layer": made.path_layer,
+        "markers": made.markers, "system": made.system,
         "pairs": made.cka.pairs, "batches": made.cka.batches,
     }  # fmt: skip
     write_atomic(folder / LAYERS, table_bytes(made.layers))
@@ -201,14 +221,16 @@ def read_controls(folder: Path) -> tuple[str, str, Controls]:
         cka = CkaMap(values, named, int(about["pairs"]), int(about["batches"]))
         counts = {n: int(about[n]) for n in ("clips", "left_out", "pooled", "path_layer")}
         model, data = str(about["model"]), str(about["data"])
-        markers = str(about.get("markers", "keep"))
+        markers, path = str(about.get("markers", "keep")), str(about.get("path", PATHS[0]))
+        if path not in PATHS:
+            raise ValueError(f"path {path!r} is not known here")
         system = None if about.get("system") is None else str(about["system"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise StoreError(
             f"The controls in {folder.name} cannot be read ({problem}). Make them again with "
             "`modgap controls`."
         ) from problem
-    return model, data, Controls(layers, cka, **counts, markers=markers, system=system)
+    return model, data, Controls(layers, cka, **counts, markers=markers, system=system, path=path)
 
 
 def made_again(run: str) -> str:

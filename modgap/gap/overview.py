@@ -9,6 +9,7 @@ from typing import Any
 from modgap.evaluation.judging.verdicts import verdicts
 from modgap.evaluation.runs.record import the_run
 from modgap.evaluation.runs.shards import MARK, batches
+from modgap.gap.cut_answers import cut_warnings
 from modgap.scoring.scorers import Verdict
 
 __all__ = ["overview"]
@@ -23,7 +24,10 @@ def overview(folder: str | Path) -> dict[str, Any]:
         run.json, and ``table``: for every model and input ``answers``, ``accuracy`` (share in
         [0, 1] of the judged answers, None without any), ``not_judged``, ``unparsed`` (counted as
         wrong), ``cut`` (by the budget of tokens) and ``failed``; ``reasons``: the failures by kind
-        with an example.
+        with an example; ``too_long``: of each model that has clips longer than it takes, ``clips``
+        that were read, those that are ``longer``, their ``share``, its limit in ``seconds``, and
+        ``how`` ("fail" or "cut") they were taken; ``warnings``: sentences on
+        sides of which more than 1 % is cut.
 
     Raises
     ------
@@ -77,7 +81,32 @@ def overview(folder: str | Path) -> dict[str, Any]:
             counts.items(), key=lambda item: (order.get(item[0][0], 0), inputs.index(item[0][1]))
         )
     ]
-    return {**run, "table": table, "reasons": list(reasons.values())}
+    return {
+        **run,
+        "table": table,
+        "reasons": list(reasons.values()),
+        "too_long": _too_long(folder, run),
+        "warnings": cut_warnings(table, run["settings"].get("max_new_tokens")),
+    }
+
+
+def _too_long(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Models with clips beyond what they take, counted over the clips that the run has read."""
+    limits = {name: about.get("max_seconds") for name, about in run["models"].items()}
+    lengths: dict[str, float] = {}
+    if any(limits.values()) and "speech" in run["inputs"]:
+        for batch in batches(folder, "clips", ("question", "seconds")):
+            for row in batch.to_pylist():
+                lengths.setdefault(row["question"], row["seconds"])
+    how = run["settings"].get("too_long", "fail")
+    found = []
+    for name, limit in limits.items():
+        longer = sum(seconds > limit + 1e-6 for seconds in lengths.values()) if limit else 0
+        if longer:
+            share = longer / len(lengths)
+            found.append({"model": name, "clips": len(lengths), "longer": longer, "share": share,
+                          "seconds": limit, "how": how})  # fmt: skip
+    return found
 
 
 def _once(

@@ -18,6 +18,7 @@ from modgap.models.loadable import Loadable
 from modgap.models.lora import adapter_state, switch_adapter
 from modgap.models.prompt import Generation, Markers, Prompt, PromptPair
 from modgap.models.prompting import PromptMaker
+from modgap.models.sampling import Sampling
 from modgap.models.template import TODAY, ChatTokenizer
 from modgap.models.whole_pass import whole_pass
 
@@ -105,6 +106,11 @@ class SpeechLM(Loadable, PromptMaker):
     # ---- what most families share -------------------------------------------------------------
 
     @property
+    def published_as(self) -> str:
+        """The family by which others name it: the model type; of a composite the project."""
+        return self.model_type
+
+    @property
     def sampling_rate(self) -> int:
         return int(self.extractor.sampling_rate)
 
@@ -188,6 +194,7 @@ class SpeechLM(Loadable, PromptMaker):
         max_new_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        sampling: Sampling | None = None,
         progress: Progress | None = None,
     ) -> Generation:
         """Answer a prompt.
@@ -201,6 +208,9 @@ class SpeechLM(Loadable, PromptMaker):
             the checkpoint's penalties; above 0 samples from the whole vocabulary.
         seed : int
             Of the sampling; the process's own random state is neither read nor changed.
+        sampling : Sampling, optional
+            Takes the place of `temperature`: penalty, top-k and top-p as transformers has them,
+            such as those of the checkpoint (`vendor_sampling`).
         progress : callable (fraction, note), optional
             Called before each token; may raise `Cancelled`.
 
@@ -209,7 +219,12 @@ class SpeechLM(Loadable, PromptMaker):
         SettingsError
             `max_new_tokens` is below 1, or `temperature` is negative or not a number.
         """
-        return decode(self, prompt, max_new_tokens, temperature, seed, progress)
+        return decode(self, prompt, max_new_tokens, temperature, seed, progress, sampling)
+
+    @property
+    def vendor_sampling(self) -> Sampling:
+        """What the checkpoint's generation_config and its publisher's code make of the logits."""
+        return Sampling.of_config(self.hf.generation_config, self.vendor.decoding)
 
     # ---- what can be known of the model ---------------------------------------------------------
 
@@ -247,7 +262,12 @@ class SpeechLM(Loadable, PromptMaker):
         ``edit_every_level``, ``answers``, ``sampling``, ``batch``, both kinds of markers, and
         ``pad_content``: whether positions of padding silence are told apart.
         """
-        return {name: self.unsupported.get(name) for name in _ASKED}
+        found = {name: self.unsupported.get(name) for name in _ASKED}
+        if not self.takes_typed:
+            found["markers_drop"] = found["markers_drop"] or (
+                "its chat template has no place for a typed message."
+            )
+        return found
 
     def info(self) -> dict[str, Any]:
         """Describe the model in JSON's terms."""

@@ -43,6 +43,8 @@ class CompositeConfig:
         Whether a LoRA stays beside the weights, or is added to them when they are loaded.
     before, after : str
         What stands around the clip in the user's turn.
+    source : str
+        The project whose checkpoint it is made of (ultravox, llama-omni, llama-omni2), or empty.
     """
 
     stack: int
@@ -56,6 +58,7 @@ class CompositeConfig:
     lora: Literal["apart", "merged"] = "apart"
     before: str = ""
     after: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         allowed = {

@@ -11,6 +11,7 @@ import torch
 from modgap.core.errors import SettingsError
 from modgap.models.hooks import holding_lock
 from modgap.models.prompt import Generation, Prompt
+from modgap.models.sampling import Sampling
 
 if TYPE_CHECKING:
     from modgap.models.base import Progress, SpeechLM
@@ -24,6 +25,7 @@ def decode(
     temperature: float,
     seed: int,
     progress: Progress | None,
+    sampling: Sampling | None = None,
 ) -> Generation:
     """See `SpeechLM.generate`, which is the way in."""
     check_decoding(max_new_tokens, temperature)
@@ -41,6 +43,8 @@ def decode(
             temperature=temperature,
             seed=seed,
             progress=progress,
+            sampling=sampling,
+            prompts=list(prompt.inputs["input_ids"]),
         )
     return made
 
@@ -64,8 +68,10 @@ def decode_rows(
     mask: torch.Tensor | None = None,
     max_new_tokens: int,
     temperature: float = 0.0,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     progress: Progress | None = None,
+    sampling: Sampling | None = None,
+    prompts: Sequence[torch.Tensor] | None = None,
 ) -> list[Generation]:
     """Go on after a prefill, several sequences side by side.
 
@@ -81,7 +87,11 @@ def decode_rows(
     mask : LongTensor (B, S), optional
         1 where the cache holds a prompt, 0 on the padding before it.
     max_new_tokens, temperature, seed, progress
-        See `SpeechLM.generate`; every row has a generator of its own with this seed.
+        See `SpeechLM.generate`; every row has a generator of its own with this seed, or its own.
+    sampling : Sampling, optional
+        Takes the place of `temperature`.
+    prompts : sequence of B LongTensor (S,), optional
+        Ids of the prompts, which `sampling` may have to know.
 
     Returns
     -------
@@ -90,7 +100,9 @@ def decode_rows(
     rows = len(scores)
     lengths = [length] * rows if isinstance(length, int) else list(length)
     # On the CPU, so that a seed means the same on every device.
-    random = [torch.Generator().manual_seed(seed) for _ in range(rows)]
+    seeds = [seed] * rows if isinstance(seed, int) else seed
+    random = [torch.Generator().manual_seed(s) for s in seeds]
+    said = list(prompts) if prompts is not None else [torch.empty(0, dtype=torch.long)] * rows
     ids: list[list[int]] = [[] for _ in range(rows)]
     logprobs: list[list[float]] = [[] for _ in range(rows)]
     finished = [False] * rows
@@ -101,7 +113,13 @@ def decode_rows(
             progress(step / max_new_tokens, f"answer, token {step + 1}")
         normed = scores - scores.logsumexp(-1, keepdim=True)
         for n, row in enumerate(going):
-            token = _choose(scores[n], temperature, random[row])
+            if sampling is None:
+                token = _choose(scores[n], temperature, random[row])
+            else:
+                before = said[row].new_empty(0)
+                if sampling.repetition_penalty != 1:  # else nobody asks for them
+                    before = torch.cat([said[row], said[row].new_tensor(ids[row])])
+                token = sampling.choose(scores[n], before.to(scores.device), random[row])
             ids[row].append(token)
             logprobs[row].append(float(normed[n, token]))
             finished[row] = token in model.eos_ids

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modgap.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from modgap.models.base import SpeechLM
 from modgap.models.processor import hub_options, optional_file
 
 #: Part of no weight's own name. transformers takes every weight whose name holds the adapter's name
@@ -63,6 +66,23 @@ def merge_adapter(hf: Any) -> None:
         layer.merge()
         parent, _, child = name.rpartition(".")
         setattr(hf.get_submodule(parent), child, layer.get_base_layer())
+
+
+@contextmanager
+def adapter_acting(model: SpeechLM, on: bool) -> Iterator[None]:
+    """Have a checkpoint's own adapter act, or not, for as long as this is open.
+
+    Nothing is done where the checkpoint has none, or where it is so already.
+    """
+    if model.lora == "none" or (model.lora == "on") is on:
+        yield
+        return
+    with model.lock:
+        model.use_lora(on)
+        try:
+            yield
+        finally:
+            model.use_lora(not on)
 
 
 def take_out_empty(model: Any, missing: Iterable[str]) -> set[str]:

@@ -9,7 +9,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from modgap.models.vendor import Style
+
 Markers = Literal["keep", "drop"]
+#: What becomes of a clip that is longer than the model takes.
+TooLong = Literal["fail", "cut"]
 
 #: The typed task beside a clip that asks for nothing but its words.
 TRANSCRIBE = "Write down what you hear."
@@ -79,6 +83,8 @@ class Prompt:
         For text: character offsets of each piece, ``transcript[start:end] == piece``.
     notes : tuple of str
         What a reader of the numbers should know of this prompt; usually empty.
+    unheard : float
+        Seconds at the clip's end that are not in the prompt, being beyond the model's limit.
     """
 
     kind: Literal["speech", "text"]
@@ -90,6 +96,7 @@ class Prompt:
     pieces: tuple[str, ...] | None = None
     spans: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    unheard: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +109,7 @@ class PromptPair:
     instruction: str
     transcript: str
     system: str | None = None
+    style: Style = "plain"
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
-from modgap.core.errors import AudioError, SettingsError
-from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair
+from modgap.core.errors import AudioError, ModelError, SettingsError
+from modgap.core.settings import check_too_long
+from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair, TooLong
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
+from modgap.models.vendor import STYLES, Style, VendorPrompt
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
@@ -36,6 +39,8 @@ class PromptMaker(ABC):
     slot_after: str = ""
     #: Whether a system message, too, is given to the template as a list of parts.
     system_in_parts: ClassVar[bool] = False
+    #: What the publisher's own code puts into a prompt, for ``style="vendor"``.
+    vendor: VendorPrompt = VendorPrompt()
 
     name: str
     chat: ChatTokenizer
@@ -93,6 +98,8 @@ class PromptMaker(ABC):
         instruction: str = "",
         system: str | None = None,
         markers: Markers = "keep",
+        too_long: TooLong = "fail",
+        style: Style = "plain",
     ) -> PromptPair:
         """Build the speech prompt and the text prompt of one clip (method, section 1).
 
@@ -108,38 +115,65 @@ class PromptMaker(ABC):
         markers : "keep" or "drop"
             With "keep" the text prompt keeps the audio markers around the transcript; with "drop"
             it is the prompt of a plain typed message. The speech prompt is the same in both.
+        too_long : "fail" or "cut"
+            With "cut", a clip longer than the model takes is heard up to its limit, with a note
+            and the rest in `Prompt.unheard`; the transcript stays whole.
+        style : "plain" or "vendor"
+            With "vendor" separator, order and system text are those of `vendor`. Words of the
+            transcript and of the instruction may then stand side by side, as the clip does.
 
         Raises
         ------
         AudioError
-            The clip is longer than the model takes, or too short to fill two positions.
+            The clip is longer than the model takes and not to be cut, or too short to fill two
+            positions.
         SettingsError
-            The transcript is empty, `markers` is unknown, or the prompt is too long.
+            The transcript is empty, `markers` or `style` is unknown, or the prompt is too long.
         """
         return PromptPair(
-            speech=self.speech_prompt(clip, instruction=instruction, system=system),
+            speech=self.speech_prompt(
+                clip, instruction=instruction, system=system, style=style, too_long=too_long
+            ),
             text=self.text_prompt(
-                transcript, instruction=instruction, system=system, markers=markers
+                transcript, instruction=instruction, system=system, markers=markers, style=style
             ),
             markers=markers,
             instruction=instruction,
             transcript=transcript,
             system=system,
+            style=style,
         )
 
     def speech_prompt(
-        self, clip: Clip, *, instruction: str = "", system: str | None = None
+        self,
+        clip: Clip,
+        *,
+        instruction: str = "",
+        system: str | None = None,
+        too_long: TooLong = "fail",
+        style: Style = "plain",
     ) -> Prompt:
         """Build the prompt with the clip in the user's turn; see `prepare`."""
+        check_too_long(too_long)
+        notes, heard = self.notes, clip.seconds
         if self.max_seconds is not None and clip.seconds > self.max_seconds + 1e-6:
-            raise AudioError(
-                f"The clip lasts {clip.seconds:.2f} s, but {self.name} takes at most "
-                f"{self.max_seconds:g} s. Choose a part of it with start and end, "
-                f"for example start=0, end={self.max_seconds:g}."
+            if too_long == "fail":
+                raise AudioError(
+                    f"The clip lasts {clip.seconds:.2f} s, but {self.name} takes at most "
+                    f"{self.max_seconds:g} s. Choose a part of it with start and end, "
+                    f"for example start=0, end={self.max_seconds:g}, or let it be cut there "
+                    "(too_long cut)."
+                )
+            heard = self.max_seconds
+            notes = (
+                *notes,
+                f"The clip lasts {clip.seconds:.2f} s, of which the model heard the first "
+                f"{heard:g} s, all that it takes ({heard / clip.seconds:.0%}); the transcript is "
+                "whole.",
             )
         wave = clip.resample(self.sampling_rate)
         if self.max_seconds is not None:
-            # Resampling may round up by a sample; the check above is what refuses long clips.
+            # Resampling may round up by a sample; what is to be cut is longer still.
             wave = wave[: round(self.max_seconds * self.sampling_rate)]
         audio = self.encode_audio(wave)
         if len(audio.content) < 2:
@@ -149,7 +183,7 @@ class PromptMaker(ABC):
                 f"The clip lasts {clip.seconds:.3f} s; the model needs at least "
                 f"{2 * self.seconds_per_position:g} s. Use a longer clip."
             )
-        frame, words = self._audio_frame(instruction, system)
+        frame, words = self._audio_frame(instruction, system, self._vendor(style))
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
         ids = [*prefix, *audio.ids, *suffix]
         times = audio.times
@@ -162,9 +196,19 @@ class PromptMaker(ABC):
             content=torch.tensor(audio.content, device=self.device) + len(prefix),
             pad_content=torch.tensor(audio.pad, dtype=torch.long, device=self.device) + len(prefix),
             length=self._checked(len(ids)),
-            times=np.minimum(times, clip.seconds),
-            notes=self.notes,
+            times=np.minimum(times, heard),
+            notes=notes,
+            unheard=clip.seconds - heard,
         )
+
+    @cached_property
+    def takes_typed(self) -> bool:
+        """Whether a message may be typed: a recogniser's template may write clips alone."""
+        try:
+            self._plain_frame("", None)
+        except ModelError:
+            return False
+        return True
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -182,14 +226,20 @@ class PromptMaker(ABC):
         instruction: str = "",
         system: str | None = None,
         markers: Markers = "keep",
+        style: Style = "plain",
     ) -> Prompt:
         """Build the prompt with the transcript in the user's turn; see `prepare`."""
         if not transcript.strip():
             raise SettingsError("The transcript is empty: type the words that are said.")
         if markers not in ("keep", "drop"):
             raise SettingsError(f'markers is "keep" or "drop", not {markers!r}.')
+        if markers == "drop" and not self.takes_typed:
+            raise SettingsError(
+                f"The chat template of {self.name} has no place for a typed message: keep the "
+                "clip's markers around the transcript (markers keep)."
+            )
         make = self._audio_frame if markers == "keep" else self._plain_frame
-        frame, words = make(instruction, system)
+        frame, words = make(instruction, system, self._vendor(style))
         prefix, suffix = self.chat.ids(frame.prefix, words), self.chat.ids(frame.suffix, words)
         ids, spans = self.chat.content(transcript)
         whole = self.chat.ids(CONTENT.join(frame), {**words, CONTENT: transcript})
@@ -211,25 +261,53 @@ class PromptMaker(ABC):
         """The entry of a chat message that stands for the clip."""
         return {"type": "audio", "audio": "clip", "audio_url": "clip"}
 
-    def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the chat template has a place for a system message."""
+        try:
+            self._frame(CONTENT, CONTENT, "", "system")
+        except (SettingsError, ModelError):
+            return False
+        return True
+
+    def _vendor(self, style: Style) -> VendorPrompt | None:
+        """What the publisher puts into the prompt; None for the plain one."""
+        if style not in STYLES:
+            raise SettingsError(f"The prompt's style is {' or '.join(STYLES)}, not {style!r}.")
+        return self.vendor if style == "vendor" else None
+
+    def _audio_frame(
+        self, instruction: str, system: str | None, vendor: VendorPrompt | None
+    ) -> tuple[Frame, dict[str, str]]:
+        first = vendor is None or vendor.audio_first
+        between = vendor.separator if vendor is not None else ""
+        text = (between + INSTRUCTION if first else INSTRUCTION + between) if instruction else ""
+        system = vendor.system if vendor is not None and system is None else system
         if self.one_string:
-            content: Any = AUDIO + (INSTRUCTION if instruction else "")
+            content: Any = AUDIO + text if first else text + AUDIO
             frame, words = self._frame(content, AUDIO, instruction, system)
         else:
             content = [self.audio_message()]
             if instruction:
-                content.append({"type": "text", "text": INSTRUCTION})
+                content.insert(len(content) if first else 0, {"type": "text", "text": text})
             frame, words = self._frame(content, self.audio_slot, instruction, system)
         prefix, suffix = frame
         before = self.slot_after[-1:]
-        if suffix.startswith(INSTRUCTION) and (not before or before.isalnum() or before in ".?!"):
+        joins = not before or before.isalnum() or before in ".?!"
+        if vendor is None and joins and suffix.startswith(INSTRUCTION):
             # Else the last word before the instruction and its first would be one.
             suffix = "\n" + suffix
         return Frame(prefix + self.slot_before, self.slot_after + suffix), words
 
-    def _plain_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        content = f"{CONTENT}\n{INSTRUCTION}" if instruction else CONTENT
-        return self._frame(content, CONTENT, instruction, system)
+    def _plain_frame(
+        self, instruction: str, system: str | None, vendor: VendorPrompt | None
+    ) -> tuple[Frame, dict[str, str]]:
+        parts = [CONTENT, INSTRUCTION] if instruction else [CONTENT]
+        if vendor is not None:
+            system = vendor.system if system is None else system
+            parts = parts if vendor.audio_first else parts[::-1]
+        # Nobody types a question and a task without anything between them.
+        return self._frame("\n".join(parts), CONTENT, instruction, system)
 
     def _frame(
         self, content: Any, slot: str, instruction: str, system: str | None

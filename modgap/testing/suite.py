@@ -7,14 +7,15 @@ to a folder and loaded as a user would.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, dynamic_module_utils
 
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import AudioError, ModelError, SettingsError
@@ -24,6 +25,7 @@ from modgap.models.base import SpeechLM
 from modgap.models.capture import capture_states
 from modgap.models.decoding import decode_rows
 from modgap.models.loading.load import load_model
+from modgap.models.vendor import STYLES, Style
 from modgap.testing.batching import generate_batch, states_batch
 from modgap.testing.tiny import make_clip
 
@@ -70,6 +72,15 @@ class FamilySuite:
 
     #: Whether the model's own forward takes ``output_hidden_states``, so that states are compared.
     tells_states: ClassVar[bool] = True
+
+    @pytest.fixture(scope="class", autouse=True)
+    def own_modules(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+        """Where transformers copies the code that a checkpoint brings: not among the user's own."""
+        place = tmp_path_factory.mktemp("modules")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(place))
+            patch.setattr(sys, "path", [*sys.path])  # transformers adds the place to it
+            yield place
 
     @pytest.fixture(scope="class")
     def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -163,9 +174,12 @@ class FamilySuite:
         for name, value in ours.items():
             assert np.array_equal(value, np.asarray(theirs[name])), name
 
+    @pytest.mark.parametrize("style", STYLES)
     @pytest.mark.parametrize("instruction", ["", QUESTION])
-    def test_prompts_differ_in_the_content_alone(self, model: SpeechLM, instruction: str) -> None:
-        pair = model.prepare(make_clip(), WORDS, instruction=instruction)
+    def test_prompts_differ_in_the_content_alone(
+        self, model: SpeechLM, instruction: str, style: Style
+    ) -> None:
+        pair = model.prepare(make_clip(), WORDS, instruction=instruction, style=style)
         around = []
         for prompt in (pair.speech, pair.text):
             ids = ids_of(prompt)
@@ -180,7 +194,7 @@ class FamilySuite:
         assert model.tokenizer.decode(pair.text.inputs["input_ids"][0, pair.text.content]) == WORDS
         assert text.count(instruction) == 1 or not instruction
         dropped = model.tokenizer.decode(
-            ids_of(model.text_prompt(WORDS, instruction=instruction, markers="drop"))
+            ids_of(model.text_prompt(WORDS, instruction=instruction, markers="drop", style=style))
         )
         assert not any(marker and marker in dropped for marker in self.markers)
 

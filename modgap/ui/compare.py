@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from modgap.analysis.examples import Example, examples
 from modgap.core.errors import ModgapError
-from modgap.ui.examples import Example, examples
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest, ExamplesRequest
 from modgap.ui.server.service import service

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from modgap.analysis.examples import examples
 from modgap.ui import widgets
-from modgap.ui.examples import examples
 from modgap.ui.session import asking, clip_in_use, result_shown
 from modgap.ui.session.state import visit
 

@@ -161,7 +161,9 @@ def _checked(choice: ModelChoice) -> None:
     if report is None:
         return
     text = f"Checked {report.created[:10]}: {report.sentence}."
-    if report.passed:
+    if report.listening is not None:
+        text += f" In {report.listening.dtype} {report.listening.sentence}."
+    if report.accepted:
         st.caption(plain(text))
     else:
         st.warning(plain(text))

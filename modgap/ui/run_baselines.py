@@ -91,8 +91,8 @@ def show(run: Run, *, euclidean: bool) -> None:
             alt="Linear CKA of every speech layer with every text layer",
         )  # fmt: skip
         st.caption(
-            f"Linear CKA over {made.cka.pairs:,} aligned tokens (argmax path of layer "
-            f"{made.path_layer}); {made.clips:,} clips of `{data}`, {made.left_out} left out."
+            f"Linear CKA over {made.cka.pairs:,} aligned tokens ({made.pairing}); "
+            f"{made.clips:,} clips of `{data}`, {made.left_out} left out."
         )
     file = widgets.Download
     widgets.downloads(

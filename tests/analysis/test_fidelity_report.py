@@ -58,8 +58,8 @@ def results(model: SpeechLM, fresh: Any = None, **changed: Any) -> dict[str, boo
 
 def test_a_sound_model_passes(report: CheckReport) -> None:
     assert report.passed
-    assert report.counts == (24, 0, 0)
-    assert report.sentence == "all 24 checks passed (float32, bfloat16)"
+    assert report.counts == (26, 0, 0)
+    assert report.sentence == "all 26 checks passed (float32, bfloat16)"
     assert {c.dtype for c in report.checks} == {"float32", "bfloat16"}
     names = {c.name for c in report.checks}
     assert {OWN, ALONE, STATES, KEEP, DROP, RESUMED} < names
@@ -319,18 +319,21 @@ def run(*args: Any) -> Any:
 
 
 def test_the_command(place: Path, tiny_folder: Path) -> None:
-    result = run("check", tiny_folder, "--dtype", "float32")
+    result = run("check", tiny_folder, "--dtype", "float32", "--no-listen")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert "transformers" in lines[0]
     assert "from the cache" not in lines[0]
-    assert lines[-1] == "all 12 checks passed (float32)"
+    assert lines[-1] == "all 13 checks passed (float32)"
     assert "FAIL" not in result.stdout
-    again = run("check", tiny_folder, "--dtype", "float32", "--json")
+    options = ("--dtype", "float32", "--no-listen")
+    again = run("check", tiny_folder, *options, "--json", "--out", "kept.json")
     found = json.loads(again.stdout, parse_constant=pytest.fail)
+    assert json.loads((place / "kept.json").read_text()) == found
     assert found["passed"] is True
-    assert len(found["checks"]) == 12
-    assert "from the cache" in run("check", tiny_folder, "--dtype", "float32").stdout
+    assert found["listening"] is None
+    assert len(found["checks"]) == 13
+    assert "from the cache" in run("check", tiny_folder, *options).stdout
 
 
 def test_a_failed_check_is_exit_code_1(
@@ -344,7 +347,7 @@ def test_a_failed_check_is_exit_code_1(
         return model
 
     monkeypatch.setattr(loading, "load_quietly", meddled)
-    result = run("check", tiny_folder, "--dtype", "float32", "--no-cache")
+    result = run("check", tiny_folder, "--dtype", "float32", "--no-cache", "--no-listen")
     assert result.exit_code == 1
     assert "FAIL" in result.stdout
     assert "checks failed (float32)" in result.stdout
@@ -365,5 +368,5 @@ def test_what_the_command_refuses(place: Path, args: list[str]) -> None:
 
 def test_another_clip(place: Path, tiny_folder: Path) -> None:
     (place / "clip.wav").write_bytes(make_clip(0.8).wav_bytes())
-    words = ["--clip", "clip.wav", "--transcript", "one two", "--dtype", "float32"]
+    words = ["--clip", "clip.wav", "--transcript", "one two", "--dtype", "float32", "--no-listen"]
     assert run("check", tiny_folder, *words).exit_code == 0

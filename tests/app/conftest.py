@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
-import modgap.ui.examples
+import modgap.analysis.examples
 import modgap.ui.server.operator_models
 from benchmarks import browser
 from modgap.ui.server.service import service
@@ -80,7 +80,7 @@ def shared(
     monkeypatch.setenv("MODGAP_MODELS", json.dumps(names))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(modgap.ui.server.operator_models, "_embedded", tuple)
-    monkeypatch.setattr(modgap.ui.examples, "FOLDER", example_folder)
+    monkeypatch.setattr(modgap.analysis.examples, "FOLDER", example_folder)
     st.cache_resource.clear()
     yield
     st.cache_resource.clear()

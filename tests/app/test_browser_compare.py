@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import serving
-from modgap.ui.examples import example
+from modgap.analysis.examples import example
 from tests.app.visitor import Visitor
 
 pytestmark = pytest.mark.browser

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 import modgap.ui.model_info
 from modgap.analysis.consistency import consistency
+from modgap.analysis.examples import examples
 from modgap.analysis.model_comparison import curve_table
-from modgap.ui.examples import examples
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.service import service
 from modgap.ui.session import asking

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import modgap.ui.examples
+import modgap.analysis.examples
 from modgap.analysis.pipeline import pipeline
 from modgap.analysis.word_hits import word_hits, word_rows
 from modgap.audio.clip import load_clip
@@ -38,7 +38,7 @@ def real_example(example_folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / file).write_bytes((EXAMPLES / file).read_bytes())
     rows[0] |= {"file": file, "transcript": SAID, "instruction": ""}
     (tmp_path / "examples.json").write_text(json.dumps(rows))
-    monkeypatch.setattr(modgap.ui.examples, "FOLDER", tmp_path)
+    monkeypatch.setattr(modgap.analysis.examples, "FOLDER", tmp_path)
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 import modgap
 from modgap.analysis import session
+from modgap.analysis.examples import examples
 from modgap.cli import main
 from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
 from modgap.store.cache import Store, default_store
-from modgap.ui.examples import examples
 from modgap.ui.server.models import ModelChoice
 from modgap.ui.server.requests import AnalysisRequest, EditRequest
 from modgap.ui.server.service import Service, service

@@ -87,7 +87,7 @@ def test_an_instruction_goes_with_every_question_that_has_none(run: Any, tiny_mo
         question = asked[row["question"]]
         instruction = question.instruction or told
         prompt = (
-            tiny_model.text_prompt(question.transcript, instruction=instruction)
+            tiny_model.text_prompt(question.transcript, instruction=instruction, markers="drop")
             if row["input"] == "text"
             else tiny_model.speech_prompt(question.load(), instruction=instruction)
         )
@@ -105,7 +105,9 @@ def test_the_pipeline_and_what_is_heard(run: Any, tiny_model: Any) -> None:
     ears = load_recognizer("pocketsphinx")
     for question in read_questions("data/questions.jsonl", 2):
         clip, words = question.load(), question.transcript
-        cascade = pipeline(ears, tiny_model, clip, words, max_new_tokens=3)
+        cascade = pipeline(
+            ears, tiny_model, clip, words, transcribed=True, max_new_tokens=3, markers="drop"
+        )
         row = rows[question.id, "pipeline"]
         assert row["heard"] == cascade.heard
         assert row["wer"] == cascade.errors.rate
@@ -132,8 +134,9 @@ def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
     differs = 0
     for question in read_questions("demo", 2):
         clip = question.load()
-        wanted = pipeline(ears, base, clip, question.transcript, max_new_tokens=3)
-        own = pipeline(ears, tiny_model, clip, question.transcript, max_new_tokens=3)
+        how = {"max_new_tokens": 3, "markers": "drop"}
+        wanted = pipeline(ears, base, clip, question.transcript, **how)
+        own = pipeline(ears, tiny_model, clip, question.transcript, **how)
         said = "" if wanted.answer is None else wanted.answer.text.strip()
         assert rows[question.id]["response"] == said
         differs += own.answer is not None and own.answer.text.strip() != said

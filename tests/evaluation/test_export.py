@@ -17,7 +17,8 @@ from modgap.evaluation.judging.export import export_results
 from modgap.evaluation.judging.rescore import score_file
 from modgap.evaluation.judging.voicebench_results import ResultName, ResultsFile, read_results
 from modgap.evaluation.runs.plan import Loader
-from modgap.evaluation.runs.record import RunSettings, read_run
+from modgap.evaluation.runs.record import read_run
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.runner import evaluate
 from modgap.evaluation.runs.shards import read_rows
 from tests.evaluation import voicebench_like as like

@@ -56,13 +56,25 @@ def test_outcomes_are_the_answers_of_single_runs(tiny_model: Any, folder: Path) 
     variants = {"patch, all": CONTROLS["patch, all"], **RULES_OF_THE_SOURCE}
     table = outcomes(tiny_model, items, variants, AnalysisSettings(max_new_tokens=5))
     assert len(table) == 2 * (2 + len(variants))
+    assert set(table.loc[table["variant"] == "text", "markers"]) == {"drop"}
+    assert set(table.loc[table["variant"] != "text", "markers"]) == {"keep"}
+    paired = outcomes(
+        tiny_model, items, {}, AnalysisSettings(max_new_tokens=5), text_markers="keep"
+    )
     for item in items:
+        typed = tiny_model.text_prompt(item.transcript, markers="drop")
+        plain = compare(tiny_model, item.load(), item.transcript, (), max_new_tokens=5)
+        for found, said in (
+            (table, tiny_model.generate(typed, max_new_tokens=5).text),
+            (paired, plain.text.text),
+        ):
+            mine = found[(found["item"] == item.id) & (found["variant"] == "text")]
+            assert mine["answer"].tolist() == [said.strip()]
         for name, stack in variants.items():
             found = compare(tiny_model, item.load(), item.transcript, stack, max_new_tokens=5)
             rows = table[table["item"] == item.id].set_index("variant")["answer"]
             assert rows[name] == found.after.text.strip()
             assert rows["none"] == found.before.text.strip()
-            assert rows["text"] == found.text.text.strip()
 
 
 def test_a_question_that_cannot_be_run_is_left_out(

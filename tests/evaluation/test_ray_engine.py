@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modgap.evaluation.runs.plan import Loader
-from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.runner import evaluate
 from modgap.interventions.intervention import Intervention
 from modgap.scoring.question import Question

@@ -20,7 +20,7 @@ from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.runs import failures as faults
 from modgap.evaluation.runs import pipeline_and_base, shards
 from modgap.evaluation.runs.plan import Loader
-from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.runner import evaluate
 from modgap.evaluation.runs.worker import Worker
 from modgap.interventions.intervention import Intervention
@@ -68,8 +68,8 @@ def test_the_rows_are_those_of_the_single_calls(whole: Path, data: Path, tiny_mo
     for row in shards.read_rows(whole, "layers"):
         layers.setdefault(row["question"], []).append(row)
     for question in read_questions(str(data)):
-        pair_text = tiny_model.text_prompt(question.transcript)
-        said = {"text": answer(tiny_model, pair_text, max_new_tokens=4)}
+        typed = tiny_model.text_prompt(question.transcript, markers="drop")
+        said = {"text": answer(tiny_model, typed, max_new_tokens=4)}
         if question.id != "q4":
             clip = question.load()
             found = compare(tiny_model, clip, question.transcript, ALL, max_new_tokens=4)
@@ -355,6 +355,7 @@ def test_a_damaged_part_is_named(
         ({"inputs": ("base",)}, "--base"),
         ({"max_new_tokens": 0}, "max_new_tokens"),
         ({"markers": "lose"}, "markers"),
+        ({"text_markers": "lose"}, "text_markers"),
     ],
 )
 def test_settings_that_do_not_fit(options: dict[str, Any], words: str) -> None:
@@ -365,7 +366,9 @@ def test_settings_that_do_not_fit(options: dict[str, Any], words: str) -> None:
 def test_settings_come_back_from_a_run() -> None:
     settings = replace(SETTINGS, heard="Write.", inputs=("speech", "pipeline"), system="Be")
     for one in (settings, replace(settings, base="b", pipeline_llm=""), replace(SETTINGS, base="")):
-        assert RunSettings.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+        whole = one.for_data("questions.csv")
+        found = RunSettings.from_dict(json.loads(json.dumps(whole.to_dict())))
+        assert found.for_data("questions.csv") == whole
 
 
 # ---- one unit of work ----------------------------------------------------------------------------
@@ -399,9 +402,9 @@ def test_equal_lengths_only_where_a_family_cannot_pad(tiny_model: Any, monkeypat
     sizes = []
     real = work.answer_batch
 
-    def seen(model: Any, batch: Any) -> Any:
+    def seen(model: Any, batch: Any, *more: Any) -> Any:
         sizes.append({w.length for w in batch})
-        return real(model, batch)
+        return real(model, batch, *more)
 
     monkeypatch.setattr(work, "answer_batch", seen)
     support = {**tiny_model.support(), "batch": "its window slides."}
@@ -499,7 +502,8 @@ def test_the_base_is_asked_once_however_many_models(tiny_model: Any, tmp_path: P
         for name in ("a", "b")
     ]
     assert calls == 1
-    alone = answer(tiny_model, tiny_model.text_prompt("The fox"), max_new_tokens=3)
+    typed = tiny_model.text_prompt("The fox", markers="drop")
+    alone = answer(tiny_model, typed, max_new_tokens=3)
     assert [r["response"] for r in rows] == [alone.text.strip()] * 2
     assert [r["model"] for r in rows] == ["a", "b"]
 
@@ -535,7 +539,7 @@ def test_the_base_gives_its_options_too(tiny_model: Any) -> None:
     asked = [(question(0, choices=("cat", "dog"), scorer="choices"), ("base",))]
     worker = Worker(tiny_model, settings, base=pipeline_and_base.Base(tiny_model))
     (row,) = worker.run(asked)["answers"]
-    prompt = tiny_model.text_prompt("The fox")
+    prompt = tiny_model.text_prompt("The fox", markers="drop")
     kept, logits = read_prompt(tiny_model, prompt)
     wanted = option_logprobs(tiny_model, kept, logits, prompt.length, ("A", "B"))
     assert row["option_logprob"] == pytest.approx(list(wanted))

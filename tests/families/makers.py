@@ -230,9 +230,7 @@ def save_lora(folder: Path, model: transformers.PreTrainedModel, targets: str) -
     edit_json(folder / "adapter_config.json", base_model_name_or_path=None)
 
 
-def _granite(
-    folder: Path, kind: str, text_type: str = "granite", lora: bool = True, **encoder: Any
-) -> Path:
+def _granite(folder: Path, kind: str, lora: bool = True, **encoder: Any) -> Path:
     tok = make_tokenizer(
         ["<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>", "<|audio|>"], "<|end_of_text|>"
     )
@@ -250,8 +248,7 @@ def _granite(
         },
         text_config=llm(
             tok,
-            model_type=text_type,
-            **(ALL_ATTENTION if text_type == "granitemoehybrid" else {}),
+            model_type="granite",
             logits_scaling=8.0,
             embedding_multiplier=3.0,
             residual_multiplier=0.5,
@@ -271,23 +268,13 @@ def _granite(
     return folder
 
 
-# A Granite 4.0 without Mamba layers: its dense models are of the hybrid's class.
-ALL_ATTENTION = {
-    "layer_types": ["attention"] * 3,
-    "shared_intermediate_size": 64,
-    "num_local_experts": 0,
-    "position_embedding_type": "rope",
-    "mamba_n_heads": 8,
-}
-
-
 def granite_speech(folder: Path) -> Path:
     return _granite(folder, "GraniteSpeech")
 
 
 def granite_4_speech(folder: Path) -> Path:
-    """As Granite 4.0's speech models may be: no adapter, a decoder of the hybrid's class."""
-    return _granite(folder, "GraniteSpeech", text_type="granitemoehybrid", lora=False)
+    """As granite-4.0-1b-speech: no adapter, a dense Granite decoder (llama.cpp's converter)."""
+    return _granite(folder, "GraniteSpeech", lora=False)
 
 
 def granite_speech_plus(folder: Path) -> Path:

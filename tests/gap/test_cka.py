@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
@@ -199,3 +200,34 @@ def test_controls_need_two_clips_and_a_layer_that_exists(tiny_model: SpeechLM) -
         set_controls(tiny_model, asked)
     with pytest.raises(SettingsError, match="Layer 99 does not exist"):
         set_controls(tiny_model, asked, path_layer=99)
+
+
+def test_pairs_of_the_dtw_path(tiny_model: SpeechLM, tmp_path: Path) -> None:
+    """The path is librosa's; of a text token's pairs on it, that of the highest cosine counts."""
+    words = ["two plus three", "the capital of France", "how many legs has a dog"]
+    asked = [
+        Question(f"q{n}", w, lambda n=n: make_clip(1 + n / 5, seed=n)) for n, w in enumerate(words)
+    ]
+    made = set_controls(tiny_model, asked, path="dtw", path_layer=1, batch=8)
+    stream = CkaStream(8)
+    for question in asked:
+        pair = tiny_model.prepare(question.load(), question.transcript)
+        states = capture_pair(tiny_model, pair)
+        a, b = (torch.nn.functional.normalize(x[1], dim=-1) for x in (states.speech, states.text))
+        cos = (a @ b.T).numpy()
+        _, steps = librosa.sequence.dtw(C=1 - cos)
+        rows = [
+            max((i for i, j in steps if j == token), key=lambda i: (cos[i, token], -i))
+            for token in range(cos.shape[1])
+        ]
+        assert rows == sorted(rows)
+        stream.add(states.speech[:, rows], states.text)
+    assert stream.finish().values == pytest.approx(made.cka.values, abs=1e-6, nan_ok=True)
+    argmax = set_controls(tiny_model, asked, path_layer=1, batch=8)
+    assert not np.allclose(argmax.cka.values, made.cka.values, equal_nan=True)
+    assert argmax.pairing == "argmax path of layer 1"
+    assert made.pairing == "DTW path, one pair a text token, of layer 1"
+    write_controls(tmp_path, "m", "words", made)
+    assert read_controls(tmp_path)[2].pairing == made.pairing
+    with pytest.raises(SettingsError, match="argmax or dtw, not 'best'"):
+        set_controls(tiny_model, asked, path="best")

@@ -182,16 +182,17 @@ def test_controls_of_the_first_version_are_read(tmp_path: Path) -> None:
     assert (same.markers, same.system, same.paired) == ("drop", "Be kind.", True)
     record = tmp_path / "controls.json"
     about = json.loads(record.read_text())
-    assert about["version"] == 2
-    record.write_text(json.dumps(about | {"version": 3}))
-    with pytest.raises(StoreError, match="version 3 is not known here"):
-        read_controls(tmp_path)
-    for name in ("markers", "system"):
+    assert (about["version"], about["path"]) == (3, "argmax")
+    for wrong, said in (({"version": 4}, "version 4"), ({"path": "best"}, "path 'best'")):
+        record.write_text(json.dumps(about | wrong))
+        with pytest.raises(StoreError, match=f"{said} is not known here"):
+            read_controls(tmp_path)
+    for name in ("markers", "system", "path"):
         del about[name]
     record.write_text(json.dumps(about | {"version": 1}))
     made.layers[list(COLUMNS)].to_parquet(tmp_path / "controls.parquet")
     _, _, old = read_controls(tmp_path)
-    assert (old.markers, old.system, old.paired) == ("keep", None, False)
+    assert (old.markers, old.system, old.paired, old.path) == ("keep", None, False, "argmax")
     assert len(against_controls(old).curves) == 3
     with pytest.raises(ModgapError, match="without the paired difference"):
         OwnAgainstOthers(old)

@@ -1,8 +1,9 @@
 """LLaMA-Omni and LLaMA-Omni 2 as composites: their text model's own class, their own prompt.
 
-What the configs hold beside sizes is written after the projects' repositories (the config.json of
-ICTNLP/Llama-3.1-8B-Omni and of LLaMA-Omni2), the prompt after omni_speech/conversation.py
-("llama_3") and the query of its inference script; no released file was compared with.
+What LLaMA-Omni's config holds beside sizes is written after the project's repository (model_type
+and keys in omni_speech2s_llama.py), its prompt after omni_speech/conversation.py ("llama_3") and
+infer/examples/question.json. LLaMA-Omni 2's config is that of LLaMA-Omni2-0.5B, its prompt that of
+its inference code: the clip alone in the user's turn of the tokenizer's own template.
 """
 
 from __future__ import annotations
@@ -182,3 +183,30 @@ def test_a_type_that_names_no_text_model(tmp_path: Path, whisper: Path) -> None:
         convert(source, tmp_path / "out", encoder=whisper)
     with pytest.raises(ModelError, match="modgap convert"):
         load_model(omni(tmp_path / "2", tmp_path / "llm", "omni2_speech_qwen2", "Omni2Speech"))
+
+
+def test_the_config_of_llama_omni_2(tmp_path: Path, whisper: Path) -> None:
+    """LLaMA-Omni2-0.5B's: what is of the generator, its stream and its tokenizer is left out."""
+    text = text_model(tmp_path / "llm")
+    more = {
+        "stream_params": "(3,10)",
+        "unit_vocab_size": 6561,
+        "tokenizer_model_max_length": 4096,
+        "tokenizer_padding_side": "right",
+        "speech_generator": {"model_type": "qwen2", "vocab_size": 158227},
+    }
+    kind = ("omni2_speech2s_qwen2", "Omni2Speech2SQwen2ForCausalLM")
+    source = omni(tmp_path / "omni", text, *kind, **more)
+    convert(source, tmp_path / "out", encoder=whisper)
+    held = json.loads((tmp_path / "out" / "llm" / "config.json").read_text())
+    assert not (more.keys() | SPEECH.keys()) & held.keys()
+    model = load_model(tmp_path / "out")
+    template = model.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "<speech>"}], tokenize=False, add_generation_prompt=True
+    )
+    before, after = template.split("<speech>")
+    prompt = model.speech_prompt(make_clip(1.3))
+    ids = prompt.inputs["input_ids"][0]
+    inside = torch.cat([prompt.content, prompt.pad_content])
+    assert model.tokenizer.decode(ids[: inside[0]]) == before
+    assert model.tokenizer.decode(ids[inside[-1] + 1 :]) == after

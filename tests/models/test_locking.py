@@ -17,7 +17,7 @@ from modgap.analysis.patching import patching
 from modgap.analysis.sweeps import sweep, with_target
 from modgap.core.settings import AnalysisSettings
 from modgap.evaluation.interventions.question_outcomes import outcomes
-from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.worker import Worker
 from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM

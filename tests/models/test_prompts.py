@@ -220,6 +220,28 @@ def test_too_long_a_clip_is_refused_not_cut(tiny_model: SpeechLM) -> None:
     assert len(tiny_model.speech_prompt(make_clip(10, rate=44100)).content) == 250
 
 
+def test_too_long_a_clip_is_cut_where_asked(tiny_model: SpeechLM) -> None:
+    """It is the clip's beginning, and how much that is is said; the words stay whole."""
+    long = make_clip(12.5)
+    found = tiny_model.prepare(long, "two plus three", too_long="cut")
+    first = tiny_model.prepare(long.trim(0, 10), "two plus three")
+    for name, values in first.speech.inputs.items():
+        assert torch.equal(found.speech.inputs[name], values), name
+    assert torch.equal(found.text.inputs["input_ids"], first.text.inputs["input_ids"])
+    assert found.speech.times is not None
+    assert found.speech.times[-1, 1] == 10
+    assert (found.speech.unheard, first.speech.unheard) == (2.5, 0)
+    (note,) = set(found.speech.notes) - set(first.speech.notes)
+    assert note == (
+        "The clip lasts 12.50 s, of which the model heard the first 10 s, all that it takes (80%); "
+        "the transcript is whole."
+    )
+    short = tiny_model.speech_prompt(make_clip(1), too_long="cut")
+    assert (short.unheard, short.notes) == (0, first.speech.notes)
+    with pytest.raises(SettingsError, match="too_long"):
+        tiny_model.prepare(long, "two", too_long="half")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("transcript", ["", "  ", "\n\t"])
 def test_an_empty_transcript_is_refused(tiny_model: SpeechLM, clip: Clip, transcript: str) -> None:
     with pytest.raises(SettingsError, match="transcript is empty"):

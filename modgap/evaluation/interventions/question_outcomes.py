@@ -21,7 +21,7 @@ from modgap.models.resume import repeated
 from modgap.scoring.scorers import score
 
 if TYPE_CHECKING:
-    from modgap.models.base import Generation, Progress, SpeechLM
+    from modgap.models.base import Generation, Markers, Progress, SpeechLM
     from modgap.scoring.question import Question
 
 __all__ = [
@@ -54,6 +54,7 @@ def outcomes(
     variants: Mapping[str, Stack],
     settings: AnalysisSettings | None = None,
     *,
+    text_markers: Markers = "drop",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Let a model answer every item under every variant.
@@ -65,17 +66,22 @@ def outcomes(
     variants : mapping of name to stack
         ``"none"`` (the speech as it is) and ``"text"`` are always there beside them.
     settings : AnalysisSettings, optional
-        Its prompt and decoding settings; an item's own instruction counts.
+        Its prompt and decoding settings; an item's own instruction counts. Its `markers` are those
+        of the pair, towards whose text the interventions go.
+    text_markers : "keep" or "drop"
+        Those of the text that is answered as ``"text"``: by default the typed message.
     progress : callable (fraction, note), optional
         Called before each item; may raise `Cancelled`.
 
     Returns
     -------
     DataFrame
-        One row an item and variant: ``item``, ``group``, ``variant``, ``answer``, ``right``
-        (bool; an unparsed answer is wrong), ``aps`` (mean similarity of the layer-0 argmax path of
-        the plain run: how well the clip is aligned where the source edits). An item that cannot be
-        run, or whose answers cannot be judged (`judgeable`), is left out, with a warning.
+        One row an item and variant: ``item``, ``group``, ``variant``, ``answer``, ``finished``
+        (bool; False where the budget cut it), ``right`` (bool; an unparsed answer is wrong),
+        ``markers`` (of the text prompt, of ``"text"``; else of the pair's), ``aps`` (mean
+        similarity of the layer-0 argmax path of the plain run: how well the clip is aligned where
+        the source edits). An item that cannot be run, or whose answers cannot be judged
+        (`judgeable`), is left out, with a warning.
 
     Raises
     ------
@@ -94,14 +100,16 @@ def outcomes(
         if progress is not None:
             progress(number / len(items), f"question {number + 1} of {len(items)}")
         try:
-            made, aps = _answers(model, item, stacks, chosen)
+            made, aps = _answers(model, item, stacks, chosen, text_markers)
         except ModgapError as problem:
             log.warning("%s is left out: %s", item.id, problem)
             continue
         for name, answer in zip((PLAIN, TEXT, *names), made, strict=True):
             right = score(item, answer.text).correct is True
-            rows.append((item.id, _group(item), name, answer.text.strip(), right, aps))
-    columns = ("item", "group", "variant", "answer", "right", "aps")
+            marked = text_markers if name == TEXT else chosen.markers
+            said = (answer.text.strip(), answer.finished)
+            rows.append((item.id, _group(item), name, *said, right, marked, aps))
+    columns = ("item", "group", "variant", "answer", "finished", "right", "markers", "aps")
     return pd.DataFrame(rows, columns=list(columns))
 
 
@@ -139,19 +147,20 @@ def _group(item: Question) -> str:
 
 
 def _answers(
-    model: SpeechLM, item: Question, stacks: Sequence[Stack], s: AnalysisSettings
+    model: SpeechLM,
+    item: Question,
+    stacks: Sequence[Stack],
+    s: AnalysisSettings,
+    text_markers: Markers,
 ) -> tuple[list[Generation], float]:
     s = replace(s, instruction=item.instruction or s.instruction)
     session = Session(model, item.load(), item.transcript, s)
     pair, kept = session.pair, session.plain
     with model.lock:
-        made = [
-            decode_rows(model, repeated(kv, 1), logits[:1], length, **s.decoding)[0]
-            for kv, logits, length in (
-                (kept.kept, kept.logits, pair.speech.length),
-                (kept.text_kept, kept.text_logits, pair.text.length),
-            )
-        ]
+        cache = repeated(kept.kept, 1)
+        made = decode_rows(model, cache, kept.logits[:1], pair.speech.length, **s.decoding)
+        typed = model.text_prompt(item.transcript, **{**s.prompt, "markers": text_markers})
+        made.append(model.generate(typed, **s.decoding))
         for start in range(0, len(stacks), BATCH):
             edited = kept.run(stacks[start : start + BATCH])
             made += decode_rows(

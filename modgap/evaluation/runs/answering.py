@@ -16,12 +16,14 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from modgap.models.decoding import decode_rows
+from modgap.models.lora import adapter_acting
 from modgap.models.resume import KeysValues, keys_values
 
 if TYPE_CHECKING:
     from modgap.interventions.prefill import Prefill
     from modgap.models.base import Generation, SpeechLM
     from modgap.models.prompt import Prompt
+    from modgap.models.sampling import Sampling
     from modgap.scoring.question import Question
 
 __all__ = ["Waiting", "answer_batch", "layer_rows", "read_prompt"]
@@ -39,11 +41,16 @@ class Waiting:
     kept : L of (keys, values), each Tensor (1, H, length, D)
     logits : Tensor (vocabulary,)
         float32, of the first token.
-    length : int
+    ids : LongTensor (length,)
+        The prompt.
     seconds : float
         What reading it took.
     budget : int
         New tokens.
+    seed : int
+        Of sampled answers.
+    adapter : bool
+        Whether the checkpoint's own adapter acted when it was read, and acts when it is answered.
     options : tuple of float
         Log-probabilities of the choices.
     values : dict
@@ -54,11 +61,18 @@ class Waiting:
     given: str
     kept: tuple[KeysValues, ...]
     logits: Tensor
-    length: int
+    ids: Tensor
     seconds: float
     budget: int
+    seed: int = 0
+    adapter: bool = True
     options: tuple[float, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        """Positions of the prompt."""
+        return len(self.ids)
 
     @property
     def nbytes(self) -> int:
@@ -75,8 +89,10 @@ def read_prompt(model: SpeechLM, prompt: Prompt) -> tuple[tuple[KeysValues, ...]
     return keys_values(out.past_key_values), logits
 
 
-def answer_batch(model: SpeechLM, batch: Sequence[Waiting]) -> list[Generation]:
-    """Greedy answers to prompts together; the shorter are padded on the left, and masked.
+def answer_batch(
+    model: SpeechLM, batch: Sequence[Waiting], sampling: Sampling | None = None
+) -> list[Generation]:
+    """Answers to prompts together, greedy or by `sampling`; the shorter are padded on the left.
 
     Positions count from each prompt's own first token, as they did when it was read, so a prompt's
     answer is the one it would get alone, up to rounding.
@@ -96,7 +112,11 @@ def answer_batch(model: SpeechLM, batch: Sequence[Waiting]) -> list[Generation]:
         for row, length in enumerate(lengths):
             mask[row, : longest - length] = 0
     logits = torch.stack([w.logits for w in batch])
-    return decode_rows(model, cache, logits, lengths, mask=mask, max_new_tokens=batch[0].budget)
+    with adapter_acting(model, batch[0].adapter):
+        return decode_rows(
+            model, cache, logits, lengths, mask=mask, max_new_tokens=batch[0].budget,
+            seed=[w.seed for w in batch], sampling=sampling, prompts=[w.ids for w in batch],
+        )  # fmt: skip
 
 
 def layer_rows(prefill: Prefill) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modgap.core.errors import StoreError
 from modgap.core.settings import digest
 from modgap.evaluation.runs.answering import read_prompt
+from modgap.evaluation.runs.asking import asking_of
 from modgap.scoring.likeliest_option import answer_options
 from modgap.scoring.option_likelihoods import option_logprobs
 from modgap.store.lookup import kept
@@ -20,7 +21,7 @@ from modgap.store.record import Record
 
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
-    from modgap.evaluation.runs.record import RunSettings
+    from modgap.evaluation.runs.run_settings import RunSettings
     from modgap.models.base import SpeechLM
     from modgap.scoring.question import Question
     from modgap.speech.recognizers import Recognizer
@@ -83,28 +84,30 @@ class Base:
             ``response``, ``option_logprob``, ``tokens``, ``finished`` and ``seconds``, as first
             computed.
         """
-        said = question.transcript if words is None else words
-        options = answer_options(question)
-        asked = [said, question.instruction, settings.system, settings.markers, options]
-        model = self.model
+        model, options = self.model, answer_options(question)
+        asking = asking_of(model, settings)
+        prompt = asking.typed(question, words)
+        ids = prompt.inputs["input_ids"][0].tolist()
+        chosen = None
+        if asking.sampling is not None:
+            chosen = [asking.sampling.to_dict(), asking.seed(question)]
         key = digest(
-            "run base", 2, model.identity, str(model.dtype), model.device.type, asked,
-            settings.max_new_tokens,
+            "run base", 3, model.identity, str(model.dtype), model.device.type, ids, options,
+            settings.budget, chosen,
         )  # fmt: skip
 
         def make() -> dict[str, Any]:
             began = time.perf_counter()
-            prompt = model.text_prompt(
-                said,
-                instruction=question.instruction,
-                system=settings.system,
-                markers=settings.markers,  # type: ignore[arg-type]
-            )
             likely: Sequence[float] = ()
             if options:
                 kept, logits = read_prompt(model, prompt)
                 likely = option_logprobs(model, kept, logits, prompt.length, options)
-            made = model.generate(prompt, max_new_tokens=settings.max_new_tokens)
+            made = model.generate(
+                prompt,
+                max_new_tokens=settings.budget,
+                seed=asking.seed(question),
+                sampling=asking.sampling,
+            )
             return {
                 "response": made.text.strip(),
                 "option_logprob": list(likely),

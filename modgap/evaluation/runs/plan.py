@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import SettingsError, StoreError
 from modgap.evaluation.data.datasets import iter_questions
+from modgap.evaluation.runs.asking import asking_of
 from modgap.evaluation.runs.base_models import foreign_bases, with_bases
 from modgap.evaluation.runs.questions_table import describe, fill_clips, write_questions
 from modgap.evaluation.runs.record import (
-    RunSettings,
     differences,
     model_record,
     read_run,
     started,
     write_run,
 )
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.shards import PartWriter, Rows, batches, done, sweep
 
 if TYPE_CHECKING:
@@ -129,12 +130,14 @@ class Loader:
 
 def records_of(worker: Worker) -> dict[str, Any]:
     """What run.json says of a loaded model and of what stands beside it."""
-    records: dict[str, Any] = {"models": {worker.name: model_record(worker.model)}}
+    about = {**model_record(worker.model), **worker.asking.said()}
+    records: dict[str, Any] = {"models": {worker.name: about}}
     p = worker.settings
     if worker.ears is not None:
         records["recognizer"] = {"name": p.recognizer, "identity": worker.ears.recognizer.identity}
     if worker.base is not None:
         base = {"name": p.base_of(worker.name), **model_record(worker.base.model)}
+        base |= asking_of(worker.base.model, p).said()
         if worker.name in dict(p.bases):
             records["bases"] = {worker.name: base}
         else:
@@ -216,7 +219,7 @@ class Plan:
         self.data = data
         self.limit = limit
         self.models = list(dict.fromkeys(models))
-        self.settings = settings
+        self.settings = settings.for_data(data)
         self.loader = loader
         self.retry = retry
         self.summary = Summary()
@@ -225,7 +228,8 @@ class Plan:
         self._began = time.monotonic()
         self._clips: set[str] = set()
         for name in self.models:
-            settings.base_of(name)  # before anything is written: each has one, where one is needed
+            # Before anything is written: each has one, where one is needed.
+            self.settings.base_of(name)
 
     # ---- before ---------------------------------------------------------------------------------
 

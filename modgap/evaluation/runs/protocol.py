@@ -28,11 +28,18 @@ class Protocol:
     instruction : str
         Typed beside clip and transcript, unless a question has its own.
     markers : "keep" or "drop"
-        Whether the text prompt keeps the audio markers around the transcript.
+        Whether the text of the pair, which similarity is of, keeps the audio markers around the
+        transcript.
+    text_markers : "keep" or "drop"
+        The same of the prompts whose answers accuracy on text is of.
     max_new_tokens : int
         Of each answer, whatever the length of its prompt.
+    prompt : "plain", "vendor" or "voicebench"
+        Who says what stands around the words (`RunSettings`).
+    decoding : "greedy" or "vendor"
+        Without penalties, or as each checkpoint's generation_config says.
     temperature, seed
-        Of the decoding; 0 is greedy, without the checkpoint's penalties.
+        Of the decoding; 0 is greedy, or what the vendor's says.
     scorers : mapping of str to int
         Versions of modgap's scorers.
     judge : mapping
@@ -42,7 +49,10 @@ class Protocol:
     system: str | None = None
     instruction: str = ""
     markers: str = "keep"
+    text_markers: str = "drop"
     max_new_tokens: int = 48
+    prompt: str = "plain"
+    decoding: str = "greedy"
     temperature: float = 0.0
     seed: int = 0
     scorers: Mapping[str, int] = field(default_factory=lambda: dict(VERSIONS))
@@ -52,6 +62,8 @@ class Protocol:
     def from_record(cls, found: Mapping[str, Any]) -> Protocol:
         """The protocol that `record` describes; what a later version added is left out."""
         names = {f.name for f in fields(cls)}
+        # Before the two were told apart, the text that was answered was that of the pair.
+        found = {"text_markers": found.get("markers", "keep"), **found}
         return cls(**{k: v for k, v in found.items() if k in names})
 
     def record(self) -> dict[str, Any]:
@@ -65,4 +77,7 @@ class Protocol:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _values(self) -> dict[str, Any]:
-        return {**asdict(self), "scorers": dict(self.scorers), "judge": dict(self.judge)}
+        values = {**asdict(self), "scorers": dict(self.scorers), "judge": dict(self.judge)}
+        # What a later version can say counts where it says something: older digests stay.
+        meant = {"text_markers": self.markers, "prompt": "plain", "decoding": "greedy"}
+        return {k: v for k, v in values.items() if k not in meant or v != meant[k]}

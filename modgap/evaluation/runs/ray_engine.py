@@ -18,7 +18,7 @@ from modgap.core.errors import ModelError, SettingsError
 from modgap.core.folders import cache_folder
 from modgap.evaluation.runs.failures import DeviceLost
 from modgap.evaluation.runs.plan import Plan, Unit, records_of
-from modgap.evaluation.runs.record import RunSettings
+from modgap.evaluation.runs.run_settings import RunSettings
 from modgap.evaluation.runs.shards import Rows
 from modgap.evaluation.runs.worker import Asked
 

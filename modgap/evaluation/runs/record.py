@@ -1,4 +1,4 @@
-"""What a run does to every question, and the `run.json` that says so."""
+"""The `run.json` of a run: what it does to every question, written, read, and compared."""
 
 from __future__ import annotations
 
@@ -6,216 +6,37 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modgap.core.errors import SettingsError, StoreError
+from modgap.core.errors import StoreError
 from modgap.core.files import write_atomic
 from modgap.core.locks import hold
-from modgap.core.settings import MAX_NEW_TOKENS, METHOD_VERSION, integer
+from modgap.core.settings import METHOD_VERSION
 from modgap.evaluation.runs.base_models import base_of
-from modgap.evaluation.runs.protocol import Protocol
-from modgap.evaluation.runs.tables import INPUTS
-from modgap.interventions.intervention import Intervention, Stack
+from modgap.evaluation.runs.run_settings import RunSettings, pipeline_llm, stated
 from modgap.scoring.scorers import VERSIONS
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
-    from modgap.scoring.question import Question
 
-__all__ = ["RunSettings", "differences", "locked", "model_record", "pipeline_llm",
-           "read_run", "started", "the_run", "write_run"]  # fmt: skip
+__all__ = ["differences", "locked", "model_record", "read_run", "started", "the_run", "write_run"]
 
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """How each question is asked; the same for all models, and for text and speech.
-
-    Attributes
-    ----------
-    inputs : tuple of str
-        Which of `tables.INPUTS`.
-    interventions : tuple of (str, Stack)
-        Their names and what they do; each is one more input, ``speech+NAME``.
-    max_new_tokens : int
-        Longest answer, to whatever input.
-    instruction : str
-        Typed beside clip and transcript, unless a question has its own.
-    system : str or None
-    markers : "keep" or "drop"
-        As in `SpeechLM.prepare`.
-    heard : str
-        The instruction by which a model is asked to write down what it hears; empty: it is not.
-    heard_tokens : int
-        Longest such transcript.
-    recognizer : str
-        Of the pipeline.
-    base : str
-        The text model of the input ``base``, for the models that `bases` does not name.
-    bases : tuple of (str, str)
-        Models, and the text model of each of them: a relative gap is over the base that a model
-        was tuned from.
-    pipeline_llm : "base" or "own"
-        Which text model answers what the recogniser wrote: the base (A_p of the method), or the
-        speech model's own text side. Empty, as by default: the base, where one is named.
-
-    Raises
-    ------
-    SettingsError
-        A value is out of range or does not fit another.
-    """
-
-    inputs: tuple[str, ...] = ("text", "speech")
-    interventions: tuple[tuple[str, Stack], ...] = ()
-    max_new_tokens: int = 48
-    instruction: str = ""
-    system: str | None = None
-    markers: str = "keep"
-    heard: str = ""
-    heard_tokens: int = 128
-    recognizer: str = "pocketsphinx"
-    base: str = ""
-    bases: tuple[tuple[str, str], ...] = ()
-    pipeline_llm: str = ""
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.inputs if name not in INPUTS]
-        if unknown or not self.inputs:
-            said = repr(unknown[0]) if unknown else "nothing"
-            raise SettingsError(f"Inputs are {', '.join(INPUTS)}, not {said}.")
-        object.__setattr__(self, "inputs", tuple(k for k in INPUTS if k in self.inputs))
-        for name in ("max_new_tokens", "heard_tokens"):
-            integer(name, getattr(self, name), 1, MAX_NEW_TOKENS)
-        if self.markers not in ("keep", "drop"):
-            raise SettingsError(f'markers is "keep" or "drop", not {self.markers!r}.')
-        if "speech" not in self.inputs and (self.interventions or self.heard):
-            what = "Interventions change" if self.interventions else "--heard is about"
-            raise SettingsError(f"{what} the speech: have speech among the inputs.")
-        names = [name for name, _ in self.interventions]
-        if len(set(names)) < len(names) or not all(names):
-            raise SettingsError("Every intervention needs a name of its own.")
-        named = bool(self.base or self.bases)
-        if "base" in self.inputs and not named:
-            raise SettingsError("The input base needs a text model: name it with --base.")
-        llm = self.pipeline_llm or ("base" if named else "own")
-        if llm not in ("base", "own"):
-            raise SettingsError(f"The pipeline's text model is base or own, not {llm!r}.")
-        if "pipeline" in self.inputs and llm == "base" and not named:
-            raise SettingsError("The pipeline's text model is the base: name it with --base.")
-        object.__setattr__(self, "pipeline_llm", llm)
-
-    @property
-    def needs_base(self) -> bool:
-        """Whether the base is asked anything."""
-        piped = "pipeline" in self.inputs and self.pipeline_llm == "base"
-        return "base" in self.inputs or piped
-
-    def base_of(self, model: str) -> str:
-        """The text model that stands beside a model.
-
-        Raises
-        ------
-        SettingsError
-            One is needed, and none is named for this model.
-        """
-        found = dict(self.bases).get(model, self.base)
-        if not found and self.needs_base:
-            raise SettingsError(
-                f"A base is needed for {model}, too: --base {model}=TEXT_MODEL, "
-                "or --base TEXT_MODEL for all that have none of their own."
-            )
-        return found
-
-    @property
-    def all_inputs(self) -> tuple[str, ...]:
-        """Everything that a model answers, the interventions included."""
-        return (*self.inputs, *(f"speech+{name}" for name, _ in self.interventions))
-
-    def asked(self, question: Question) -> Question:
-        """The question as it is put: with the instruction, where it brings none."""
-        if question.instruction or not self.instruction:
-            return question
-        return replace(question, instruction=self.instruction)
-
-    def protocol(self, scorers: Sequence[str]) -> Protocol:
-        """What a result must say to be compared with one made elsewhere."""
-        return Protocol(
-            instruction=self.instruction,
-            system=self.system,
-            markers=self.markers,
-            max_new_tokens=self.max_new_tokens,
-            scorers={name: VERSIONS.get(name, 0) for name in sorted(scorers)},
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """In JSON's terms; what no input uses is left out."""
-        found: dict[str, Any] = {
-            "inputs": list(self.inputs),
-            "interventions": {n: [it.to_dict() for it in stack] for n, stack in self.interventions},
-            "settings": {
-                "max_new_tokens": self.max_new_tokens,
-                "system": self.system,
-                "markers": self.markers,
-                "decoding": "greedy",
-            },
-        }
-        if self.instruction:
-            found["settings"]["instruction"] = self.instruction
-        if self.heard:
-            found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
-        if "pipeline" in self.inputs:
-            found["recognizer"] = {"name": self.recognizer}
-            found["pipeline_llm"] = self.pipeline_llm
-        if self.needs_base:
-            if self.base:
-                found["base"] = {"name": self.base}
-            if self.bases:
-                found["bases"] = {model: {"name": text} for model, text in self.bases}
-        return found
-
-    @classmethod
-    def from_dict(cls, run: Mapping[str, Any]) -> RunSettings:
-        """The protocol that a run.json states."""
-        s = run["settings"]
-        return cls(
-            inputs=tuple(run["inputs"]),
-            interventions=tuple(
-                (name, tuple(Intervention.from_dict(it) for it in stack))
-                for name, stack in run["interventions"].items()
-            ),
-            max_new_tokens=s["max_new_tokens"],
-            instruction=s.get("instruction", ""),
-            system=s["system"],
-            markers=s["markers"],
-            heard=s.get("heard", ""),
-            heard_tokens=s.get("heard_tokens", 128),
-            recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
-            base=run.get("base", {}).get("name", ""),
-            bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),
-            pipeline_llm=pipeline_llm(run),
-        )
-
-
 def model_record(model: SpeechLM) -> dict[str, Any]:
     """What run.json says of a model: all that its numbers depend on."""
     info = model.info()
-    names = ("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters")
+    names = (
+        *("identity", "revision", "model_type", "dtype", "n_layers", "hidden_size", "parameters"),
+        "max_seconds",
+    )
     return {name: info[name] for name in names} | {"device": model.device.type}
-
-
-def pipeline_llm(run: Mapping[str, Any]) -> str:
-    """Which text model a run's pipeline has: "base" or "own"; "" without a pipeline.
-
-    Runs of before this was said had each model's own.
-    """
-    return str(run.get("pipeline_llm", "own")) if "pipeline" in run["inputs"] else ""
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -269,15 +90,21 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     is a model that is new, with a base of its own or not.
     """
     found = []
-    for name in ("data", "inputs", "interventions", "settings", "scorers", "recognizer"):
+    for name in ("data", "inputs", "interventions", "scorers", "recognizer"):
         found += _differ(name, before.get(name), now.get(name))
+    said = [stated(run.get("settings", {})) for run in (before, now)]
+    if any("transcribed" in one for one in said):  # a pipeline of before was never told
+        said = [{"transcribed": False, **one} for one in said]
+    found += _differ("settings", *said)
     if before.get("base") and now.get("base"):
         found += _differ("base", before["base"], now["base"])
     found += _differ("the pipeline's text model", pipeline_llm(before), pipeline_llm(now))
     for name, record in now["models"].items():
         known = before["models"].get(name)
         if known and record:
-            found += _differ(f"model {name}", known, record)
+            # A run of an older version knows less of its models.
+            shared = {k: v for k, v in record.items() if k in known}
+            found += _differ(f"model {name}", known, shared)
         if known is not None and any(name in run.get("bases", {}) for run in (before, now)):
             found += _differ(f"base of {name}", base_of(before, name), base_of(now, name))
     return found

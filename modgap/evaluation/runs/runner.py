@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import ModelError, StoreError
 from modgap.evaluation.runs.plan import Loader, Plan, Summary, records_of
-from modgap.evaluation.runs.record import RunSettings, locked, read_run
+from modgap.evaluation.runs.record import locked, read_run
+from modgap.evaluation.runs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from modgap.core.progress import Progress

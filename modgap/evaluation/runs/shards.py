@@ -154,7 +154,8 @@ def read_rows(
             key = tuple(row[name] for name in keys)
             if key not in seen:
                 seen.add(key)
-                yield {name: row[name] for name in wanted}
+                # Parts of an older version lack columns that have come since.
+                yield {name: row.get(name) for name in wanted}
 
 
 def done(

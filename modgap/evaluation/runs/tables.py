@@ -70,7 +70,9 @@ ANSWERS = pa.schema(
         "finished": pa.bool_(),
         "heard": _TEXT,  # pipeline: its transcript; speech: what the model writes down, if asked
         "wer": _REAL,  # of `heard` against the transcript
-        "kl": _REAL,  # KL of the first token from the text run's, in nats
+        "kl": _REAL,  # KL of the first token from that of the pair's text, in nats
+        "markers": _TEXT,  # of the text prompt that was answered: keep or drop; null: speech
+        "pair_markers": _TEXT,  # speech: of the text that its similarity and KL are of
         "seconds": _REAL,  # of computing
     }
 )

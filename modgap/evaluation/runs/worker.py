@@ -1,8 +1,9 @@
 """One unit of work: some questions, asked of one model in every way that a run wants.
 
 A question costs one pass over its text and one over its speech (`Prefill`): answers, interventions,
-divergences and layer measures all come from these two. Questions are read one after the other and
-answered together, prompts of like length as one batch: the shorter are padded on the left and
+divergences and layer measures come from these two; the answer to the text from a third one, where
+the typed prompt has other tokens than the text of the pair. Questions are read one after the other
+and answered together, prompts of like length as one batch: the shorter are padded on the left and
 masked, where the family can do that, and else only equal lengths go together.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,9 +22,11 @@ from modgap.analysis.session import Session
 from modgap.core.memory import free_memory
 from modgap.core.settings import AnalysisSettings
 from modgap.evaluation.runs.answering import Waiting, answer_batch, layer_rows, read_prompt
+from modgap.evaluation.runs.asking import asking_of
 from modgap.evaluation.runs.failures import Faults, out_of_memory
 from modgap.evaluation.runs.shards import Rows
 from modgap.interventions.prefill import BATCH, Prefill
+from modgap.models.lora import adapter_acting
 from modgap.models.resume import KeysValues, keys_values
 from modgap.scoring.likeliest_option import answer_options
 from modgap.scoring.option_likelihoods import option_logprobs
@@ -31,7 +35,7 @@ from modgap.scoring.scorers import score
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
     from modgap.evaluation.runs.pipeline_and_base import Base, Ears
-    from modgap.evaluation.runs.record import RunSettings
+    from modgap.evaluation.runs.run_settings import RunSettings
     from modgap.interventions.intervention import Stack
     from modgap.models.base import SpeechLM
     from modgap.models.prompt import Prompt
@@ -80,7 +84,8 @@ class Worker:
         batch: int = 16,
     ) -> None:
         self.model = model
-        self.settings = settings
+        self.settings = settings = settings.for_data("")  # which a plan has done for its data set
+        self.asking = asking_of(model, settings)
         self.ears = ears
         self.base = base
         self.name = name or model.name
@@ -145,13 +150,15 @@ class Worker:
             self._decode()
 
     def _speech(self, question: Question, clip: Any, inputs: Sequence[str]) -> None:
-        """Both passes; what they give goes to the pool only once all of it is there."""
+        """The passes; what they give goes to the pool only once all of it is there."""
         began = time.perf_counter()
         model, p = self.model, self.settings
         asked = AnalysisSettings(
             instruction=question.instruction,
-            system=p.system,
+            system=self.asking.system,
             markers=p.markers,  # type: ignore[arg-type]  # checked there
+            too_long=p.too_long,  # type: ignore[arg-type]
+            prompt_style=self.asking.style,
         )
         session = Session(model, clip, question.transcript, asked)
         with model.lock, torch.no_grad():
@@ -160,16 +167,15 @@ class Worker:
             took = (time.perf_counter() - began) / 2
             found, layers = [], []
             if "text" in inputs:
-                kept = prefill.text_kept
-                found.append(self._waiting(question, "text", kept, text, pair.text.length, took))
+                found.append(self._typed(question, prefill, took))
             if "speech" in inputs:
                 layers = layer_rows(prefill)
-                values = {"kl": kl_divergence(text, speech)}
+                values = {"kl": kl_divergence(text, speech), "pair_markers": p.markers}
                 if p.heard:
                     values |= self._heard(question, clip)
-                kept, length = prefill.kept, pair.speech.length
+                kept = prefill.kept
                 found.append(
-                    self._waiting(question, "speech", kept, speech, length, took, **values)
+                    self._waiting(question, "speech", pair.speech, kept, speech, took, **values)
                 )
             about = {"model": self.name, "question": question.id}
             self._rows["layers"] += [about | row for row in layers]
@@ -198,28 +204,45 @@ class Worker:
             one = tuple((k[row : row + 1], v[row : row + 1]) for k, v in kept)
             logits = edited.logits[row, 0]
             kl = kl_divergence(prefill.text_logits[0], logits)
-            length = prefill.pair.speech.length
-            found.append(self._waiting(question, given, one, logits, length, took, kl=kl))
+            values = {"kl": kl, "pair_markers": self.settings.markers}
+            prompt = prefill.pair.speech
+            found.append(self._waiting(question, given, prompt, one, logits, took, **values))
         self._pool += found
+
+    def _typed(self, question: Question, prefill: Prefill, took: float) -> Waiting:
+        """The typed question beside its speech: the pair's text where that has the same tokens."""
+        prompt = self.asking.typed(question)
+        same = torch.equal(prompt.inputs["input_ids"], prefill.pair.text.inputs["input_ids"])
+        if not (same and self.asking.text_adapter):
+            return self._read(question, "text", prompt)
+        return self._waiting(
+            question, "text", prompt, prefill.text_kept, prefill.text_logits[0], took,
+            markers=self.asking.text_markers,
+        )  # fmt: skip
 
     def _text(
         self, question: Question, given: str, words: str | None = None, **values: Any
     ) -> None:
         """The words alone: the transcript, or what a recogniser heard."""
+        prompt = self.asking.typed(question, words)
+        self._pool.append(self._read(question, given, prompt, **values))
+
+    def _read(self, question: Question, given: str, prompt: Prompt, **values: Any) -> Waiting:
         began = time.perf_counter()
-        prompt = self._prompt(self.model, question, words)
-        kept, logits = read_prompt(self.model, prompt)
-        took = time.perf_counter() - began
-        self._pool.append(
-            self._waiting(question, given, kept, logits, prompt.length, took, **values)
-        )
+        acts = self.asking.text_adapter
+        with adapter_acting(self.model, acts):
+            kept, logits = read_prompt(self.model, prompt)
+            took = time.perf_counter() - began
+            values = {**values, "markers": self.asking.text_markers}
+            found = self._waiting(question, given, prompt, kept, logits, took, **values)
+        return replace(found, adapter=acts)
 
     def _pipeline(self, question: Question, clip: Clip) -> None:
         from modgap.evaluation.runs.pipeline_and_base import wer
 
         assert self.ears is not None
         heard = self.ears.hear(clip)
-        values = {"heard": heard, "wer": wer(question.transcript, heard)}
+        values: dict[str, Any] = {"heard": heard, "wer": wer(question.transcript, heard)}
         if not heard.strip():  # nothing was heard, so there is nothing to answer: an empty answer
             said: dict[str, Any] = {"response": "", "tokens": 0, "finished": True, "seconds": 0.0}
         elif self.settings.pipeline_llm == "base":
@@ -228,68 +251,71 @@ class Worker:
         else:
             self._text(question, "pipeline", heard, **values)
             return
+        values["markers"] = self.settings.text_markers
         self._rows["answers"].append(self._row(question, "pipeline", **said) | values)
 
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
         from modgap.evaluation.runs.pipeline_and_base import wer
 
+        p = self.settings
         prompt = self.model.speech_prompt(
-            clip, instruction=self.settings.heard, system=self.settings.system
+            clip,
+            instruction=p.heard,
+            system=self.asking.system,
+            style=self.asking.style,
+            too_long=p.too_long,  # type: ignore[arg-type]  # checked there
         )
         made = self.model.generate(prompt, max_new_tokens=self.settings.heard_tokens)
         heard = made.text.strip()
         return {"heard": heard, "wer": wer(question.transcript, heard)}
 
-    def _prompt(self, model: SpeechLM, question: Question, words: str | None = None) -> Prompt:
-        return model.text_prompt(
-            question.transcript if words is None else words,
-            instruction=question.instruction,
-            system=self.settings.system,
-            markers=self.settings.markers,  # type: ignore[arg-type]
-        )
-
     def _waiting(
         self,
         question: Question,
         given: str,
+        prompt: Prompt,
         kept: tuple[KeysValues, ...],
         logits: Tensor,
-        length: int,
         seconds: float,
         **values: Any,
     ) -> Waiting:
         began = time.perf_counter()
         options: Sequence[float] = ()
         if words := answer_options(question):
-            options = option_logprobs(self.model, kept, logits, length, words)
+            options = option_logprobs(self.model, kept, logits, prompt.length, words)
         return Waiting(
             question,
             given,
             kept,
             logits,
-            length,
+            prompt.inputs["input_ids"][0],
             seconds + time.perf_counter() - began,
-            self.settings.max_new_tokens,
-            tuple(options),
-            values,
+            self.settings.budget,
+            seed=self.asking.seed(question),
+            options=tuple(options),
+            values=values,
         )
 
     # ---- answers --------------------------------------------------------------------------------
 
     def _decode(self) -> None:
-        """Answer what waits, like lengths together."""
-        pool, self._pool = sorted(self._pool, key=lambda w: w.length), []
+        """Answer what waits, like lengths together, and those that the adapter acts on."""
+        pool, self._pool = sorted(self._pool, key=lambda w: (w.adapter, w.length)), []
         start = 0
         for end in range(1, len(pool) + 1):
             full = end - start == self.batch or end == len(pool)
-            if full or not (self._padded or pool[end].length == pool[start].length):
+            if (
+                full
+                or pool[end].adapter != pool[start].adapter
+                or not (self._padded or pool[end].length == pool[start].length)
+            ):
                 self._answer(pool[start:end])
                 start = end
 
     def _answer(self, batch: Sequence[Waiting]) -> None:
         began = time.perf_counter()
         try:
-            made = answer_batch(self.model, batch)
+            made = answer_batch(self.model, batch, self.asking.sampling)
         except Exception as problem:
             if len(batch) > 1 and out_of_memory(problem):
                 for waiting in batch:
@@ -323,7 +349,8 @@ class Worker:
     def _ask_base(self, question: Question) -> None:
         assert self.base is not None
         said = self.base.answer(question, self.settings)
-        self._rows["answers"].append(self._row(question, "base", **said))
+        row = self._row(question, "base", **said)
+        self._rows["answers"].append(row | {"markers": self.settings.text_markers})
 
     def _row(self, question: Question, given: str, response: str, **values: Any) -> dict[str, Any]:
         verdict = score(question, response)

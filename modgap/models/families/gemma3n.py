@@ -17,6 +17,7 @@ import numpy as np
 from modgap.models.base import SpeechLM
 from modgap.models.families.gemma4 import Gemma4
 from modgap.models.prompt import AudioInput
+from modgap.models.vendor import VendorPrompt
 
 _STREAMS = "the first of its four streams of states is changed, the others are not."
 
@@ -28,6 +29,7 @@ class Gemma3n(Gemma4):
     model_class = "Gemma3nForConditionalGeneration"
     extractor_class = "Gemma3nAudioFeatureExtractor"
     streamed = True
+    vendor = VendorPrompt()  # the order of Gemma 4's card is not said of it
     checkpoints: ClassVar[dict[str, str]] = {
         "google/gemma-3n-E2B-it": "Gemma 3n E2B, with restrictions, wants a GPU",
         "google/gemma-3n-E4B-it": "Gemma 3n E4B, with restrictions, wants a GPU",

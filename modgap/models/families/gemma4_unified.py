@@ -8,6 +8,7 @@ import numpy as np
 
 from modgap.models.base import SpeechLM
 from modgap.models.prompt import AudioInput
+from modgap.models.vendor import VendorPrompt
 
 
 class Gemma4Unified(SpeechLM):
@@ -19,6 +20,7 @@ class Gemma4Unified(SpeechLM):
     checkpoints: ClassVar[dict[str, str]] = {
         "google/gemma-4-12B-it": "Gemma 4, 12B, no audio encoder, wants a GPU",
     }
+    vendor = VendorPrompt(audio_first=False, source="the model card: audio after the text")
     max_seconds = 30.0  # of 750 positions, the most that its processor names
 
     def __init__(self, hf: Any, processor: Any, **kwargs: Any) -> None:

@@ -13,11 +13,13 @@ from modgap.models.base import SpeechLM
 from modgap.models.processor import chunked
 from modgap.models.prompt import AudioInput
 
+# As released: behind a clip the user's turn is opened once more, with or without words in it.
 _TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
     "{% for part in message['content'] %}{% if part['type'] == 'audio' %}"
-    "<|begin_of_audio|><|pad|><|end_of_audio|>{% else %}{{ part['text'] }}{% endif %}"
+    "<|begin_of_audio|><|pad|><|end_of_audio|><|user|>{% if not loop.last %}{{ '\n' }}{% endif %}"
+    "{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
 

@@ -16,6 +16,7 @@ import torch
 from modgap.models.base import SpeechLM
 from modgap.models.processor import extractor_settings, load_parts
 from modgap.models.prompt import AudioInput
+from modgap.models.vendor import VendorPrompt
 
 _TEMPLATE = (
     "{% for message in messages %}<|start_of_role|>{{ message['role'] }}<|end_of_role|>"
@@ -31,6 +32,13 @@ class GraniteSpeech(SpeechLM):
     model_class = "GraniteSpeechForConditionalGeneration"
     chat_template = _TEMPLATE
     one_string = True
+    vendor = VendorPrompt(
+        # With the date of the card's example, without which its template would add the day's.
+        system="Knowledge Cutoff Date: April 2024.\nToday's Date: December 19, 2024.\n"
+        "You are Granite, developed by IBM. You are a helpful AI assistant",
+        text_adapter=False,
+        source="the model card's example; transformers' generate, which switches the adapter",
+    )
     checkpoints: ClassVar[dict[str, str]] = {
         "ibm-granite/granite-speech-3.3-2b": "Granite Speech 3.3, 2B, wants a GPU",
         "ibm-granite/granite-speech-3.3-8b": "Granite Speech 3.3, 8B, wants a GPU",

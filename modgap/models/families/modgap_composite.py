@@ -29,6 +29,18 @@ from modgap.models.lora import load_adapter, merge_adapter
 from modgap.models.processor import Parts, load_parts, optional_file
 from modgap.models.prompt import AudioInput
 from modgap.models.skeleton import bare
+from modgap.models.vendor import VendorPrompt
+
+#: How the projects that composites are made of prompt their models, by `CompositeConfig.source`.
+VENDORS = {
+    "ultravox": VendorPrompt(
+        separator=" ",
+        audio_first=False,
+        system="You are a friendly and helpful character. You love to answer questions for people.",
+        decoding={"do_sample": False, "repetition_penalty": 1.1},
+        source="ultravox_pipeline.py and the model card's example",
+    ),
+}
 
 
 class CompositeLM(SpeechLM):
@@ -45,6 +57,11 @@ class CompositeLM(SpeechLM):
         super().__init__(hf, processor, **kwargs)
         self.settings = hf.settings
         self.slot_before, self.slot_after = self.settings.before, self.settings.after
+        self.vendor = VENDORS.get(self.settings.source, VendorPrompt(separator="\n"))
+
+    @property
+    def published_as(self) -> str:
+        return self.settings.source or self.model_type
 
     @classmethod
     def load_processor(cls, where: str, options: dict[str, Any]) -> Parts:

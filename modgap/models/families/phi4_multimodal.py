@@ -12,6 +12,7 @@ import numpy as np
 
 from modgap.models.base import SpeechLM
 from modgap.models.prompt import AudioInput
+from modgap.models.vendor import VendorPrompt
 
 _TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
@@ -27,6 +28,7 @@ class Phi4Multimodal(SpeechLM):
     extractor_class = "Phi4MultimodalFeatureExtractor"
     chat_template = _TEMPLATE
     one_string = True
+    vendor = VendorPrompt(text_adapter=False, source="modeling_phi4mm.py, input mode LANGUAGE")
     adapter_folder = "speech-lora"
     weight_folders = ("speech-lora",)
     checkpoints: ClassVar[dict[str, str]] = {

@@ -13,6 +13,7 @@ import torch
 from modgap.models.base import SpeechLM
 from modgap.models.prompt import AudioInput
 from modgap.models.template import chatml
+from modgap.models.vendor import VendorPrompt
 
 
 class Qwen25Omni(SpeechLM):
@@ -22,6 +23,11 @@ class Qwen25Omni(SpeechLM):
     model_class = "Qwen2_5OmniThinkerForConditionalGeneration"
     chat_template = chatml("<|audio_bos|><|AUDIO|><|audio_eos|>", "You are a helpful assistant.")
     system_in_parts = True
+    vendor = VendorPrompt(
+        system="You are Qwen, a virtual human developed by the Qwen Team, Alibaba Group, capable "
+        "of perceiving auditory and visual inputs, as well as generating text and speech.",
+        source="the model card",
+    )
     frames_per_position = 4  # the stride of two convolutions and the mean of two frames
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen2.5-Omni-7B": "Qwen2.5-Omni, 7B, the thinker, wants a GPU",

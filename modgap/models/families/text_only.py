@@ -13,9 +13,10 @@ from modgap.audio.clip import Clip
 from modgap.core.errors import ModelError
 from modgap.models.base import SpeechLM
 from modgap.models.processor import Parts, load_parts
-from modgap.models.prompt import AudioInput, Prompt
+from modgap.models.prompt import AudioInput, Prompt, TooLong
 from modgap.models.skeleton import bare
 from modgap.models.template import Frame
+from modgap.models.vendor import Style, VendorPrompt
 
 _REASON = "This is a text model: it takes typed prompts and no clips."
 _SPEECH = (
@@ -61,7 +62,13 @@ class TextLM(SpeechLM):
         return {**super().info(), **nothing, "text_type": self.text_type}
 
     def speech_prompt(
-        self, clip: Clip, *, instruction: str = "", system: str | None = None
+        self,
+        clip: Clip,
+        *,
+        instruction: str = "",
+        system: str | None = None,
+        too_long: TooLong = "fail",
+        style: Style = "plain",
     ) -> Prompt:
         """Refuse the clip.
 
@@ -78,8 +85,10 @@ class TextLM(SpeechLM):
         """Never reached: `speech_prompt` refuses first."""
         raise ModelError(f"{self.name}: {_REASON}")
 
-    def _audio_frame(self, instruction: str, system: str | None) -> tuple[Frame, dict[str, str]]:
-        return self._plain_frame(instruction, system)  # there are no markers to keep
+    def _audio_frame(
+        self, instruction: str, system: str | None, vendor: VendorPrompt | None
+    ) -> tuple[Frame, dict[str, str]]:
+        return self._plain_frame(instruction, system, vendor)  # there are no markers to keep
 
 
 def text_skeleton(where: str, options: dict[str, Any]) -> Any:

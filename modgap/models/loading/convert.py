@@ -140,6 +140,7 @@ def _ultravox(
         last="pad",
         hears="clip",
         positions="clip",
+        source="ultravox",
     )
     return settings, _counted("ultravox", work, parts)
 
@@ -171,6 +172,7 @@ def _llama_omni(
         hears="window",
         positions="window",
         after=told,
+        source=kind,
     )
     return settings, _counted(kind, work, parts)
 

@@ -9,9 +9,9 @@ from typing import Any
 from modgap.core.errors import ModelError
 
 # What of a LLaMA-Omni config is not the text model's.
-SPEECH = ("speech_", "tune_speech", "ctc_", "unit_", "tts_")
-# The conversation "llama_3" of omni_speech/conversation.py and the query of its inference script:
-# a system text, no date, one sentence after the clip. Written from what is known of them.
+SPEECH = ("speech_", "tune_speech", "ctc_", "unit_", "tts_", "stream_params", "tokenizer_")
+# The conversation "llama_3" of omni_speech/conversation.py and the query of infer/examples: a
+# system text, no date, one sentence on a line of its own after the clip.
 _SYSTEM = (
     "You are a helpful language and speech assistant. You are able to understand the speech "
     "content that the user provides, and assist the user with a variety of tasks using natural "
@@ -32,7 +32,8 @@ _TEMPLATE = (
 def omni_kind(source: Path, config: dict[str, Any]) -> tuple[str, str, str]:
     """Which of the two a checkpoint is, and its text model's own type and class.
 
-    Both name it in their type: omni_speech_llama, omni2_speech2s_qwen2 and so on.
+    Both name it in their type: omni_speech_llama, omni_speech2s_llama; omni2_speech_qwen2,
+    omni2_speech2s_qwen2.
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CLASSES
 

@@ -1,4 +1,4 @@
-"""A checkpoint as transformers (and peft) alone load it, to compare with."""
+"""A checkpoint, and its processor, as transformers (and peft) alone load them, to compare with."""
 
 from __future__ import annotations
 
@@ -13,6 +13,42 @@ from modgap.models.loading.quantized import quantization_config
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
+
+
+def load_processor(
+    name: str,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    adapter: str | Path | None = None,
+    trust_remote_code: bool = False,
+    **_: Any,
+) -> tuple[Any | None, str]:
+    """Load the processor that transformers has for a checkpoint, and say why where it has none.
+
+    Parameters
+    ----------
+    name, revision, cache_dir, adapter, trust_remote_code
+        As for `load_model`; its other options don't matter here.
+
+    Returns
+    -------
+    transformers.ProcessorMixin or None, and str
+    """
+    import transformers
+
+    base, revision, _tuned = split(name, adapter, revision)
+    where, folder = locate(base, revision, cache_dir)
+    options = read_config(name, where, folder, revision, cache_dir, trust_remote_code)[1]
+    try:
+        with quiet(folder is not None):
+            found = transformers.AutoProcessor.from_pretrained(where, **options)
+    except Exception as problem:  # a library that it needs, a file it lacks: each has its own kind
+        line = (str(problem).strip().splitlines() or [""])[0]
+        return None, f"it cannot be built here ({type(problem).__name__}: {line[:120]})"
+    if not isinstance(found, transformers.ProcessorMixin):
+        return None, "transformers has none for this model"
+    return found, ""
 
 
 def load_plain(

@@ -89,7 +89,7 @@ def family_of(
     adapters = [named_family(one) for one in named]
     for adapter in adapters:
         if adapter.takes(config):
-            return adapter
+            return _unless_refused(name, adapter, config)
     if adapters and not choice:
         raise ModelError(
             f"{name} is of model type {config.get('model_type')!r}, but the family that was named "
@@ -100,16 +100,20 @@ def family_of(
         # A thinker that was saved by itself is still of the whole's family.
         model_type = model_type.removesuffix("_thinker")
     if model_type in known_types():
-        known: type[SpeechLM] = family_module(str(model_type)).ADAPTER
-        why = known.refusal(config)
-        if why is not None:
-            raise ModelError(f"{name} is of model type {model_type!r}, which is not loaded: {why}.")
-        return known
+        return _unless_refused(name, family_module(str(model_type)).ADAPTER, config)
     if model_type in installed():
-        return named_family(str(model_type))
+        return _unless_refused(name, named_family(str(model_type)), config)
     if _is_text_model(config):
         return family_module("text_only").ADAPTER
     raise ModelError(_no_family(name, str(model_type), adapters))
+
+
+def _unless_refused(name: str, adapter: type[SpeechLM], config: dict[str, Any]) -> type[SpeechLM]:
+    why = adapter.refusal(config)
+    if why is not None:
+        kind = config.get("model_type")
+        raise ModelError(f"{name} is of model type {kind!r}, which is not loaded: {why}.")
+    return adapter
 
 
 def _no_family(name: str, model_type: str, adapters: Sequence[type[SpeechLM]]) -> str:

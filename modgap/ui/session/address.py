@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from modgap.ui.examples import example, examples
+from modgap.analysis.examples import example, examples
 from modgap.ui.server.operator_models import model_options, recognizer_options
 from modgap.ui.session import clip_in_use, inputs, link, result_shown
 from modgap.ui.session.state import Address, visit

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from modgap.analysis.examples import Example, example
 from modgap.audio.clip import Clip
 from modgap.core.errors import AudioError, ModgapError
-from modgap.ui.examples import Example, example
 from modgap.ui.server.service import service
 from modgap.ui.session import asking, inputs
 from modgap.ui.session.model_in_use import longest_clip

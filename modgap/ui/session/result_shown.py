@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modgap.analysis.examples import Example
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModgapError
-from modgap.ui.examples import Example
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.server.service import service

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-log = logging.getLogger("modgap.ui")
+log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).resolve().parents[1] / "demo" / "examples"
 
