@@ -110,11 +110,6 @@ class Loader:
 
     def _base(self, where: str) -> Base:
         from modgap.evaluation.runs.pipeline_and_base import Base
-
-        if where == "demo:base":
-            from modgap.demo.family import weights_root
-
-            where = str(weights_root() / "base")
         from modgap.models.loading.load import ONE_MODELS, load_quietly
 
         shared = {k: v for k, v in self.options.items() if k not in ONE_MODELS}

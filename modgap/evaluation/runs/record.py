@@ -21,6 +21,7 @@ from modgap.evaluation.runs.protocol import Protocol
 from modgap.evaluation.runs.tables import INPUTS
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.scoring.scorers import VERSIONS
+from modgap.speech.base import EMBEDDED
 
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
@@ -80,7 +81,7 @@ class RunSettings:
     markers: str = "keep"
     heard: str = ""
     heard_tokens: int = 128
-    recognizer: str = "pocketsphinx"
+    recognizer: str = EMBEDDED
     base: str = ""
     bases: tuple[tuple[str, str], ...] = ()
     pipeline_llm: str = ""
@@ -196,7 +197,7 @@ class RunSettings:
             markers=s["markers"],
             heard=s.get("heard", ""),
             heard_tokens=s.get("heard_tokens", 128),
-            recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
+            recognizer=run.get("recognizer", {}).get("name", EMBEDDED),
             base=run.get("base", {}).get("name", ""),
             bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),
             pipeline_llm=pipeline_llm(run),
