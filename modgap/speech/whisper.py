@@ -12,7 +12,7 @@ import torch
 
 from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Steps
-from modgap.models.loading.load import straight_to
+from modgap.models.loading.load import quiet, straight_to
 from modgap.models.loading.load_errors import explained
 from modgap.models.loading.locate import named_revision, read_config
 from modgap.models.weights import check_weights
@@ -55,7 +55,7 @@ def load_whisper(
             f"{name} is of model type {config.get('model_type')!r}; recognisers are Whisper "
             "checkpoints."
         )
-    with explained(name, local):
+    with explained(name, local), quiet(local is not None):
         processor = transformers.WhisperProcessor.from_pretrained(where, **options)
         loaded: Any = transformers.WhisperForConditionalGeneration.from_pretrained(
             where,

@@ -19,7 +19,9 @@ from modgap.analysis.pipeline import pipeline, pipeline_key, short_name
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import Cancelled, ModelError, SettingsError
 from modgap.core.settings import AnalysisSettings
+from modgap.demo import family
 from modgap.models.loading.embedded import BASE, text_base
+from modgap.models.loading.locate import locate
 from modgap.scoring.answers import comparable_words
 from modgap.scoring.word_errors import word_errors
 from modgap.speech.base import EMBEDDED
@@ -305,8 +307,20 @@ def test_the_text_model_of_a_pipeline_is_the_one_that_was_tuned() -> None:
         assert text_base(name) == BASE
     for name in ("org/demo", "./demo", "democracy", ""):
         assert text_base(name) is None
-    base = modgap.load_model(BASE)
-    assert base.info()["model_type"] == "text"
+
+
+def test_that_text_model_has_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped one, or where the family says that it lies."""
+    shipped, told = tmp_path / "base", tmp_path / "told"
+    for folder in (shipped, told):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    monkeypatch.setattr(family, "weights_root", lambda: tmp_path)
+    monkeypatch.setattr(family, "resolve", lambda name, where: told)
+    assert locate(BASE, None, None) == (str(shipped), shipped)
+    assert locate("demo", None, None) == (str(told), told)
+    monkeypatch.setattr(family, "weights_root", lambda: tmp_path / "elsewhere")
+    assert locate(BASE, None, None) == (str(told), told)
 
 
 def test_names_of_folders_stay_here() -> None:
