@@ -20,6 +20,7 @@ from modgap.evaluation.data.datasets import read_questions
 from modgap.evaluation.data.word_clips import known_clips, sounds
 from modgap.scoring.answers import verdict
 from modgap.scoring.word_errors import word_errors
+from modgap.speech.base import EMBEDDED
 from modgap.speech.recognizers import Recognizer
 from modgap.speech.words import WordTimes
 
@@ -63,6 +64,7 @@ def _compare(ears: Recognizer, known_words: Iterable[tuple[Clip, WordTimes]], na
     rows = {
         "begin": d[:, 0], "end": d[:, 1], "both": d.ravel(),
         "begin of the first word": d[begin, 0], "begin of the others": d[~begin, 0],
+        "end of the last word": d[np.append(begin[1:], True), 1],
     }  # fmt: skip
     for row, values in rows.items():
         a = np.abs(values)
@@ -104,7 +106,7 @@ def main() -> None:
     """Print everything."""
     parser = argparse.ArgumentParser(description="How well a recogniser hears and aligns.")
     parser.add_argument("manifests", nargs="*", help="of read speech: columns file, transcript")
-    parser.add_argument("--recognizer", default="pocketsphinx")
+    parser.add_argument("--recognizer", default=EMBEDDED)
     parser.add_argument("--against", help="another aligner, on the manifests")
     parser.add_argument("--questions", type=int, default=QUESTIONS)
     parser.add_argument("--answers", action=argparse.BooleanOptionalAction, default=True)

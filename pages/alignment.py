@@ -274,8 +274,8 @@ def page() -> None:
         "For Euclidean distance the smallest value counts: "
         r"$D_{ij} = \lVert H_s[l]_i - H_t[l]_j\rVert$, $i^*(j) = \arg\min_i D_{ij}$. The colour "
         "scale is the same in all layers.\n\n**Words** draws when each word is said, found by "
-        "forced alignment (pocketsphinx) and not by the model: a yardstick from outside. A path "
-        "may be similar and monotone and still lie in the wrong word.",
+        "the attention of a recogniser (Whisper tiny.en) and not by the model: a yardstick from "
+        "outside. A path may be similar and monotone and still lie in the wrong word.",
     )
     here = visit()
     analysis = guards.analysis(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from hypothesis import HealthCheck, settings
 from modgap.audio.clip import Clip
 from modgap.models.base import SpeechLM
 from modgap.models.loading.load import load_model
+from modgap.speech.recognizers import Recognizer, load_recognizer
+from tests.ears import REAL, make_ears, put_ears
 from tests.families.makers import MAKERS
 from tests.tiny import make_clip, make_tiny_checkpoint
 
 # A busy machine is no fault of the code: no test is judged by the clock.
 settings.register_profile("modgap", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("modgap")
+# No test fetches a model by itself, but from a server of its own.
+os.environ.setdefault("MODGAP_OFFLINE", "1")
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +86,24 @@ def clip() -> Clip:
 def second_model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLM:
     """The same with other weights."""
     return load_model(make_tiny_checkpoint(tmp_path_factory.mktemp("second") / "tiny", seed=1))
+
+
+@pytest.fixture(scope="session")
+def ears_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Whisper as `modgap fetch` would leave the embedded recogniser."""
+    return make_ears(tmp_path_factory.mktemp("ears") / "whisper-tiny.en")
+
+
+@pytest.fixture
+def ears_here(ears_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That one in a cache of this test's own, where `load_recognizer()` finds it."""
+    monkeypatch.setenv("MODGAP_CACHE", str(tmp_path / "cache"))
+    return put_ears(ears_folder, tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def real_ears() -> Recognizer:
+    """The real Whisper tiny.en, of those who have fetched it."""
+    if REAL is None:
+        pytest.skip("Whisper tiny.en is not here: modgap fetch --only whisper-tiny.en")
+    return load_recognizer(REAL)

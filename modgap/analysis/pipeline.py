@@ -147,7 +147,7 @@ def pipeline(
     Examples
     --------
     >>> model = modgap.load_model("demo")                                       # doctest: +SKIP
-    >>> ears = modgap.load_recognizer("pocketsphinx")                           # doctest: +SKIP
+    >>> ears = modgap.load_recognizer()                                         # doctest: +SKIP
     >>> made = modgap.pipeline(ears, model, clip, "what is two plus two")       # doctest: +SKIP
     >>> made.heard, made.errors.rate, made.answer.text                          # doctest: +SKIP
     """

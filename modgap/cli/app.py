@@ -62,7 +62,7 @@ def plan(
     allow_hosts : sequence of str
         Further names that browsers may reach the app by.
     recognizers : sequence of str
-        What the app offers beside pocketsphinx: Whisper checkpoints, hub ids or folders.
+        What the app offers beside the embedded recogniser: Whisper checkpoints, hub ids or folders.
     families : sequence of str
         Families of the operator's own: Python files, which the server runs, or names of installed
         ones. They are looked at here, before the server starts.

@@ -15,6 +15,7 @@ from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import Json, Models, PairMarkers, System, TextMarkers, TooLong
 from modgap.cli.runs import RunFolder, export, judge
 from modgap.core.errors import SettingsError
+from modgap.speech.base import EMBEDDED
 
 if TYPE_CHECKING:
     from modgap.core.progress import Progress
@@ -67,9 +68,10 @@ def evaluate(
     recognizer: Annotated[
         str,
         typer.Option(
-            help="Of the pipeline: pocketsphinx, whisper-tiny.en (once fetched), or a Whisper."
+            help="Of the pipeline, a Whisper: whisper-tiny.en, fetched on first use, a folder or a "
+            "hub id."
         ),
-    ] = "pocketsphinx",
+    ] = EMBEDDED,
     base: Annotated[
         list[str] | None,
         typer.Option(

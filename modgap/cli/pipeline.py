@@ -22,15 +22,15 @@ from modgap.cli.options import (
     Transcribed,
     Transcript,
 )
+from modgap.models.loading.embedded import text_base
+from modgap.speech.base import EMBEDDED
 
 if TYPE_CHECKING:
     from modgap.analysis.pipeline import Cascade
 
 Recognizer = Annotated[
     str,
-    typer.Option(
-        help="pocketsphinx, whisper-tiny.en (once fetched), or a Whisper: a folder or a hub id."
-    ),
+    typer.Option(help="A Whisper: whisper-tiny.en, fetched on first use, a folder or a hub id."),
 ]
 
 
@@ -48,10 +48,13 @@ def pipeline(
     transcript: Transcript,
     how: ModelOptions,
     channel: Channel = None,
-    recognizer: Recognizer = "pocketsphinx",
+    recognizer: Recognizer = EMBEDDED,
     llm: Annotated[
         str | None,
-        typer.Option(help="Another model for the words; by default the text side of --model."),
+        typer.Option(
+            help="The text model that answers; by default demo:base for the embedded models, else "
+            "the text side of --model."
+        ),
     ] = None,
     instruction: Instruction = "",
     system: System = None,
@@ -73,6 +76,7 @@ def pipeline(
     )
     if llm is not None:
         how.check([how.model, llm])
+    llm = llm or text_base(how.model)
     words = read_transcript(transcript)
     sound = read_clip(clip, channel=channel)
     from modgap.analysis.export import to_json

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modgap.cli.errors import literal
+from modgap.models.bases.first_use import reporting
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
@@ -56,7 +57,8 @@ def progress_bar(title: str) -> Iterator[Report | None]:
         def report(fraction: float, text: str) -> None:
             bar.update(task, completed=fraction, description=literal(text))
 
-        yield report
+        with reporting(report):
+            yield report
 
 
 def print_analysis(analysis: Analysis) -> None:

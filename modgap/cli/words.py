@@ -16,6 +16,7 @@ from modgap.cli.model_options import ModelOptions, with_model
 from modgap.cli.options import Channel
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
+from modgap.speech.base import EMBEDDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +59,10 @@ def words(
     aligner: Annotated[
         str,
         typer.Option(
-            help="pocketsphinx, a Whisper (a folder or a hub id), or with --data demo:robot: "
+            help="A Whisper: whisper-tiny.en, a folder or a hub id; or with --data demo:robot: "
             "espeak, the synthesizer's own account."
         ),
-    ] = "pocketsphinx",
+    ] = EMBEDDED,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
     seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the table here, as parquet.")] = None,

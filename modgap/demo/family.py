@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from modgap.core.errors import ModelError
-from modgap.models.bases.local import NOTE, require
+from modgap.models.bases.first_use import bring
+from modgap.models.bases.local import NOTE
 from modgap.models.bases.sources import SOURCES
+from modgap.models.loading.embedded import BASE
 
-__all__ = ["BASE", "ENVIRONMENT", "FORMAT", "base_folder", "describe", "names", "resolve",
+__all__ = ["ENVIRONMENT", "FORMAT", "base_folder", "describe", "names", "resolve",
            "weights_root"]  # fmt: skip
 
 WEIGHTS = Path(__file__).parent / "weights"
 ENVIRONMENT = "MODGAP_DEMO_WEIGHTS"
-BASE = "demo:base"
 #: Of family.json.
 FORMAT = 2
 
@@ -115,11 +116,11 @@ def base_folder(
     Raises
     ------
     ModelError
-        It is not on this machine; the message says how to get it.
+        It is neither on this machine nor to be fetched; the message says how to get it.
     """
     folder, family = _family(root)
     name = str(family[part])
-    return require(name, cache_dir) if name in SOURCES else folder / name
+    return bring(name, cache_dir) if name in SOURCES else folder / name
 
 
 def resolve(name: str, cache_dir: Path | str, root: Path | str | None = None) -> Path:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from modgap.models.bases.sources import WHISPER
+
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
     from modgap.core.progress import Progress
     from modgap.speech.words import WordTimes
 
 RATE = 16_000  # of the samples that recognisers take, in Hz
-EMBEDDED = "pocketsphinx"
+#: The recogniser that needs no name: `modgap fetch`, or its first use, brings it.
+EMBEDDED = WHISPER.name
 
 
 class Recognizer(ABC):
@@ -39,6 +42,6 @@ class Recognizer(ABC):
         Raises
         ------
         ModgapError
-            The transcript holds no words, or they cannot be found in the clip; the message says
-            what to do.
+            The transcript holds no words, or it or the clip is too long; the message says what to
+            do.
         """

@@ -17,25 +17,22 @@ def load_recognizer(
     Parameters
     ----------
     name : str or Path
-        ``"pocketsphinx"`` (English; its model comes with the package, nothing is fetched),
-        ``"whisper-tiny.en"`` (English; what `modgap fetch` has brought), or a Whisper checkpoint:
-        a folder, or a hub id such as ``"openai/whisper-large-v3"``, maybe with a revision
-        (``"org/name@v1"``).
+        ``"whisper-tiny.en"`` (English; fetched on its first use if `modgap fetch` has not brought
+        it, where a network may be used), or a Whisper checkpoint: a folder, or a hub id such as
+        ``"openai/whisper-large-v3"``, maybe with a revision (``"org/name@v1"``).
     device, dtype : str
-        Of a Whisper, as in `load_model`.
+        As in `load_model`.
 
     Raises
     ------
     ModelError
-        There is no such recogniser, or its files cannot be read.
+        There is no such recogniser, or its files cannot be had or read.
     """
-    if str(name) == EMBEDDED:
-        from modgap.speech.sphinx import PocketSphinx
-
-        return PocketSphinx()
-    from modgap.models.bases import local
-    from modgap.models.bases.sources import WHISPER
     from modgap.speech.whisper import load_whisper
 
-    folder = local.require(WHISPER.name) if str(name) == WHISPER.name else None
+    folder = None
+    if str(name) == EMBEDDED:
+        from modgap.models.bases.first_use import bring
+
+        folder = bring(EMBEDDED)
     return load_whisper(str(name), folder=folder, device=device, dtype=dtype)

@@ -1,8 +1,4 @@
-"""Whisper: any checkpoint of the family, from a folder or the hub.
-
-Word times are those of OpenAI's `whisper/timing.py`: the cross-attention of the heads that follow
-the sound, normed over the tokens, smoothed, averaged, and a monotone path through it.
-"""
+"""Whisper: any checkpoint of the family, from a folder or the hub."""
 
 from __future__ import annotations
 
@@ -16,11 +12,12 @@ import torch
 
 from modgap.core.errors import ModelError, SettingsError
 from modgap.core.progress import Steps
-from modgap.models.loading.load import straight_to
+from modgap.models.loading.load import quiet, straight_to
 from modgap.models.loading.load_errors import explained
 from modgap.models.loading.locate import named_revision, read_config
 from modgap.models.weights import check_weights
-from modgap.speech.base import RATE, Recognizer
+from modgap.speech.attention import silent, times_of_words, token_starts
+from modgap.speech.base import EMBEDDED, RATE, Recognizer
 from modgap.speech.words import WordTimes, timed, words_of
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from modgap.core.progress import Progress
 
 FULL_HASH_BYTES = 256 << 20
-MEDIAN_WIDTH = 7  # frames, as in OpenAI's
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -43,9 +39,8 @@ def load_whisper(
     id, revision = named_revision(name)
     if local is None and (id.count("/") != 1 or id.startswith((".", "/", "~"))):
         raise ModelError(
-            f'There is no folder {name}, and it is no recogniser: use "pocketsphinx", '
-            '"whisper-tiny.en", the folder of a Whisper checkpoint, or a hub id such as '
-            '"openai/whisper-small".'
+            f'There is no folder {name}, and it is no recogniser: use "{EMBEDDED}", the folder of '
+            'a Whisper checkpoint, or a hub id such as "openai/whisper-small".'
         )
     where = id if local is None else str(local)
     if device == "auto":
@@ -57,10 +52,10 @@ def load_whisper(
     config, options = read_config(name, where, local, revision)
     if config.get("model_type") != "whisper":
         raise ModelError(
-            f"{name} is of model type {config.get('model_type')!r}; recognisers are pocketsphinx "
-            "and Whisper checkpoints."
+            f"{name} is of model type {config.get('model_type')!r}; recognisers are Whisper "
+            "checkpoints."
         )
-    with explained(name, local):
+    with explained(name, local), quiet(local is not None):
         processor = transformers.WhisperProcessor.from_pretrained(where, **options)
         loaded: Any = transformers.WhisperForConditionalGeneration.from_pretrained(
             where,
@@ -116,12 +111,16 @@ class Whisper(Recognizer):
 
     @torch.no_grad()
     def align(self, clip: Clip, transcript: str, *, progress: Progress | None = None) -> WordTimes:
-        """See `Recognizer.align`; steps of 20 ms; clips up to one window (30 s)."""
+        """See `Recognizer.align`; clips up to one window (30 s).
+
+        Every transcript gets times, also words that are not in the clip: their `scores`, mean
+        log-probabilities, are low.
+        """
         words = words_of(transcript)
         if clip.seconds > self.window + 1e-6:
             raise SettingsError(
                 f"The clip lasts {clip.seconds:.1f} s; {self.name} aligns at most {self.window:g} "
-                "s: choose a part, or use pocketsphinx."
+                "s: choose a part."
             )
         if progress is not None:
             progress(0.0, "aligning")
@@ -152,7 +151,6 @@ class Whisper(Recognizer):
         frames = max(1, int(int(mask.sum()) * stride))
         rows = slice(len(start) - 1, -1)  # the row of a token is the one that predicts it
         starts = token_starts(self._weights(out, frames), rows)
-        edges = starts * self.window / self.hf.config.max_source_positions
         logp = out.logits[0, rows].float().log_softmax(-1).cpu().numpy()
         found = [
             [k for k, (a, b) in enumerate(spans) if a < word.end and b > word.start]
@@ -161,7 +159,13 @@ class Whisper(Recognizer):
         lost = [word.text for word, at in zip(words, found, strict=True) if not at]
         if lost:
             raise ModelError(f"The tokenizer of {self.name} has no token for {lost[0]!r}.")
-        times = [(edges[at[0]], edges[at[-1] + 1]) for at in found]
+        times = times_of_words(
+            starts,
+            found,
+            self.window / self.hf.config.max_source_positions,
+            silent(clip.resample(RATE), RATE),
+            clip.seconds,
+        )
         scores = [float(np.mean([logp[k, ids[k]] for k in at])) for at in found]
         return timed(transcript, self.name, words, times, scores, clip.seconds)
 
@@ -195,33 +199,6 @@ class Whisper(Recognizer):
         chosen = torch.stack([out.cross_attentions[n][0, h, :, :frames] for n, h in heads])
         weights = chosen.double().cpu().numpy()
         return weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300)
-
-
-def token_starts(weights: np.ndarray, rows: slice) -> np.ndarray:
-    """The frame where each token begins, by OpenAI's method.
-
-    Parameters
-    ----------
-    weights : float ndarray (heads, tokens, frames)
-        Cross-attention; each row sums to 1.
-    rows : slice
-        The tokens that are timed; the others only count in the norm.
-
-    Returns
-    -------
-    int64 ndarray (tokens in `rows`,)
-        Never falling; the first is 0.
-    """
-    from scipy.ndimage import median_filter
-
-    from modgap.measures.alignment import dtw_paths
-
-    spread = np.maximum(weights.std(axis=1, keepdims=True), 1e-12)
-    normed = (weights - weights.mean(axis=1, keepdims=True)) / spread
-    smooth = median_filter(normed, size=(1, 1, MEDIAN_WIDTH), mode="reflect")
-    matrix = smooth.mean(axis=0)[rows]
-    path = dtw_paths(-matrix[None])[0]
-    return np.array([path[path[:, 0] == k, 1].min() for k in range(len(matrix))], np.int64)
 
 
 class _Report:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WordTimes", "word_times"]
 
-VERSION = 1  # raised whenever the same input would give other times
+VERSION = 2  # raised whenever the same input would give other times
 
 
 def word_times(
@@ -34,7 +34,7 @@ def word_times(
     clip : Clip
     transcript : str
     aligner : Recognizer, optional
-        From `load_recognizer`; pocketsphinx by default.
+        From `load_recognizer`; Whisper tiny.en by default.
     store : Store, optional
         A cache to look in first and to keep the result in.
     progress : callable (fraction, note), optional
@@ -46,7 +46,8 @@ def word_times(
     Raises
     ------
     ModgapError
-        The transcript holds no words, or it is not what is said in the clip.
+        The transcript holds no words, it or the clip is too long, or the aligner's files are
+        neither here nor to be had.
 
     Examples
     --------

@@ -51,7 +51,7 @@ class WordTimes:
     ----------
     transcript : str
     source : str
-        Who says so, such as ``"pocketsphinx"``.
+        Who says so, such as ``"whisper-tiny.en"``.
     words : tuple of W str
         As they stand in the transcript; a word whose time is not known is left out.
     spans : int64 ndarray (W, 2)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.audio.clip import load_clip
+from modgap.models.bases.first_use import to_fetch
+from modgap.speech.base import EMBEDDED
 from modgap.ui import guards, widgets
 from modgap.ui.server.operator_models import recognizer_options
 from modgap.ui.server.requests import PipelineRequest, WordsRequest
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 OFF = ""
 ABOUT = (
-    "A speech recogniser writes the clip down; the text side of the same model answers what it "
-    "wrote, in the prompt of the answer to the text. So the two differ by what was misheard."
+    "A speech recogniser writes the clip down, and a text model answers what it wrote, in the "
+    "prompt of the answer to the text: the model that an embedded one was tuned from, else the "
+    "text side of the same model, whose two answers then differ by what was misheard."
 )
 
 
@@ -39,6 +42,9 @@ def pipeline_column(known: str | None) -> None:
         for id in options:
             label = "Ask the pipeline" if len(options) == 1 else f"Ask with {widgets.plain(id)}"
             st.button(label, key=f"pipeline_{id}", on_click=_use, args=(id,))
+        sentence = to_fetch(EMBEDDED)
+        if sentence:
+            st.caption(f"On first use: {widgets.plain(sentence)}")
         return
     request = result_shown.usable_request() if result_shown.is_current() else None
     if request is None:

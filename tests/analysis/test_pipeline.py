@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -20,8 +19,12 @@ from modgap.analysis.pipeline import pipeline, pipeline_key, short_name
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import Cancelled, ModelError, SettingsError
 from modgap.core.settings import AnalysisSettings
+from modgap.demo import family
+from modgap.models.loading.embedded import BASE, text_base
+from modgap.models.loading.locate import locate
 from modgap.scoring.answers import comparable_words
 from modgap.scoring.word_errors import word_errors
+from modgap.speech.base import EMBEDDED
 from modgap.speech.recognizers import Recognizer, load_recognizer
 from modgap.speech.words import WordTimes
 from modgap.store.cache import Store
@@ -31,11 +34,6 @@ from tests.tiny_whisper import make_tiny_whisper
 
 EXAMPLES = Path(modgap.__file__).parent / "demo" / "examples"
 WORDS = st.lists(st.sampled_from(["one", "cat", "it's", "a", "of", "Rome"]), max_size=8)
-
-
-@pytest.fixture(scope="session")
-def sphinx() -> Recognizer:
-    return load_recognizer("pocketsphinx")
 
 
 @pytest.fixture(scope="session")
@@ -108,20 +106,27 @@ def test_word_errors_agree_with_jiwer_and_keep_every_word(said: list, heard: lis
 # ---- recognisers ---------------------------------------------------------------------------------
 
 
-def test_pocketsphinx_hears_real_speech(sphinx: Recognizer) -> None:
+def test_the_embedded_recogniser_hears_speech(real_ears: Recognizer) -> None:
     clip = read("austen-0880.flac")
-    heard = sphinx.transcribe(clip)
-    assert word_errors("he was not an ill disposed young man", heard).rate <= 0.4
-    assert heard == heard.lower()
-    sphinx.transcribe(make_clip(1.0))  # what it hears does not depend on what it heard before
-    assert sphinx.transcribe(clip) == heard
-    assert load_recognizer().transcribe(clip) == heard
-    assert load_recognizer().identity == sphinx.identity
+    heard = real_ears.transcribe(clip)
+    assert word_errors("he was not an ill disposed young man", heard).rate == 0
+    real_ears.transcribe(make_clip(1.0))  # what it hears does not depend on what it heard before
+    assert real_ears.transcribe(clip) == heard
 
 
-def test_pocketsphinx_hears_nothing_in_noise(sphinx: Recognizer) -> None:
-    noise = np.random.default_rng(0).standard_normal(16000).astype(np.float32) * 0.1
-    assert sphinx.transcribe(load_clip(noise, rate=16000)) == ""
+def test_the_embedded_recogniser_needs_no_name(ears_here: Path) -> None:
+    ears = load_recognizer()
+    assert ears.name == EMBEDDED == "whisper-tiny.en"
+    assert ears.identity == load_recognizer(EMBEDDED).identity
+    assert ears.transcribe(make_clip(1.0)) == load_recognizer(ears_here).transcribe(make_clip(1.0))
+
+
+def test_without_its_files_it_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODGAP_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="run `modgap fetch`"):
+        load_recognizer()
 
 
 @pytest.mark.parametrize("multilingual", [True, False])
@@ -286,18 +291,36 @@ def test_bad_settings(tiny_model: Any) -> None:
         pipeline(Ears("a"), tiny_model, make_clip(), "a\ud800")
 
 
-def test_the_embedded_pipeline(sphinx: Recognizer) -> None:
-    model = modgap.load_model("demo")
+def test_the_embedded_pipeline(ears_here: Path, tiny_model: Any) -> None:
     made = modgap.pipeline(
-        sphinx, model, read("austen-0880.flac"), "he was not an ill disposed young man"
+        load_recognizer(), tiny_model, make_clip(), "you didn't want to come", max_new_tokens=4
     )
-    assert made.recognizer == "pocketsphinx"
-    assert made.llm == "demo"
-    assert made.answer is not None
-    assert made.answer.kind == "text"
-    plain = modgap.scoring.answers.answer(model, model.text_prompt(made.heard))
-    assert made.answer == plain
+    assert made.recognizer == EMBEDDED
+    prompt = tiny_model.text_prompt(made.heard)
+    plain = modgap.scoring.answers.answer(tiny_model, prompt, max_new_tokens=4)
+    assert made.answer == (plain if made.heard.strip() else None)
     assert json.loads(json.dumps(made.to_dict()))["heard"] == made.heard
+
+
+def test_the_text_model_of_a_pipeline_is_the_one_that_was_tuned() -> None:
+    for name in ("demo", "demo:lora", "demo:lora@2", BASE):
+        assert text_base(name) == BASE
+    for name in ("org/demo", "./demo", "democracy", ""):
+        assert text_base(name) is None
+
+
+def test_that_text_model_has_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped one, or where the family says that it lies."""
+    shipped, told = tmp_path / "base", tmp_path / "told"
+    for folder in (shipped, told):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    monkeypatch.setattr(family, "weights_root", lambda: tmp_path)
+    monkeypatch.setattr(family, "resolve", lambda name, where: told)
+    assert locate(BASE, None, None) == (str(shipped), shipped)
+    assert locate("demo", None, None) == (str(told), told)
+    monkeypatch.setattr(family, "weights_root", lambda: tmp_path / "elsewhere")
+    assert locate(BASE, None, None) == (str(told), told)
 
 
 def test_names_of_folders_stay_here() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from modgap.models.loading.embedded import BASE
+from modgap.speech.base import EMBEDDED
 from modgap.ui.server import requests
 from modgap.ui.server.models import ModelChoice, ModelPool
 from modgap.ui.server.operator_models import ModelOption
@@ -38,27 +40,30 @@ class Loader:
         return Held(name=name, hf=hf, info=lambda: {"name": name})
 
 
-def test_one_whisper_is_kept_on_the_device_that_was_asked_for() -> None:
+def test_the_last_two_are_kept_on_the_device_that_was_asked_for() -> None:
     loader = Loader()
     pool = RecognizerPool(loader)
-    embedded = pool.get("pocketsphinx", "cpu")
-    assert pool.held() == 0
+    embedded = pool.get("50-tiny", "auto")
     small = pool.get("100-small", "cuda:1")
     assert pool.get("100-small", "cuda:1") is small
-    assert pool.held() == 400
+    assert pool.held() == 600
+    assert pool.get("50-tiny", "auto") is embedded
     gone = weakref.ref(small)
     del small
     pool.get("200-large", "cuda:1")
     gc.collect()
     assert gone() is None
-    assert pool.held() == 800
+    assert pool.held() == 1000
     pool.get("200-large", "cpu")
-    assert pool.get("pocketsphinx", "cpu") is embedded
+    pool.drop()
+    assert pool.held() == 0
+    assert pool.get("50-tiny", "auto") is not embedded
     assert loader.calls == [
-        ("pocketsphinx", "cpu"),
+        ("50-tiny", "auto"),
         ("100-small", "cuda:1"),
         ("200-large", "cuda:1"),
         ("200-large", "cpu"),
+        ("50-tiny", "auto"),
     ]
 
 
@@ -112,3 +117,17 @@ def test_the_services_models_and_recognisers_share_the_memory() -> None:
     assert made.pool.held() == 400
     made.pool.get(ModelChoice("200-model"))
     assert made.recognizers.held() == 0
+
+
+@pytest.mark.parametrize(("chosen", "asked"), [("demo:lora", BASE), ("200-model", "200-model")])
+def test_the_pipeline_of_an_embedded_model_is_that_of_its_text_model(
+    chosen: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader = Loader()
+    made = Service(ModelPool(1000, loader=loader))
+    ears = Held(hf=SimpleNamespace(parameters=list))
+    made.recognizers = RecognizerPool(lambda *_, **__: ears)
+    monkeypatch.setattr("modgap.analysis.pipeline.pipeline", lambda *_, **__: None)
+    request = AnalysisRequest(ModelChoice(chosen), "model", make_clip(0.5), "two")
+    PipelineRequest(request, EMBEDDED).make(made, lambda *_: None)
+    assert [name for name, _ in loader.calls] == [asked]

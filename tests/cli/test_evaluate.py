@@ -97,12 +97,12 @@ def test_an_instruction_goes_with_every_question_that_has_none(run: Any, tiny_mo
     refused(run("--max-new-tokens", "3", "--limit", "2"), "instruction")
 
 
-def test_the_pipeline_and_what_is_heard(run: Any, tiny_model: Any) -> None:
+def test_the_pipeline_and_what_is_heard(run: Any, ears_here: Path, tiny_model: Any) -> None:
     """Against `modgap.pipeline` and a plain generation with the instruction."""
     made = run("--inputs", "speech,pipeline", "--heard", "--max-new-tokens", "3", "--limit", "2")
     assert made.exit_code == 0, made.output
     rows = {(r["question"], r["input"]): r for r in read_rows(Path("run"), "answers")}
-    ears = load_recognizer("pocketsphinx")
+    ears = load_recognizer()
     for question in read_questions("data/questions.jsonl", 2):
         clip, words = question.load(), question.transcript
         cascade = pipeline(
@@ -120,7 +120,7 @@ def test_the_pipeline_and_what_is_heard(run: Any, tiny_model: Any) -> None:
 
 
 def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
-    run: Any, tmp_path: Path, tiny_model: Any
+    run: Any, tmp_path: Path, ears_here: Path, tiny_model: Any
 ) -> None:
     """A_p is "a recogniser, then the text LLM": the same for every speech model."""
     other = str(make_tiny_checkpoint(tmp_path / "other", seed=3))
@@ -129,7 +129,7 @@ def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
     made = run(*words, "--base", other)
     assert made.exit_code == 0, made.output
     base = load_model(other)
-    ears = load_recognizer("pocketsphinx")
+    ears = load_recognizer()
     rows = {r["question"]: r for r in read_rows(Path("run"), "answers") if r["input"] == "pipeline"}
     differs = 0
     for question in read_questions("demo", 2):

@@ -13,6 +13,7 @@ from modgap.evaluation.runs.protocol import Protocol
 from modgap.evaluation.runs.tables import INPUTS
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.scoring.scorers import VERSIONS
+from modgap.speech.base import EMBEDDED
 
 if TYPE_CHECKING:
     from modgap.scoring.question import Question
@@ -92,7 +93,7 @@ class RunSettings:
     too_long: str = "fail"
     heard: str = ""
     heard_tokens: int = 128
-    recognizer: str = "pocketsphinx"
+    recognizer: str = EMBEDDED
     base: str = ""
     bases: tuple[tuple[str, str], ...] = ()
     pipeline_llm: str = ""
@@ -250,7 +251,7 @@ class RunSettings:
             too_long=s.get("too_long", "fail"),
             heard=s.get("heard", ""),
             heard_tokens=s.get("heard_tokens", 128),
-            recognizer=run.get("recognizer", {}).get("name", "pocketsphinx"),
+            recognizer=run.get("recognizer", {}).get("name", EMBEDDED),
             base=run.get("base", {}).get("name", ""),
             bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),
             pipeline_llm=pipeline_llm(run),

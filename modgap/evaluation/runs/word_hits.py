@@ -10,6 +10,7 @@ from modgap.analysis.session import Session
 from modgap.analysis.word_hits import WordHits, word_hits
 from modgap.core.errors import ModgapError, SettingsError
 from modgap.evaluation.data.word_clips import known_clips, sounds
+from modgap.speech.base import EMBEDDED
 from modgap.speech.recognizers import load_recognizer
 from modgap.speech.word_times import word_times
 
@@ -30,7 +31,7 @@ KNOWN = "espeak"
 
 def spoken_words(
     data: str,
-    aligner: str = "pocketsphinx",
+    aligner: str = EMBEDDED,
     *,
     limit: int | None = None,
     device: str = "auto",

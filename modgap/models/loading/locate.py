@@ -11,6 +11,7 @@ from typing import Any
 from modgap.core.errors import ModelError
 from modgap.core.files import write_atomic
 from modgap.core.folders import cache_folder
+from modgap.models.loading.embedded import is_embedded
 from modgap.models.loading.load_errors import explained
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -37,7 +38,7 @@ def locate(
     ModelError
         The name leads nowhere.
     """
-    if name == "demo" or name.startswith("demo:"):
+    if is_embedded(name):
         family = importlib.import_module("modgap.demo.family")
         where = Path(cache_dir or cache_folder() / "models")
         try:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from modgap.core.names import named_in, short_name, unused_name
+from modgap.speech.base import EMBEDDED
 
 log = logging.getLogger("modgap.ui")
 
@@ -32,7 +33,7 @@ class ModelOption:
 
 def recognizer_options() -> dict[str, ModelOption]:
     """The embedded recogniser, then what the operator named in ``MODGAP_RECOGNIZERS``."""
-    options = {"pocketsphinx": ModelOption("pocketsphinx", "pocketsphinx", "embedded, English")}
+    options = {EMBEDDED: ModelOption(EMBEDDED, EMBEDDED, "embedded, English")}
     _add_named(options, RECOGNIZERS_VARIABLE)
     return options
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,14 @@ from modgap.ui.server.models import weight_bytes
 if TYPE_CHECKING:
     from modgap.speech.recognizers import Recognizer
 
-EMBEDDED = "pocketsphinx"
+KEPT = 2  # the embedded one, and one of the operator's
 
 
 class RecognizerPool:
-    """Keeps the embedded recogniser and the last Whisper; called from the worker thread.
+    """Keeps the recognisers that were used last; called from the worker thread.
 
-    A Whisper's weights count among those in memory (`ModelPool.share`) and go for a model that
-    needs the room.
+    Their weights count among those in memory (`ModelPool.share`) and go for a model that needs the
+    room.
 
     Parameters
     ----------
@@ -28,8 +29,7 @@ class RecognizerPool:
 
     def __init__(self, loader: Callable[..., Recognizer] | None = None) -> None:
         self._loader = loader
-        self._embedded: Recognizer | None = None
-        self._other: tuple[tuple[str, str], Recognizer] | None = None
+        self._kept: OrderedDict[tuple[str, str], Recognizer] = OrderedDict()
         self._bytes = 0
 
     def get(self, name: str, device: str) -> Recognizer:
@@ -40,25 +40,30 @@ class RecognizerPool:
         ModelError
             It cannot be loaded.
         """
-        if name == EMBEDDED:
-            if self._embedded is None:
-                self._embedded = self._load(name, device)
-            return self._embedded
-        if self._other is None or self._other[0] != (name, device):
-            self.drop()
-            found = self._load(name, device)
-            self._other, self._bytes = ((name, device), found), weight_bytes(found)
-        return self._other[1]
+        key = (name, device)
+        if key not in self._kept:
+            while len(self._kept) >= KEPT:  # before: both may be more than the machine holds
+                self._kept.popitem(last=False)
+                self._count()
+                free_memory()
+            self._kept[key] = self._load(name, device)
+            self._count()
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def held(self) -> int:
-        """Bytes of a Whisper's weights; from any thread."""
+        """Bytes of their weights; from any thread."""
         return self._bytes
 
     def drop(self) -> None:
-        """Let a Whisper go."""
-        if self._other is not None:
-            self._other, self._bytes = None, 0
+        """Let them go."""
+        if self._kept:
+            self._kept.clear()
+            self._count()
             free_memory()
+
+    def _count(self) -> None:
+        self._bytes = sum(map(weight_bytes, self._kept.values()))
 
     def _load(self, name: str, device: str) -> Recognizer:
         if self._loader is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from modgap.audio.clip import Clip
@@ -11,9 +11,10 @@ from modgap.core.errors import ModelError, ModgapError
 from modgap.core.progress import Progress, Steps
 from modgap.core.settings import AnalysisSettings, digest
 from modgap.interventions.intervention import Stack
+from modgap.models.loading.embedded import text_base
+from modgap.speech.base import EMBEDDED
 from modgap.ui.server.models import ModelChoice
 from modgap.ui.server.operator_models import recognizer_options
-from modgap.ui.server.recognizers import EMBEDDED
 
 if TYPE_CHECKING:
     from modgap.analysis.pipeline import Cascade
@@ -158,7 +159,11 @@ class EditRequest(_OfClip):
 
 @dataclass(frozen=True)
 class PipelineRequest(_OfClip):
-    """The answer of a recogniser (its id) and the chosen model's text side to the clip in use."""
+    """The answer of a recogniser (its id) and a text model to the clip in use.
+
+    The text model is the one that the chosen model was tuned from, where that is known, else the
+    chosen model's own text side.
+    """
 
     of: AnalysisRequest
     recognizer: str
@@ -184,7 +189,8 @@ class PipelineRequest(_OfClip):
         of, option = self.of, recognizer_options()[self.recognizer]
         progress(0.01, f"Loading the model {of.label}")
         # The model first: for its room a recogniser would go that is about to be used.
-        model = service.pool.get(of.choice)
+        name = text_base(of.choice.name) or of.choice.name
+        model = service.pool.get(replace(of.choice, name=name))
         progress(0.05, f"Loading {option.id}")
         ears = service.recognizers.get(option.name, of.choice.options["device"])
         return pipeline(
@@ -213,7 +219,7 @@ class WordsRequest:
         from modgap.speech.word_times import word_times
 
         progress(0.02, "Loading the aligner")
-        aligner = service.recognizers.get(EMBEDDED, "cpu")
+        aligner = service.recognizers.get(EMBEDDED, "auto")
         return word_times(
             self.clip, self.transcript, aligner,
             store=service.store, progress=_from(0.1, progress),

@@ -17,6 +17,7 @@ import streamlit as st
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import ModgapError
 from modgap.core.progress import Progress
+from modgap.models.bases.first_use import reporting
 from modgap.store.cache import default_store
 from modgap.store.write_behind import WriteBehindStore
 from modgap.ui.server.jobs import Jobs, JobView
@@ -139,7 +140,8 @@ class Service:
         progress(0.01, "Loading the libraries")
         import_libraries()  # before anything below resolves the same names beside another thread
         try:
-            made = request.make(self, progress)
+            with reporting(progress):  # of what has to be fetched first
+                made = request.make(self, progress)
         except ModgapError as problem:
             said = str(problem)
             for name, known_by in request.hidden.items():
