@@ -53,7 +53,7 @@ class Asking:
 
     @cached_property
     def text_markers(self) -> Markers:
-        """Of typed questions; kept where the template has no place for words without (Qwen3-ASR)."""
+        """Of typed questions; kept where the template has no place for words without them."""
         dropped = self.settings.text_markers == "drop"
         return "drop" if dropped and not self.model.support().get("markers_drop") else "keep"
 
