@@ -205,7 +205,7 @@ class PromptMaker(ABC):
     def takes_typed(self) -> bool:
         """Whether a message may be typed: a recogniser's template may write clips alone."""
         try:
-            self._plain_frame("", None)
+            self._plain_frame("", None, None)
         except ModelError:
             return False
         return True
