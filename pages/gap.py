@@ -75,6 +75,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
     from modgap.gap import accuracy, failure_reasons
+    from modgap.gap.pipeline_hearing import pipeline_hearing
 
     if by and len(models) > 1:
         st.caption(f"By {widgets.plain(by)}: of the first checkpoint chosen. Choose one at a time.")
@@ -85,7 +86,9 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
         return
     for warning in foreign_bases(run.protocol):
         widgets.notice(warning)
-    bars, parts = AccuracyBars(table), Decomposition(table)
+    hearing = runs.ask(run, "hearing", pipeline_hearing, where)
+    bars = AccuracyBars(table, hearing.label if hearing else "")
+    parts = Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("Accuracy, same questions", anchor=False)
@@ -96,7 +99,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             alt="Accuracies of the base LLM, text, speech and pipeline with 95 % intervals",
         )
     with right:
-        st.subheader("What the loss is made of", anchor=False)
+        st.subheader("Loss breakdown", anchor=False)
         high = max(330, 30 * len(bars.rows) + 110)
         if (table["quantity"] == "gap").any():
             widgets.chart(
@@ -110,25 +113,18 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     counts = runs.ask(run, "counts", accuracy.accuracies, where)
     counts = counts[counts["model"].isin(models)]
     numbers(table, counts)
-    tolerance, why = 0.0, None
+    why = None
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("Why spoken questions fail that are answered as text", anchor=False)
-        tolerance = st.slider(
-            "A clip counts as heard up to a word error rate of",
-            0.0,
-            1.0,
-            0.0,
-            0.05,
-            key=inputs.TOLERANCE.key,
-            width=330,
-            persist_state="session",
-        )
+        head = st.container()
+        tolerance, calibrated = threshold(run, models)
         why = runs.ask(run, "reasons", failure_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
             alarms = runs.ask(
                 run, "alarms", failure_reasons.false_alarms, models, where, tolerance=tolerance
             )
+            with head:
+                st.subheader(failure_headline(why, alarms), anchor=False)
             shares = ReasonShares(why, alarms)
             widgets.chart(
                 shares.figure(dark=widgets.dark()),
@@ -141,14 +137,15 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             )
             if said:
                 st.caption(
-                    f"The mark: so many of the questions answered rightly aloud would count as "
-                    f"not heard, too ({said}). Who answers rightly has heard, in other words "
-                    "perhaps: where the mark is near the bar's end, raise the tolerance."
+                    f"The mark is the false-alarm rate: so many of the questions answered "
+                    f"correctly as speech count as not heard, too ({said}). {calibrated}"
                 )
         else:
+            with head:
+                st.subheader("Why spoken questions fail", anchor=False)
             st.caption("No question was lost by speech.")
     with right:
-        st.subheader("What was asked", anchor=False)
+        st.subheader("Counts", anchor=False)
         widgets.table(counts[list(accuracy.COUNTS)], key="gap_counts", height=330)
         st.caption(
             "Unparsed: no answer was found in the response; it counts as wrong. Failed: the "
@@ -165,6 +162,42 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             file.settings(f"modgap-{run.name}", lambda: {"run": run.protocol, "where": where}),
         ],
         key="gap",
+    )
+
+
+def threshold(run: Run, models: list[str]) -> tuple[float, str]:
+    """Up to which word error rate a clip counts as heard, and how that was calibrated."""
+    from modgap.gap import failure_reasons
+
+    found = runs.ask(run, "threshold", failure_reasons.calibrated, models)
+    widget = inputs.TOLERANCE
+    if visit().runs.calibrated != (run.name, *models):  # of these checkpoints, not of others
+        widget.value = found.tolerance
+        visit().runs.calibrated = (run.name, *models)
+    value = st.slider(
+        "WER threshold for “heard”", 0.0, 1.0, step=0.01, key=widget.key, width=330,
+        persist_state="session",
+    )  # fmt: skip
+    if found.reason is not None:
+        return value, f"The threshold is not calibrated: {found.reason}."
+    return value, (
+        f"Calibrated: {found.tolerance:g}, the maximal Youden index of these checkpoints on all "
+        f"questions (J = {found.youden:.2f}: {found.detected:.0%} of {found.failed:,} failures, "
+        f"{found.alarms:.0%} of {found.right:,} correct answers count as not heard)."
+    )
+
+
+def failure_headline(why: pd.DataFrame, alarms: pd.DataFrame) -> str:
+    """What share of the failures were not heard, and of the right answers."""
+    lost = why[why["text"] == "right"]
+    missed = lost.loc[lost["reason"] == "not heard", "n"].sum()
+    known = lost.loc[lost["reason"] != "unknown", "n"].sum()
+    if not known or not len(alarms):
+        return "Why spoken questions fail"
+    rate = alarms["misheard"].sum() / alarms["right"].sum()
+    return (
+        f"Why spoken questions fail: {missed / known:.0%} not heard, at a false-alarm rate of "
+        f"{rate:.0%}"
     )
 
 
@@ -294,7 +327,7 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
     inputs = [k for k in ("text", "speech", "pipeline", "base") if k in run.inputs]
     inputs += [k for k in run.inputs if k not in inputs]
     marks = {True: "✓ ", False: "✗ "}
-    shown = pd.DataFrame({"transcript": rows["transcript"], "right answer": rows["reference"]})
+    shown = pd.DataFrame({"transcript": rows["transcript"], "reference answer": rows["reference"]})
     for kind in inputs:
         right = rows[f"{kind} right"]
         shown[kind] = [

@@ -157,7 +157,7 @@ def patching(
         ``"word"``: a token's state goes into all speech positions that its word is said in, by
         `words`. ``"segment"``: into those that the monotone path gives the token, ``"pair"``: into
         the one on the argmax path; both are what the model takes for the token, not where it is
-        said. ``"after"``: a token behind the audio gets the state that it has behind the transcript.
+        said. ``"after"``: a token behind the audio gets its state from behind the transcript.
     words : WordTimes, optional
         For ``"word"``, such as `modgap.word_times` gives.
     measure : "cosine" or "euclidean"

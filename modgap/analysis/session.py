@@ -387,10 +387,8 @@ class Session:
 
     def _runs(self, progress: Progress | None) -> Prefill:
         if self._plain is None:
-            pair = self.pair
-            began = time.perf_counter()
-            self._plain = Prefill.of(self.model, pair, progress=progress)
-            self._rate = (time.perf_counter() - began) / (2 * self.model.n_layers)
+            self._plain = Prefill.of(self.model, self.pair, progress=progress)
+            self._rate = self._plain.seconds / self.model.n_layers
         return self._plain
 
     @contextmanager

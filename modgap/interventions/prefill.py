@@ -8,6 +8,7 @@ over the positions from p0 on, and many variants go through as one batch.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Prefill:
     logits : Tensor, shape (n_out, vocabulary)
         float32, of the plain speech run.
     kept : keys and values of the plain speech run
+    seconds : float
+        How long the plain speech run took.
     """
 
     model: SpeechLM
@@ -92,6 +95,7 @@ class Prefill:
     logits: Tensor
     kept: tuple[KeysValues, ...]
     text_kept: tuple[KeysValues, ...]
+    seconds: float
     _levels: tuple[Tensor, ...]  # (S - first, d): all positions from the first speech position on
     memo: dict[Any, Any] = field(default_factory=dict)  # what others derive of the plain runs
     _paths: dict[tuple[int, str, str], SourcePath] = field(default_factory=dict)
@@ -121,11 +125,15 @@ class Prefill:
             report(0.0, "plain run, text")
             text, text_logits, text_kept = _plain(model, pair.text, tail, int(pair.text.content[0]))
             report(0.3, "plain run, speech")
+            began = time.perf_counter()
             levels, logits, kept = _plain(model, pair.speech, tail, int(pair.speech.content[0]))
+            took = time.perf_counter() - began
         at = pair.text.content - pair.text.content[0]
         picked = tuple(h[at.to(h.device)] for h in text)
         rest = tuple(h[int(at[-1]) + 1 :].clone() for h in text)
-        return cls(model, pair, tail, picked, rest, text_logits, logits, kept, text_kept, levels)
+        return cls(
+            model, pair, tail, picked, rest, text_logits, logits, kept, text_kept, took, levels
+        )
 
     @property
     def speech(self) -> tuple[Tensor, ...]:

@@ -119,7 +119,7 @@ def without_sinks(matrices: np.ndarray, quiet: np.ndarray, *, lowest: bool = Fal
     ModgapError
         Shapes that do not fit.
     """
-    K, T_s, T_t = matrices.shape
+    K, T_s, _ = matrices.shape
     if quiet.shape != (T_s,):
         raise ModgapError(f"{T_s} speech positions need as many flags, not {quiet.shape}.")
     heard = np.broadcast_to(~quiet, (K, T_s))

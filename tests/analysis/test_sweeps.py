@@ -102,7 +102,7 @@ def test_the_words_positions_are_those_whose_time_the_word_shares(
     assert pieces is not None
     words = even_words(WORDS, float(times[-1, 1]))
     made = patching(prefill, name, words=words, layers=(1, 3), draws=0)
-    said = {word: span for word, span in zip(words.words, words.times, strict=True)}
+    said = dict(zip(words.words, words.times, strict=True))
     mark = pieces.index("?")
     for j, piece in enumerate(pieces):
         rows = made.positions[0][j]
