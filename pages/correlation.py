@@ -211,6 +211,7 @@ def influence(lines: list[Any]) -> None:
 def questions(run: Run, chosen: dict[str, Any]) -> None:
     """Whether a clip's own similarity tells that its answer fails."""
     from modgap.gap import per_question
+    from modgap.gap.reading import reading
 
     st.subheader("Per question: does low similarity predict failure?", anchor=False)
     name, layer = chosen["measure"], chosen["layer"]
@@ -276,7 +277,7 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
                 f"Logistic regression of failing aloud, n = {made.n:,}, McFadden's R² "
                 f"{made.pseudo_r2:.3f}.{dropped}"
             )
-            said = per_question.reading(area, made, higher_fails=far)
+            said = reading(area, made, higher_fails=far)
             if said:
                 st.markdown(widgets.plain(said))
     widgets.downloads(

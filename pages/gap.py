@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.ui import PAGES, runs, widgets
+from modgap.ui import PAGES, heard_threshold, run_interventions, runs, widgets
 from modgap.ui.runs import NO_GROUP
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.inputs import CHANGE, CHECKPOINTS, GROUP, SORT, SUBJECT, TABLE_PAGE
@@ -117,14 +117,14 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     left, right = st.columns([3, 2], gap="medium")
     with left:
         head = st.container()
-        tolerance, calibrated = threshold(run, models)
+        tolerance, calibrated = heard_threshold.threshold(run, models)
         why = runs.ask(run, "reasons", failure_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
             alarms = runs.ask(
                 run, "alarms", failure_reasons.false_alarms, models, where, tolerance=tolerance
             )
             with head:
-                st.subheader(failure_headline(why, alarms), anchor=False)
+                st.subheader(heard_threshold.headline(why, alarms), anchor=False)
             shares = ReasonShares(why, alarms)
             widgets.chart(
                 shares.figure(dark=widgets.dark()),
@@ -162,42 +162,6 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             file.settings(f"modgap-{run.name}", lambda: {"run": run.protocol, "where": where}),
         ],
         key="gap",
-    )
-
-
-def threshold(run: Run, models: list[str]) -> tuple[float, str]:
-    """Up to which word error rate a clip counts as heard, and how that was calibrated."""
-    from modgap.gap import failure_reasons
-
-    found = runs.ask(run, "threshold", failure_reasons.calibrated, models)
-    widget = inputs.TOLERANCE
-    if visit().runs.calibrated != (run.name, *models):  # of these checkpoints, not of others
-        widget.value = found.tolerance
-        visit().runs.calibrated = (run.name, *models)
-    value = st.slider(
-        "WER threshold for “heard”", 0.0, 1.0, step=0.01, key=widget.key, width=330,
-        persist_state="session",
-    )  # fmt: skip
-    if found.reason is not None:
-        return value, f"The threshold is not calibrated: {found.reason}."
-    return value, (
-        f"Calibrated: {found.tolerance:g}, the maximal Youden index of these checkpoints on all "
-        f"questions (J = {found.youden:.2f}: {found.detected:.0%} of {found.failed:,} failures, "
-        f"{found.alarms:.0%} of {found.right:,} correct answers count as not heard)."
-    )
-
-
-def failure_headline(why: pd.DataFrame, alarms: pd.DataFrame) -> str:
-    """What share of the failures were not heard, and of the right answers."""
-    lost = why[why["text"] == "right"]
-    missed = lost.loc[lost["reason"] == "not heard", "n"].sum()
-    known = lost.loc[lost["reason"] != "unknown", "n"].sum()
-    if not known or not len(alarms):
-        return "Why spoken questions fail"
-    rate = alarms["misheard"].sum() / alarms["right"].sum()
-    return (
-        f"Why spoken questions fail: {missed / known:.0%} not heard, at a false-alarm rate of "
-        f"{rate:.0%}"
     )
 
 
@@ -424,6 +388,7 @@ def page() -> None:
         return
     accuracies(run, models, by, where)
     visit().view |= clips(run, models, where)
+    run_interventions.show(run)
 
 
 page()

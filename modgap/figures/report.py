@@ -14,6 +14,7 @@ from modgap.core.errors import ModgapError
 from modgap.evaluation.runs.base_models import foreign_bases
 from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
 from modgap.gap.pipeline_hearing import pipeline_hearing
+from modgap.gap.reading import reading
 from modgap.gap.run_data import MEASURES, finals
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
     else:
         out += _table(made.table.rename(columns={"odds_ratio": "odds ratio per SD"}), digits=3)
         out += f"<p class=note>n = {made.n:,}, McFadden's R² {made.pseudo_r2:.3f}.</p>"
-        said = per_question.reading(per_question.auc(found), made)
+        said = reading(per_question.auc(found), made)
         out += f"<p>{html.escape(said)}</p>" if said else ""
     if run.has_items:
         every = per_question.question_rows(run, model, text_right=False)

@@ -9,10 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import modgap.gap.run_folders
+from modgap.evaluation.interventions.adaptive import evaluate
+from modgap.evaluation.interventions.adaptive import shown as chosen_rows
+from modgap.evaluation.interventions.question_outcomes import CONTROLS, RULES_OF_THE_SOURCE
 from modgap.gap.controls import folder_in_run, made_again, set_controls, write_controls
 from modgap.measures.baselines import PAIRED
 from modgap.models.base import SpeechLM
@@ -295,3 +299,40 @@ def test_a_run_that_grows_is_read_again(open_app: Open, run_folder: Path) -> Non
     at.run()
     assert "new" in at.multiselect(key="gap_models").options
     assert charts(at)[0] == before
+
+
+def table1_of(model: str, fixes: int, *, grid: bool) -> pd.DataFrame:
+    """Answers of ten questions: every one wrong aloud but the first, `fixes` of them repaired."""
+    variants = ["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS]
+    variants += ["angle,tokens=all,strength=0.5"] * grid
+    rows = [
+        {"item": f"i{n}", "group": "g", "variant": v, "answer": "x", "aps": 0.1 * n, "model": model,
+         "right": n == 0 or v == "text" or (v.startswith("angle") and n <= fixes)}
+        for v in variants for n in range(10)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_interventions_over_the_data_set(open_app: Open, run_folder: Path) -> None:
+    at = go(open_app(), "gap")
+    assert "This run has no interventions over its questions" in texts(at)
+    folder = run_folder / "interventions"
+    folder.mkdir()
+    tables = {name: table1_of(name, n, grid=n == 4) for n, name in ((2, "m:a"), (4, "m:b"))}
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name.replace(':', '-')}-answers.parquet")
+    (folder / "broken-answers.parquet").write_bytes(b"no parquet")
+    at = go(open_app(), "gap")
+    assert any("broken-answers.parquet cannot be read" in e.value for e in at.error)
+    shown = next(e.value for e in at.dataframe if "change (points)" in e.value)
+    row = shown.set_index("intervention").loc["angle, all"]
+    assert (row["accuracy %"], row["change (points)"], row["fixed"]) == (30, 20, 2)
+    assert len(shown) == 2 + len(RULES_OF_THE_SOURCE) + len(CONTROLS)
+    assert "Adaptive choice" not in texts(at)
+    assert "n = 2 checkpoints" in texts(at)
+    at.selectbox(key="table1_model").set_value("m-b").run()
+    assert "Adaptive choice" in texts(at)
+    choice, report = evaluate(tables["m:b"])
+    frames = [e.value for e in at.dataframe if "questions touched" in e.value]
+    assert len(frames[0]) == len(chosen_rows(choice, report))
+    assert not at.exception

@@ -24,10 +24,10 @@ from modgap.gap.per_question import (
     auc,
     logistic,
     question_rows,
-    reading,
     within_items,
 )
 from modgap.gap.pipeline_hearing import pipeline_hearing
+from modgap.gap.reading import reading
 from modgap.gap.run_data import open_run
 from modgap.gap.run_table import Change, clip_rows
 from tests.gap.made import answer, full, question, write_run

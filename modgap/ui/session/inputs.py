@@ -60,6 +60,7 @@ SCALE = Widget[str]("co_scale")
 SPLIT = Widget[str]("co_split")
 ASKED = Widget[str]("co_model")
 CONTROLLED = Widget[str]("co_controlled")
+INTERVENED = Widget[str]("table1_model")
 
 
 def only(facet: str) -> Widget[list[str]]:
