@@ -172,7 +172,7 @@ def test_a_click_opens_the_clip_everywhere(
     at.button(key="goto_layers").click().run()
     assert not at.exception
     go(at, "clip")
-    assert "Right would be: x" in texts(at)
+    assert "Reference answer: x" in texts(at)
 
 
 def test_a_clip_whose_file_is_gone_says_so(open_app: Open, run_folder: Path) -> None:

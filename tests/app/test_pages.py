@@ -96,7 +96,7 @@ def test_an_example_goes_through_all_pages(open_app: Open) -> None:
     assert {analysis.answers[k].text or "(an empty answer)" for k in ("text", "speech")} <= set(
         texts(at)
     )
-    assert any("Right would be: five" in c.value for c in at.caption)
+    assert any("Reference answer: five" in c.value for c in at.caption)
     go(at, "layers")
     assert len(at.get("plotly_chart")) == 4
     assert len(at.dataframe[0].value) == len(analysis.layers)

@@ -190,3 +190,25 @@ def test_the_current_layer_is_marked_where_it_has_a_value():
     assert [r.yaxis for r in rings] == ["y", "y"], "monotonicity is undefined in layer 3"
     fig = path_scores(layers_table()).figure(current=4)
     assert [s.x0 for s in fig.layout.shapes if s.x0 == s.x1] == [4, 4]
+
+
+def test_a_path_score_is_drawn_over_its_mismatched_pairs():
+    table = layers_table()
+    support = pd.DataFrame({"layer": np.arange(K), "filtered_aps_cos": np.linspace(0.1, 0.2, K)})
+    for prefix, shift in (("", 0.0), ("filtered_", -0.3)):
+        support[f"{prefix}others_low_cos"] = 0.4 + shift
+        support[f"{prefix}others_high_cos"] = 0.5 + shift
+    plain, filtered = (path_scores(table, "cosine", support, filtered=f) for f in (False, True))
+    for made, low in ((plain, 0.4), (filtered, 0.1)):
+        band = [t for t in made.figure().data if t.name == "mismatched pairs, 5–95 %"]
+        assert [t.showlegend is not False for t in band] == [False, True]
+        assert np.allclose(band[0].y, low)
+        assert np.allclose(band[1].y, low + 0.1)
+        assert band[1].fill == "tonexty"
+        assert made.table()["mismatched_low"].tolist() == pytest.approx([low] * K)
+    assert [t.name for t in lines(plain.figure())] == ["APS cos", "DTW score cos", "ρ cos"]
+    names = [t.name for t in lines(filtered.figure())]
+    assert names == ["APS cos", "without sinks and silence", "ρ cos"]  # each under its own name
+    assert path_scores(table).band is None
+    bare = path_scores(table, "cosine", support[["layer", "filtered_aps_cos"]])
+    assert bare.band is None
