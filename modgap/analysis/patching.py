@@ -186,9 +186,9 @@ def patching(
         names = pieces_after(prefill)
         cells = [(level, k) for level in levels for k in range(len(names))]
         change = scores_after(prefill, cells, progress).reshape(len(levels), -1) - plain
-        positions = tuple(tuple((k,) for k in range(len(names))) for _ in levels)
+        behind: tuple[Rows, ...] = tuple((k,) for k in range(len(names)))
         return Patching(
-            target, plain, text, levels, names, where, "", positions, times, change,
+            target, plain, text, levels, names, where, "", (behind,) * len(levels), times, change,
             np.full_like(change, np.nan),
         )  # fmt: skip
     pieces = prefill.pair.text.pieces

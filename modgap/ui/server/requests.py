@@ -164,7 +164,8 @@ class EditRequest(_OfClip):
         if self.kind == "patching" and options.get("where", "word") == "word":
             # By the server's own aligner, which is loaded once.
             wanted = WordsRequest(self.of.clip, self.of.transcript)
-            options["words"] = wanted.make(service, progress)
+            part = Steps(progress).part(0.0, 0.05, "word times")
+            options["words"] = wanted.make(service, part)
         return options
 
 
