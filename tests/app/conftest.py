@@ -84,7 +84,8 @@ def shared(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(modgap.ui.server.operator_models, "_embedded", tuple)
     monkeypatch.setattr(modgap.ui.examples, "FOLDER", example_folder)
-    monkeypatch.setattr("modgap.speech.word_times.word_times", aligned)  # the clips are tones
+    for module in ("speech.word_times", "analysis.session"):  # the clips are tones
+        monkeypatch.setattr(f"modgap.{module}.word_times", aligned)
     monkeypatch.setattr(estimated, "UNASKED", math.inf)  # no test hangs on the machine's speed
     st.cache_resource.clear()
     yield

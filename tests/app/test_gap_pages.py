@@ -323,7 +323,8 @@ def test_interventions_over_the_data_set(open_app: Open, run_folder: Path) -> No
         table.to_parquet(folder / f"{name.replace(':', '-')}-answers.parquet")
     (folder / "broken-answers.parquet").write_bytes(b"no parquet")
     at = go(open_app(), "gap")
-    assert any("broken-answers.parquet cannot be read" in e.value for e in at.error)
+    said = [e.value.replace("\\", "").replace("\u2060", "") for e in at.error]
+    assert any("broken-answers.parquet cannot be read" in text for text in said)
     shown = next(e.value for e in at.dataframe if "change (points)" in e.value)
     row = shown.set_index("intervention").loc["angle, all"]
     assert (row["accuracy %"], row["change (points)"], row["fixed"]) == (30, 20, 2)
