@@ -23,7 +23,7 @@ MEASURES = {
     "cosine": ("cosine", "aps_cos", "monotonicity"),
     "euclidean": ("euclidean", "aps_euc", "monotonicity_euc"),
 }
-DEFAULT = ["demo:adapter", "demo:lora"]
+DEFAULT = ["demo:lora@1", "demo"]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "compare-models",
         epilog="Examples: modgap compare-models clip.wav --transcript 'what is two plus two' "
-        "--model demo:adapter --model demo:lora; modgap compare-models --data demo --limit 40",
+        "--model demo:lora@1 --model demo; modgap compare-models --data demo --limit 40",
     )(compare_models)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(epilog="Example: modgap controls --data demo --model demo:adapter --limit 100")(
+    app.command(epilog="Example: modgap controls --data demo --model demo --limit 100")(
         controls
     )
 

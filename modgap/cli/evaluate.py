@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(
         "eval",
-        epilog="Example: modgap eval --data demo --model demo:adapter --model demo:lora "
+        epilog="Example: modgap eval --data demo --model demo:lora@1 --model demo "
         "--inputs text,speech,pipeline --out runs/demo",
     )(evaluate)
     runs_app.command("info", epilog="Example: modgap runs info runs/demo")(info)

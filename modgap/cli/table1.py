@@ -26,7 +26,7 @@ DEMO_TOKENS = 12
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(epilog="Example: modgap table1 --data demo --model demo:adapter --model demo:lora")(
+    app.command(epilog="Example: modgap table1 --data demo --model demo:lora@1 --model demo")(
         table1
     )
 
@@ -79,7 +79,7 @@ def table1(
     )
     from modgap.gap.cut_answers import cut_warnings
 
-    names = model or ["demo:adapter", "demo:lora"]
+    names = model or ["demo"]
     how.check(names)
     items = judgeable(read_questions(data, limit))
     own = DEMO_TOKENS if data.partition(":")[0] == "demo" else asked_as(data).max_new_tokens

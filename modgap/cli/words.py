@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
         epilog="Example: modgap words clip.wav --transcript 'what is two plus two'; "
-        "modgap words --data questions.csv --model demo:adapter --model demo:lora"
+        "modgap words --data questions.csv --model demo:lora@1 --model demo"
     )(words)
 
 

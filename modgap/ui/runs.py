@@ -107,7 +107,7 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
     if not folders:
         st.info(
             f"**No run to {purpose} yet.** Make one with `modgap eval --data demo --model "
-            "demo:adapter --model demo:lora --inputs text,speech --out runs/mine`, and start the "
+            "demo:lora@1 --model demo --inputs text,speech --out runs/mine`, and start the "
             "explorer with `modgap app --run runs/mine`."
         )
         return None

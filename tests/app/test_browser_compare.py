@@ -144,7 +144,7 @@ def test_the_consistency_over_the_examples(visit: Callable) -> None:
 def test_narrow_windows(visit: Callable, width: int, height: int) -> None:
     v = visit(viewport={"width": width, "height": height})
     v.page.goto(
-        f"{v.server}/compare?example={CLIP}&models=demo:adapter&models=demo:lora"
+        f"{v.server}/compare?example={CLIP}&models=demo:adapter&models=demo"
         "&models=demo:lora@1&models=demo:lora@2&measure=euclidean"
     )
     v.page.locator(".st-key-cm_maps .heatmaplayer image").nth(3).wait_for()

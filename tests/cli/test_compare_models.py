@@ -136,4 +136,4 @@ def test_a_model_named_twice_or_missing(run: Any, monkeypatch: Any) -> None:  # 
         loading, "load_quietly", lambda name, **options: named.append(name) or 1 / 0
     )
     run(*words)
-    assert named == ["demo:adapter"]
+    assert named == ["demo:lora@1"]

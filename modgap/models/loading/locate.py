@@ -59,7 +59,8 @@ def locate(
     if not _HUB_ID.fullmatch(name):
         raise ModelError(
             f'There is no folder {name}, and it is not a hub id such as "Qwen/Qwen2-Audio-7B-'
-            'Instruct". The embedded models are "demo", "demo:lora" and "demo:adapter".'
+            'Instruct". The embedded models are "demo", its snapshots ("demo:lora@1") and '
+            '"demo:base".'
         )
     return name, None
 
