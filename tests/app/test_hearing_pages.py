@@ -70,13 +70,13 @@ def test_the_third_column_answers(heard: AppTest, tiny_model: Any) -> None:
     clip = load_clip((EXAMPLES / "austen-0880.flac").read_bytes())
     made = pipeline(load_recognizer(), tiny_model, clip, SAID)
     assert made.answer is not None
-    texts = [t.value for t in at.text]
+    texts = [t.value.strip() for t in at.text]
     for text in (
         analysis.answers["text"].text,
         analysis.answers["speech"].text,
         made.answer.text,
     ):
-        assert (text if text.strip() else "(an empty answer)") in texts
+        assert (text.strip() or "(an empty answer)") in texts  # st.text drops outer blanks
     assert any(f"{HEARD}, word error rate {made.errors.rate:.0%}" in c
                for c in shown(at))  # fmt: skip
     assert recognition.marked(made) in [m.value for m in at.markdown]
@@ -184,7 +184,7 @@ def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     row = found[found["layer"] == int(values["Layer"])].iloc[0]
     assert values[f"In its word (chance {row['chance']:.0%})"] == f"{row['word_cos']:.0%}"
     assert len(at.get("plotly_chart")) == 2
-    assert any(f"by {EMBEDDED} and not by the model" in c.value for c in at.caption)
+    assert any(f"by {plain(EMBEDDED)} and not by the model" in c.value for c in at.caption)
     assert "paths" not in address(at)  # words are on unless they are switched off
     assert len(at.get("download_button")) == 10
 
@@ -196,7 +196,7 @@ def test_a_link_opens_with_the_boundaries(heard: AppTest, open_app: Open) -> Non
     finish(at)
     at.run()
     rows = sent(at)
-    assert len(rows) == 5
+    assert len(rows) == 8
     assert (np.diff([row[0] for row in rows]) >= 0).all()
 
 

@@ -87,13 +87,13 @@ def test_a_part_of_the_clip_wants_a_part_of_the_words(run, monkeypatch):
     assert "add --cut-words if" in warned.stderr
     cut = analyze(run, "--end", "0.75", "--cut-words", "--json", text=text)
     assert cut.exit_code == 0, cut.output
-    found = strict_json(cut.stdout)
+    found = json.loads(cut.stdout)
     assert found["transcript"] == "one two"
     assert found["clip"]["seconds"] == pytest.approx(0.75)
     assert "the words of this part: one two" in cut.stderr
     mine = analyze(run, "--end", "0.75", "--words-of-part", "--json", text="one two")
     assert mine.stderr == ""
-    assert strict_json(mine.stdout)["key"] == found["key"]  # the same question, asked twice
+    assert json.loads(mine.stdout)["key"] == found["key"]  # the same question, asked twice
     empty = analyze(run, "--start", "1", "--end", "0.5", "--cut-words", text=text)
     refused(empty, "choose an end after the start")
 
