@@ -19,6 +19,7 @@ from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings, analysis_key, check_text, digest
 from modgap.interventions.intervention import Intervention, Stack
+from modgap.interventions.maps.pins import keyed, pinned
 from modgap.interventions.prefill import Prefill
 from modgap.models.capture import capture_pair
 from modgap.store.lookup import keep, kept, look_up
@@ -48,8 +49,9 @@ class Session:
         From `load_model`.
     clip : Clip
         From `load_clip`.
-    transcript : str
-        What is said in the clip.
+    transcript : str or None
+        What is said in the clip. None: nobody knows, and only `compare` can be asked, of
+        interventions that need no words (the rule ``"map"``).
     settings : AnalysisSettings, optional
         How both prompts are made and answered, and what of them is measured.
     store : Store, optional
@@ -74,7 +76,7 @@ class Session:
         self,
         model: SpeechLM,
         clip: Clip,
-        transcript: str,
+        transcript: str | None,
         settings: AnalysisSettings | None = None,
         *,
         store: Store | None = None,
@@ -82,7 +84,7 @@ class Session:
     ) -> None:
         self.model, self.clip, self.store = model, clip, store
         self.settings = (settings or AnalysisSettings()).updated(**overrides)
-        self.transcript = check_text("transcript", transcript)
+        self.transcript = None if transcript is None else check_text("transcript", transcript)
         if not isinstance(clip, Clip):
             raise SettingsError("The clip must be a Clip: make one with modgap.load_clip(...).")
         self._plain: Prefill | None = None
@@ -274,6 +276,8 @@ class Session:
         """
         if kind not in KINDS:
             raise SettingsError(f"There is no {kind!r} of a session; use {', '.join(KINDS)}.")
+        if self.transcript is None:
+            self._need_no_words(kind, options)
         settings = self.settings
         if kind != "analysis":
             # An edit has answers, all layers and the final norm whatever these say of an analysis.
@@ -288,6 +292,15 @@ class Session:
         return digest("edit", records.VERSION, kind, clip_key, self._wanted(kind, options))
 
     # ---- how it is done --------------------------------------------------------------------------
+
+    def _need_no_words(self, kind: str, options: dict[str, Any]) -> None:
+        stack = _stack(options.get("interventions", ())) if kind == "compare" else None
+        wanting = kind if stack is None else next((i.rule for i in stack if i.needs_words), None)
+        if wanting is not None:
+            raise SettingsError(
+                f"{wanting!r} compares with the words of the clip: give a transcript, let them be "
+                "heard (modgap.heard, --heard-by), or use the rule map on all positions."
+            )
 
     def _runs(self, progress: Progress | None) -> Prefill:
         if self._plain is None:
@@ -318,13 +331,13 @@ class Session:
         """The options in JSON's terms, with nothing left to a default."""
         if kind == "compare":
             given = _bound(self.compare, options)
-            return [it.to_dict() for it in _stack(given["interventions"])]
+            return [keyed(it) for it in _stack(given["interventions"])]
         options = dict(options)
         target = options.pop("target", None)
         levels = self.model.editable_levels
         if kind == "sweep":
             grid = sweeps.grid_of(levels, **options)
-            return {"target": target, "grid": [it.to_dict() for it in grid]}
+            return {"target": target, "grid": [keyed(it) for it in grid]}
         function = patching if kind == "patching" else logit_lens
         given = _bound(function, options, prefill=None)
         del given["prefill"], given["progress"]
@@ -335,7 +348,8 @@ class Session:
 
 
 def _stack(interventions: Intervention | Sequence[Intervention]) -> Stack:
-    return (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+    """As a tuple, and with the identities of maps: what a map's name stands for may change."""
+    return pinned((interventions,) if isinstance(interventions, Intervention) else interventions)
 
 
 def _bound(function: Callable[..., Any], options: dict[str, Any], **placed: Any) -> dict[str, Any]:

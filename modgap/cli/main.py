@@ -20,8 +20,10 @@ from modgap.cli import (
     evaluate,
     families,
     fetch,
+    fit,
     gap,
     intervene,
+    maps,
     models,
     pipeline,
     sweep,
@@ -60,6 +62,8 @@ evaluate.register(app)
 intervene.register(app)
 sweep.register(app)
 table1.register(app)
+fit.register(app)
+maps.register(app)
 models.register(app)
 check.register(app)
 families.register(app)

@@ -110,6 +110,7 @@ class _OfClip:
 #: What is asked of a kept session beside the analysis, and what a job of it is called.
 EDITS = {
     "compare": "intervention",
+    "beside": "intervention that is told the words",
     "patching": "patching: layer × word",
     "sweep": "sweep: layer × intervention",
     "lens": "logit lens",
@@ -125,9 +126,9 @@ class EditRequest(_OfClip):
     of : AnalysisRequest
         Model, clip, words.
     kind : str
-        One of `EDITS`.
+        One of `EDITS`; "beside" is a second "compare" that a page has at the same time.
     stack : tuple of Intervention
-        For "compare".
+        For "compare" and "beside".
     options : str
         JSON of further settings.
     """
@@ -149,11 +150,12 @@ class EditRequest(_OfClip):
 
     def make(self, service: Service, progress: Progress) -> Any:
         options = json.loads(self.options)
-        if self.kind == "compare":
+        asked = "compare" if self.kind == "beside" else self.kind
+        if asked == "compare":
             options["interventions"] = self.stack
         with service.session(self.of, progress) as session:
             part = Steps(progress).part(0.05, 1.0, self.label)
-            return getattr(session, self.kind)(progress=part, **options)
+            return getattr(session, asked)(progress=part, **options)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ MODELS = Widget[list[str]]("compare_models")
 # Interventions, by the names of an `Intervention`'s parts.
 EDIT = {
     name: Widget[Any](f"iv_{name}")
-    for name in ("rule", "strength", "path", "measure", "seed", "layer", "source", "tokens")
+    for name in (
+        *("rule", "strength", "path", "measure", "seed", "layer", "source", "tokens"),
+        *("map", "keep_length"),
+    )
 }
 
 # Where is the gap decided?, by the names of the address.
