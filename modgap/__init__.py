@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         patching,
         sweep,
     )
+    from modgap.analysis.heard import heard
     from modgap.analysis.measure import cached_analysis
     from modgap.analysis.model_comparison import ModelComparison, curve_table
     from modgap.analysis.pipeline import Cascade, pipeline
@@ -46,8 +47,12 @@ if TYPE_CHECKING:
     )
     from modgap.core.settings import AnalysisSettings
     from modgap.evaluation.data.datasets import read_questions
+    from modgap.evaluation.interventions.fit_settings import FitSettings
+    from modgap.evaluation.interventions.fitting import Fits, fit_maps
     from modgap.evaluation.runs.word_hits import spoken_words, word_hits_over
     from modgap.interventions.intervention import Intervention
+    from modgap.interventions.maps.affine import FittedMap
+    from modgap.interventions.maps.files import load_map, save_map
     from modgap.interventions.prefill import Prefill
     from modgap.models.base import SpeechLM
     from modgap.models.bases.fetching import Fetched, fetch
@@ -74,6 +79,9 @@ __all__ = [
     "ClipPart",
     "Comparison",
     "Fetched",
+    "FitSettings",
+    "Fits",
+    "FittedMap",
     "Intervention",
     "ModelComparison",
     "ModelError",
@@ -103,9 +111,12 @@ __all__ = [
     "default_store",
     "estimate_memory",
     "fetch",
+    "fit_maps",
+    "heard",
     "hits_summary",
     "list_models",
     "load_clip",
+    "load_map",
     "load_model",
     "load_recognizer",
     "logit_lens",
@@ -113,6 +124,7 @@ __all__ = [
     "patching",
     "pipeline",
     "read_questions",
+    "save_map",
     "score",
     "score_support",
     "spoken_words",
@@ -139,6 +151,7 @@ __getattr__, __dir__ = attach(
         ),
         "analysis.score_support": ("score_support",),
         "analysis.clip_part": ("ClipPart", "cut_clip"),
+        "analysis.heard": ("heard",),
         "analysis.measure": ("cached_analysis",),
         "analysis.result": ("Analysis",),
         "analysis.session": ("Session",),
@@ -158,6 +171,10 @@ __getattr__, __dir__ = attach(
         ),
         "speech.word_times": ("WordTimes", "word_times"),
         "interventions.intervention": ("Intervention",),
+        "interventions.maps.affine": ("FittedMap",),
+        "interventions.maps.files": ("load_map", "save_map"),
+        "evaluation.interventions.fit_settings": ("FitSettings",),
+        "evaluation.interventions.fitting": ("Fits", "fit_maps"),
         "analysis.several_models": ("clip_curves", "compare_models"),
         "models.bases.fetching": ("Fetched", "fetch"),
         "models.base": ("SpeechLM",),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from modgap.interventions.intervention import Intervention
+from modgap.interventions.maps.names import bare_name
 from modgap.ui import guards, intervention_inputs, widgets
 from modgap.ui.server.requests import EditRequest
 from modgap.ui.session import asking, clip_in_use, link
@@ -16,10 +18,13 @@ from modgap.ui.session.state import Pairs, visit
 if TYPE_CHECKING:
     from modgap.analysis.comparison import Comparison
     from modgap.analysis.result import Analysis
+    from modgap.interventions.maps.affine import FittedMap
+
+TOLD = "Angle projection (needs the transcript)"
 
 
-def answers(found: Comparison | None, analysis: Analysis) -> None:
-    """Text, before and after, side by side."""
+def answers(found: Comparison | None, analysis: Analysis, told: Comparison | None = None) -> None:
+    """Text, before and after, side by side; `told` is a rule that knows the words, beside a map."""
     from modgap.scoring.answers import verdict
 
     known = clip_in_use.reference()
@@ -29,23 +34,53 @@ def answers(found: Comparison | None, analysis: Analysis) -> None:
         "Speech, before": found.before if found else plain.get("speech"),
         "Speech, after": found.after if found else None,
     }
-    for place, (title, answer) in zip(st.columns(3, gap="small"), given.items(), strict=True):
-        with place, st.container(border=True, height="stretch", key=f"iv_{title.split()[-1]}"):
+    if told is not None:
+        given[TOLD] = told.after
+    places = st.columns(len(given), gap="small")
+    for place, (title, answer) in zip(places, given.items(), strict=True):
+        key = "iv_told" if title == TOLD else f"iv_{title.split()[-1]}"
+        with place, st.container(border=True, height="stretch", key=key):
             with st.container(horizontal=True, horizontal_alignment="distribute"):
                 st.caption(title)
                 if answer is not None:
                     widgets.verdict(verdict(answer.text, known), known)
             if answer is None:
                 st.text("…")
-            elif title == "Speech, after" and found is not None:
+            elif title in ("Speech, after", TOLD) and found is not None:
                 st.markdown(highlighted(found.before.text, answer.text))
             else:
                 st.text(answer.text.strip() or "(an empty answer)")
             if found is not None and title != "Answer to the text":
                 kl = found.kl_before if title == "Speech, before" else found.kl_after
+                if title == TOLD and told is not None:
+                    kl = told.kl_after
                 st.caption(f"KL from the text's first token: {widgets.number(kl)} nats")
     if known is not None:
         st.caption(f"Reference answer: {widgets.plain(known)}")
+
+
+def map_card(fitted: FittedMap, layer: int) -> None:
+    """What a map was fitted on, and how it does on pairs that it has not seen."""
+    from modgap.interventions.maps.card import read_card
+
+    card = read_card(fitted)
+    held = card.held
+    parts = [
+        f"**{widgets.plain(fitted.kind)}** of layer {fitted.layer}",
+        f"fitted on {widgets.plain(card.model)}, {widgets.plain(card.data)} "
+        f"({card.clips} clips, {card.pairs} pairs)",
+    ]
+    if held.explained is not None:
+        parts.append(
+            f"explained variance on {held.pairs} held-out pairs: "
+            f"{widgets.number(held.explained_plain)} before, "
+            f"**{widgets.number(held.explained)}** after"
+        )
+    if fitted.gate is not None and held.opened is not None:
+        parts.append(f"its gate lets {100 * held.opened:.0f} % of the states change")
+    st.caption("Fitted map, needs no transcript: " + "; ".join(parts) + ".")
+    if layer != fitted.layer:
+        st.caption(f"It acts on layer {layer} here, but was fitted on layer {fitted.layer}.")
 
 
 def highlighted(before: str, after: str) -> str:
@@ -76,6 +111,8 @@ def unchanged(found: Comparison, analysis: Analysis) -> None:
     """Name the words that are chosen, but whose speech position goes to another one."""
     from modgap.figures.text import visible
 
+    if found.pairs.empty:
+        return
     used = found.pairs.groupby("j")["used"].any()
     idle = [visible(analysis.pieces[int(j)]) for j in used.index[~used]]
     if idle:
@@ -147,7 +184,7 @@ def page() -> None:
         "are changed while the question is read, at one layer; then the model answers as always. "
         "**Angle projection** gives a speech token the direction of its text token, **length "
         "normalization** only its length. Patching, mean shift and a random direction of the same "
-        "angle are controls.",
+        "angle are controls. A **fitted map** (`modgap fit`) needs no transcript.",
         r"\text{angle: } h_s \leftarrow \lVert h_s\rVert \frac{h_t}{\lVert h_t\rVert}"
         r"\qquad \text{length: } h_s \leftarrow \lVert h_t\rVert \frac{h_s}{\lVert h_s\rVert}",
         "Strength turns along the arc between both directions, and changes lengths linearly.",
@@ -159,11 +196,14 @@ def page() -> None:
     n_layers = int(analysis.model["n_layers"])
     editable = int(analysis.model.get("editable_layers", n_layers))
     intervention_inputs.restore(analysis, n_layers, editable)
-    intervention_inputs.controls(n_layers, editable)
+    maps = intervention_inputs.offered_maps(analysis)
+    intervention_inputs.controls(n_layers, editable, maps)
     if editable < n_layers:
         why = analysis.model["unsupported"]["edit_every_level"]
         st.caption(f"Layers from {editable} on are not offered: {widgets.plain(why)}")
     it = intervention_inputs.intervention()
+    if it.rule == "map":
+        map_card(maps[bare_name(it.map)], it.layers[0])
     here = visit()
     text = it.to_text()
     if len(text) <= link.MAX_EDIT:
@@ -173,6 +213,7 @@ def page() -> None:
     top, words, middle, bottom = (st.container() for _ in range(4))
 
     def draw(marked: Pairs) -> None:
+        marked = frozenset((i, j) for i, j in marked if j != intervention_inputs.NO_WORD)
         with words:
             word_row(analysis, marked)
         with bottom:
@@ -183,15 +224,19 @@ def page() -> None:
         draw(own)  # a click is seen at once, not with the answer to it
     wanted = EditRequest(request, "compare", (it,))
     found: Comparison | None = asking.ask(wanted)
+    told: Comparison | None = None
     if found is not None:
         here.interventions.marked = (analysis.key, pairs_of(found))
+        if it.rule == "map":
+            oracle = Intervention(layers=it.layers, tokens="all", strength=it.strength)
+            told = asking.ask(EditRequest(request, "beside", (oracle,)))
     if own is None:
         key, marked = here.interventions.marked
         draw(marked if key == analysis.key else frozenset())
     with top:
         if found is None:
             guards.failed(wanted, key="iv_again")
-        answers(found, analysis)
+        answers(found, analysis, told)
     if found is not None:
         with words:
             unchanged(found, analysis)

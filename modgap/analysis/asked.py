@@ -13,6 +13,7 @@ from modgap.analysis.mismatched import other_texts
 from modgap.analysis.patching import patching
 from modgap.core.errors import SettingsError
 from modgap.interventions.intervention import Intervention, Stack
+from modgap.interventions.maps.pins import keyed, pinned
 
 if TYPE_CHECKING:
     from modgap.analysis.session import Session
@@ -25,11 +26,11 @@ def wanted(session: Session, kind: str, options: dict[str, Any]) -> Any:
     """The options in JSON's terms, with nothing left to a default."""
     full = given(session, kind, options)
     if kind == "compare":
-        return [it.to_dict() for it in stack_of(full["interventions"])]
+        return [keyed(it) for it in stack_of(full["interventions"])]
     if kind == "sweep":
         target = full.pop("target")
         grid = sweeps.grid_of(session.model.editable_levels, **full)
-        return {"target": target, "grid": [it.to_dict() for it in grid]}
+        return {"target": target, "grid": [keyed(it) for it in grid]}
     if kind == "patching":
         levels = sweeps.levels_of(session.model.editable_levels, full["layers"])
         full |= {"layers": list(levels), "words": _said(full["words"])}
@@ -77,8 +78,12 @@ def _said(words: WordTimes | None) -> Any:
 
 
 def stack_of(interventions: Intervention | Sequence[Intervention]) -> Stack:
-    """Interventions as a stack, one by itself, too."""
-    return (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+    """Interventions as a stack, one by itself, too, with the identities of their maps.
+
+    What a map's name stands for may change.
+    """
+    one = isinstance(interventions, Intervention)
+    return pinned((interventions,) if one else tuple(interventions))
 
 
 def bound(function: Callable[..., Any], options: dict[str, Any], **placed: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,10 +41,11 @@ class Comparison:
     interventions : tuple of Intervention
     transcript : str
     before, after, text : Answer
-        To the speech as it is, to the edited speech, and to the transcript; same settings.
+        To the speech as it is, to the edited speech, and to the transcript; same settings. Without
+        a transcript (empty) `text` is None, and `pairs` and `layers` have no rows.
     kl_before, kl_after : float
         KL(p_text || p_speech) of the first token's distributions, in nats: how far the answer to
-        the speech is from the answer to the text.
+        the speech is from the answer to the text; NaN without a transcript.
     pairs : DataFrame
         One row a pair chosen: ``intervention`` (its number), ``i``, ``j``, ``piece``, ``start``,
         ``end`` (s), ``value`` (cosine or distance in the path's layer), ``used`` (False for a
@@ -57,7 +59,7 @@ class Comparison:
     transcript: str
     before: Answer
     after: Answer
-    text: Answer
+    text: Answer | None
     kl_before: float
     kl_after: float
     pairs: pd.DataFrame
@@ -74,11 +76,13 @@ class Comparison:
             "interventions": [it.to_dict() for it in self.interventions],
             "transcript": self.transcript,
             "answers": {
-                name: _answer_dict(getattr(self, name)) for name in ("before", "after", "text")
+                name: _answer_dict(given)
+                for name in ("before", "after", "text")
+                if (given := getattr(self, name)) is not None
             },
             "changed": self.changed,
-            "kl_before": self.kl_before,
-            "kl_after": self.kl_after,
+            "kl_before": self.kl_before if self.text else None,
+            "kl_after": self.kl_after if self.text else None,
             "pairs": records(self.pairs),
             "layers": records(self.layers),
         }
@@ -101,11 +105,15 @@ def compare_variants(
     model, pair = prefill.model, prefill.pair
     length = pair.speech.length
     before, text = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
-    p_text = prefill.text_logits[0]
-    kl_before = kl_divergence(p_text, prefill.logits[0])
+    told = prefill.told
+
+    def kl(logits: torch.Tensor) -> float:
+        return kl_divergence(prefill.text_logits[0], logits) if told else math.nan
+
+    kl_before = kl(prefill.logits[0])
     if "curves" not in prefill.memo:
         prefill.memo["curves"] = _curves(prefill, None, "before")
-    base, levels = prefill.memo["curves"], np.arange(model.n_layers + 1)
+    base, levels = prefill.memo["curves"], np.arange(model.n_layers + 1 if told else 0)
     found: list[Comparison] = []
     total = max(1, len(variants))
     for start in range(0, len(variants), BATCH):
@@ -133,7 +141,7 @@ def compare_variants(
                         after=Answer.of(model, made[v], "speech", shares),
                         text=text,
                         kl_before=kl_before,
-                        kl_after=kl_divergence(p_text, logits),
+                        kl_after=kl(logits),
                         pairs=_pair_table(prefill, edited.edits[v]),
                         layers=pd.DataFrame(
                             {"layer": levels, **base, **_curves(prefill, states, "after")}
@@ -151,16 +159,19 @@ def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> float:
 
 def _plain_answers(
     prefill: Prefill, s: AnalysisSettings, progress: Progress | None
-) -> tuple[Answer, Answer]:
+) -> tuple[Answer, Answer | None]:
     known = ("answers", *s.decoding.items())
     if known in prefill.memo:
         return prefill.memo[known]
-    out = []
+    out: list[Answer | None] = []
     for kind, cache, logits in (
         ("speech", prefill.kept, prefill.logits),
         ("text", prefill.text_kept, prefill.text_logits),
     ):
         length = getattr(prefill.pair, kind).length
+        if not length:
+            out.append(None)
+            continue
         with prefill.model.lock:
             (made,) = decode_rows(
                 prefill.model,
@@ -174,6 +185,7 @@ def _plain_answers(
                 prefill.model, cache, logits[0], length, prefill.pair.transcript
             )
             out.append(Answer.of(prefill.model, made, kind, shares))
+    assert out[0] is not None
     prefill.memo[known] = out[0], out[1]
     return out[0], out[1]
 
@@ -182,6 +194,8 @@ def _curves(
     prefill: Prefill, states: Sequence[torch.Tensor] | None, name: str
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Columns of `Comparison.layers`: a table a variant would cost as much as measuring it."""
+    if not prefill.told:
+        return {f"{c}_{name}": np.zeros(0) for c in _CURVES}
     found = layer_measures(*prefill.measured(states))
     return {f"{c}_{name}": np.asarray(found[c], np.float64) for c in _CURVES}
 
@@ -192,6 +206,8 @@ def _pair_table(prefill: Prefill, edits: Edits) -> pd.DataFrame:
     assert pieces is not None
     columns: dict[str, list[Any]] = {name: [] for name in _PAIR}
     for number, edit in enumerate(edits):
+        if not len(edit.pairs):  # a map on positions of no word
+            continue
         it = edit.intervention
         matrix = prefill.path(it.source_layer, it.path, it.measure).matrix
         used = set(zip(edit.rows.tolist(), edit.columns.tolist(), strict=True))

@@ -88,7 +88,7 @@ def analyze(
 def compare(
     model: SpeechLM,
     clip: Clip,
-    transcript: str,
+    transcript: str | None,
     interventions: Intervention | Sequence[Intervention],
     settings: AnalysisSettings | None = None,
     *,
@@ -96,10 +96,11 @@ def compare(
     progress: Progress | None = None,
     **overrides: Any,
 ) -> Comparison:
-    """Answer a clip before and after interventions, and its transcript.
+    """Answer a clip before and after interventions, and its transcript where one is known.
 
-    Of the settings, those of the prompt and of decoding count. `interventions` as in
-    `Session.compare`, the rest as in `analyze`.
+    Without a transcript (None) there is no text side; the rule ``"map"`` needs none. Of the
+    settings, those of the prompt and of decoding count. `interventions` as in `Session.compare`,
+    the rest as in `analyze`.
 
     Examples
     --------

@@ -49,6 +49,8 @@ def to_record(result: Comparison | Sweep | Patching | Lens | AnswerLens | Mismat
     if isinstance(result, Comparison):
         answers = {}
         for name in _ANSWERS:
+            if getattr(result, name) is None:  # nobody knew the words
+                continue
             values = dataclasses.asdict(getattr(result, name))
             arrays[f"logprobs_{name}"] = np.array(values.pop("logprobs"), dtype=np.float64)
             answers[name] = values
@@ -92,6 +94,8 @@ def _comparison(record: Record) -> Comparison:
     arrays, meta = record.arrays, record.meta
     parts: dict[str, Any] = {
         name: Answer.from_values(meta["answers"][name], arrays[f"logprobs_{name}"])
+        if name != "text" or name in meta["answers"]
+        else None
         for name in _ANSWERS
     }
     return Comparison(

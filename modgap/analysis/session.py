@@ -61,8 +61,9 @@ class Session:
         From `load_model`.
     clip : Clip
         From `load_clip`.
-    transcript : str
-        What is said in the clip.
+    transcript : str or None
+        What is said in the clip. None: nobody knows, and only `compare` can be asked, of
+        interventions that need no words (the rule ``"map"``).
     settings : AnalysisSettings, optional
         How both prompts are made and answered, and what of them is measured.
     store : Store, optional
@@ -87,7 +88,7 @@ class Session:
         self,
         model: SpeechLM,
         clip: Clip,
-        transcript: str,
+        transcript: str | None,
         settings: AnalysisSettings | None = None,
         *,
         store: Store | None = None,
@@ -95,7 +96,7 @@ class Session:
     ) -> None:
         self.model, self.clip, self.store = model, clip, store
         self.settings = (settings or AnalysisSettings()).updated(**overrides)
-        self.transcript = check_text("transcript", transcript)
+        self.transcript = None if transcript is None else check_text("transcript", transcript)
         if not isinstance(clip, Clip):
             raise SettingsError("The clip must be a Clip: make one with modgap.load_clip(...).")
         self._plain: Prefill | None = None
@@ -374,6 +375,8 @@ class Session:
         """
         if kind not in KINDS:
             raise SettingsError(f"There is no {kind!r} of a session; use {', '.join(KINDS)}.")
+        if self.transcript is None:
+            self._need_no_words(kind, options)
         settings = self.settings
         if kind != "analysis":
             # An edit has answers, all layers and the final norm whatever these say of an analysis.
@@ -388,6 +391,15 @@ class Session:
         return digest("edit", records.VERSION, kind, clip_key, asked.wanted(self, kind, options))
 
     # ---- how it is done --------------------------------------------------------------------------
+
+    def _need_no_words(self, kind: str, options: dict[str, Any]) -> None:
+        stack = asked.stack_of(options.get("interventions", ())) if kind == "compare" else None
+        wanting = kind if stack is None else next((i.rule for i in stack if i.needs_words), None)
+        if wanting is not None:
+            raise SettingsError(
+                f"{wanting!r} compares with the words of the clip: give a transcript, let them be "
+                "heard (modgap.heard, --heard-by), or use the rule map on all positions."
+            )
 
     def _runs(self, progress: Progress | None) -> Prefill:
         if self._plain is None:

@@ -15,6 +15,7 @@ from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention
+from modgap.interventions.maps.pins import pinned
 from modgap.interventions.prefill import Prefill
 from modgap.models.decoding import decode_rows
 from modgap.models.resume import repeated
@@ -123,16 +124,18 @@ def grid_of(
     **fixed: Any,
 ) -> list[Intervention]:
     """The variants of a sweep, each once; see `sweep`."""
+    of_maps = {name: fixed.pop(name) for name in ("map", "keep_length") if name in fixed}
     grid = [
         Intervention.from_dict(
             {"rule": rule, "layers": [layer], "tokens": which, "strength": alpha, **fixed}
+            | (of_maps if rule == "map" else {})
         )
         for layer in levels_of(editable, layers)
         for rule in rules
         for which in tokens
         for alpha in strengths
     ]
-    return list(dict.fromkeys(grid))
+    return list(pinned(dict.fromkeys(grid)))
 
 
 def sweep(

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(epilog="Example: modgap controls --data demo --model demo --limit 100")(
-        controls
-    )
+    app.command(epilog="Example: modgap controls --data demo --model demo --limit 100")(controls)
 
 
 @with_model(named=False)

@@ -65,6 +65,14 @@ def evaluate(
     heard_instruction: Annotated[
         str | None, typer.Option(help="By which it is asked; default: the embedded family's.")
     ] = None,
+    heard_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHO",
+            help="Whose words the interventions pair the speech with, in the place of the "
+            "transcript: own (the model's), or recognizer (--recognizer).",
+        ),
+    ] = None,
     recognizer: Annotated[
         str,
         typer.Option(
@@ -174,6 +182,7 @@ def evaluate(
         too_long=too_long,
         text_markers=text_markers,
         heard=asked,
+        heard_by=heard_by or "",
         recognizer=recognizer,
         base=text,
         bases=bases,

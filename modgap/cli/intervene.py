@@ -15,15 +15,17 @@ from modgap.cli.options import (
     Cache,
     Channel,
     Clip,
+    HeardBy,
     Instruction,
     Json,
+    KeepLength,
+    MapName,
     MaxTokens,
     Measure,
     PathKind,
     PathLayer,
-    Transcript,
 )
-from modgap.cli.session import session_of
+from modgap.cli.session import NO_WORDS, session_of, words_of
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -41,17 +43,38 @@ def register(app: typer.Typer) -> None:
 @with_model()
 def intervene(
     clip: Clip,
-    transcript: Transcript,
     how: ModelOptions,
+    transcript: Annotated[
+        str | None,
+        typer.Option(
+            help="What is said, or @FILE that holds it (UTF-8). The rule map needs none; for the "
+            "others, see --heard-by."
+        ),
+    ] = None,
+    heard_by: HeardBy = None,
     channel: Channel = None,
     instruction: Instruction = "",
     rule: Annotated[
-        str, typer.Option(help="angle, length, both, patch, mean or random.")
-    ] = "angle",
-    layer: Annotated[str, typer.Option(help="Where it acts: 0 is the embeddings; 0,4-6.")] = "0",
+        str | None,
+        typer.Option(help="angle, length, both, patch, mean, random or map; angle, or map where "
+                     "--map is given."),
+    ] = None,
+    map_name: MapName = "",
+    keep_length: KeepLength = False,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Where it acts: 0 is the embeddings (default; a map's own layer); "
+                     "0,4-6."),
+    ] = None,
     tokens: Annotated[
-        str, typer.Option(help="bottom-3, top-3, random-3 (any number) or all.")
-    ] = "bottom-3",
+        str | None,
+        typer.Option(help="bottom-3 (default), top-3, random-3 (any number) or all (default of "
+                     "a map: every speech position)."),
+    ] = None,
+    position: Annotated[
+        list[int] | None,
+        typer.Option(help="Of the rule map: this speech position. Can be given again."),
+    ] = None,
     pair: Annotated[
         list[str] | None,
         typer.Option(help="A pair SPEECH:TEXT of positions instead. Can be given again."),
@@ -69,7 +92,7 @@ def intervene(
     cache: Cache = True,
     max_new_tokens: MaxTokens = 48,
     debug: Debug = False,
-) -> None:
+) -> None:  # fmt: skip
     """Answer a clip before and after an intervention, and its transcript."""
     from modgap.interventions.intervention import Intervention, parse_stack
 
@@ -81,9 +104,11 @@ def intervene(
             )
     else:
         values: dict[str, Any] = {
-            "rule": rule,
-            "layers": parse_layers(layer),
-            "tokens": tokens,
+            "rule": rule or ("map" if map_name else "angle"),
+            "layers": parse_layers(layer) if layer else (0,),
+            "tokens": tokens or "",
+            "map": map_name,
+            "keep_length": keep_length,
             "strength": strength,
             "path": path,
             "measure": measure,
@@ -92,16 +117,25 @@ def intervene(
         }
         if pair:
             values |= {"tokens": "given", "pairs": [p.split(":") for p in pair]}
+        if position:
+            values |= {"tokens": "given", "positions": position}
+        if map_name and layer is None:
+            from modgap.interventions.maps.files import load_map
+
+            values["layers"] = (load_map(map_name).layer,)
         stack = (Intervention.from_dict(values),)
-    if any(it.tokens == "given" and not it.pairs for it in stack):
+    if any(it.tokens == "given" and not (it.pairs or it.positions) for it in stack):
         raise SettingsError(
             "tokens given without pairs would change nothing: name each with --pair SPEECH:TEXT, "
             "or as pairs=3:0+9:2 in --interventions."
         )
+    words = words_of(transcript, heard_by)
+    if words is None and any(it.needs_words for it in stack):
+        raise SettingsError(NO_WORDS)
     session = session_of(
         clip,
         channel,
-        transcript,
+        words,
         how,
         cache,
         instruction=instruction,
@@ -114,14 +148,16 @@ def intervene(
     if as_json:
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return
-    print_table(
-        ("answer", ""),
-        (
-            ("to the text", found.text.text.strip()),
-            ("to the speech, before", found.before.text.strip()),
-            ("to the speech, after", found.after.text.strip()),
-        ),
-    )
+    if heard_by is not None:
+        print(literal(f"heard: {found.transcript}"))
+    spoken = [
+        ("to the speech, before", found.before.text.strip()),
+        ("to the speech, after", found.after.text.strip()),
+    ]
+    if found.text is None:
+        print_table(("answer", ""), spoken)
+        return
+    print_table(("answer", ""), [("to the text", found.text.text.strip()), *spoken])
     print(
         literal(
             f"KL of the first token from the text's: {found.kl_before:.3f} before, "

@@ -21,8 +21,10 @@ from modgap.cli import (
     evaluate,
     families,
     fetch,
+    fit,
     gap,
     intervene,
+    maps,
     models,
     pipeline,
     sweep,
@@ -62,6 +64,8 @@ intervene.register(app)
 sweep.register(app)
 aps.register(app)
 table1.register(app)
+fit.register(app)
+maps.register(app)
 models.register(app)
 check.register(app)
 families.register(app)

@@ -14,6 +14,20 @@ Channel = Annotated[
     typer.Option(min=1, help="Only this channel of CLIP, from 1; by default the mean of all."),
 ]
 Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
+HeardBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHO",
+        help="In the place of a transcript: own, what the model itself writes down, or what a "
+        "recogniser hears (pocketsphinx, whisper-tiny.en, a Whisper).",
+    ),
+]
+MapName = Annotated[
+    str, typer.Option("--map", metavar="MAP", help="Of the rule map: what modgap fit made.")
+]
+KeepLength = Annotated[
+    bool, typer.Option("--keep-length", help="Of the rule map: only directions change.")
+]
 Instruction = Annotated[str, typer.Option(help="A typed question about the clip.")]
 System = Annotated[str | None, typer.Option(help="A system message.")]
 Markers = Annotated[str, typer.Option(help="keep or drop the audio markers around the transcript.")]

@@ -15,15 +15,17 @@ from modgap.cli.options import (
     Cache,
     Channel,
     Clip,
+    HeardBy,
     Instruction,
     Json,
+    KeepLength,
+    MapName,
     Measure,
     Out,
     PathKind,
     PathLayer,
-    Transcript,
 )
-from modgap.cli.session import session_of
+from modgap.cli.session import NO_WORDS, session_of, words_of
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -41,13 +43,18 @@ def register(app: typer.Typer) -> None:
 @with_model()
 def sweep(
     clip: Clip,
-    transcript: Transcript,
     how: ModelOptions,
+    transcript: Annotated[
+        str | None, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")
+    ] = None,
+    heard_by: HeardBy = None,
     channel: Channel = None,
     instruction: Instruction = "",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
     ] = None,
+    map_name: MapName = "",
+    keep_length: KeepLength = False,
     layers: Annotated[str | None, typer.Option(help="Such as 0,4-6; all by default.")] = None,
     tokens: Annotated[
         list[str] | None, typer.Option(help="Can be given again; bottom-3 and all.")
@@ -86,7 +93,10 @@ def sweep(
             "A sweep takes no pairs, and tokens given without them would change nothing: use "
             "bottom-3, top-3, random-3 (any number) or all."
         )
-    session = session_of(clip, channel, transcript, how, cache, instruction=instruction)
+    words = words_of(transcript, heard_by)
+    if words is None:
+        raise SettingsError(NO_WORDS)
+    session = session_of(clip, channel, words, how, cache, instruction=instruction)
     import numpy as np
 
     from modgap.analysis.export import records
@@ -105,6 +115,8 @@ def sweep(
             made: Any = session.patching(progress=report, **options, **more)
         else:
             options |= {name: values for name, values in grid.items() if values}
+            if map_name:
+                options |= {"map": map_name, "keep_length": keep_length}
             made = session.sweep(progress=report, path=path, **options)
     table = made.table() if patch else made.table
     if out is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modgap.core.settings import AnalysisSettings
+    from modgap.interventions.intervention import Stack
     from modgap.models.base import SpeechLM
     from modgap.scoring.question import Question
 
@@ -44,6 +45,16 @@ def table1(
     model: Models = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Only so many questions.")] = None,
     path_layer: PathLayer = None,
+    map_name: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="MAP", help="A row of its own: a map of modgap fit, at its "
+                     "layer. Can be given again."),
+    ] = None,
+    heard_by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHO", help="The rules again with words that own (the model itself) "
+                     "or a recogniser hears. Can be given again."),
+    ] = None,
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Choose an intervention on a third, test it too.")
     ] = False,
@@ -63,7 +74,7 @@ def table1(
     markers: PairMarkers = "keep",
     text_markers: TextMarkers = "drop",
     debug: Debug = False,
-) -> None:
+) -> None:  # fmt: skip
     """The source's Table 1: accuracies before and after interventions, with controls."""
     from functools import partial
 
@@ -73,6 +84,7 @@ def table1(
     from modgap.evaluation.data.datasets import read_questions
     from modgap.evaluation.interventions.question_outcomes import (
         CONTROLS,
+        HEARD,
         RULES_OF_THE_SOURCE,
         judgeable,
         summary,
@@ -90,13 +102,19 @@ def table1(
     )
     if text_markers not in ("keep", "drop"):
         raise SettingsError(f'text_markers is "keep" or "drop", not {text_markers!r}.')
+    mapped = _mapped(map_name or [])
     summaries = {}
     for name in names:
-        ask = partial(_outcomes, name, items, settings, text_markers, path_layer, adaptive)
+        ask = partial(
+            _outcomes, name, items, settings, text_markers, path_layer, adaptive, mapped,
+            heard_by or [],
+        )  # fmt: skip
         table = use_model(name, how.load, ask)  # gone before the next is loaded
         if table.empty:
             raise SettingsError("No question could be run; the warnings above say why.")
-        fixed = table[table["variant"].isin(["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS])]
+        known = ["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS, *mapped]
+        known += [v + HEARD.format(who) for who in heard_by or () for v in known[2:]]
+        fixed = table[table["variant"].isin(known)]
         print(
             literal(
                 f"{name}, {data}; up to {budget} new tokens; text answered with markers "
@@ -134,6 +152,8 @@ def _outcomes(
     text_markers: str,
     path_layer: int | None,
     adaptive: bool,
+    mapped: dict[str, Stack],
+    heard_by: list[str],
     lm: SpeechLM,
 ) -> pd.DataFrame:
     from dataclasses import replace
@@ -150,13 +170,28 @@ def _outcomes(
         row: tuple(replace(it, path_layer=path_layer) for it in stack)
         for row, stack in (RULES_OF_THE_SOURCE | CONTROLS).items()
     }
+    variants |= mapped
     if adaptive:
         variants |= grid(len(lm.editable_levels), path_layer=path_layer)
     with progress_bar(name) as report:
         return outcomes(
-            lm, items, variants, settings, progress=report,
+            lm, items, variants, settings, heard_by=heard_by, progress=report,
             text_markers=text_markers,  # type: ignore[arg-type]  # checked before
         )  # fmt: skip
+
+
+def _mapped(names: list[str]) -> dict[str, Stack]:
+    """A variant for each map, at its own layer and on all positions."""
+    from modgap.interventions.intervention import Intervention
+    from modgap.interventions.maps.files import load_map
+    from modgap.interventions.maps.pins import pin
+
+    return {
+        f"map {Path(name).name}": (
+            Intervention(rule="map", map=pin(name), layers=(load_map(name).layer,)),
+        )
+        for name in names
+    }
 
 
 def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:
@@ -202,16 +237,12 @@ def _difference(mean: float, low: float, high: float) -> list[str]:
 
 def _print_gains(summaries: dict[str, pd.DataFrame], out: Path | None) -> None:
     from modgap.cli.render import print_table
-    from modgap.evaluation.interventions.question_outcomes import (
-        CONTROLS,
-        RULES_OF_THE_SOURCE,
-        gains,
-    )
+    from modgap.evaluation.interventions.question_outcomes import gains
 
     gained = gains(summaries)
     wide = gained.pivot(index=["own", "model"], columns="variant", values="change")
     print("change of accuracy (percentage points), the weakest on speech first")
-    columns = list(RULES_OF_THE_SOURCE | CONTROLS)
+    columns = list(dict.fromkeys(gained["variant"]))
     print_table(
         ("model", "speech %", *columns),
         (

@@ -145,7 +145,7 @@ def analysis_key(
     identity: str,
     dtype: str,
     clip_sha256: str,
-    transcript: str,
+    transcript: str | None,
     settings: AnalysisSettings,
     *,
     device: str = "cpu",
@@ -160,7 +160,8 @@ def analysis_key(
         Of the model, such as ``"float32"``.
     clip_sha256 : str
         Of the decoded sound, not of the file.
-    transcript : str
+    transcript : str or None
+        None where nobody knows it.
     settings : AnalysisSettings
         Without `states`, which changes no number, and without what cannot matter: the seed of
         greedy answers, and the decoding settings where there are no answers.

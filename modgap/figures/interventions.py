@@ -78,7 +78,7 @@ class RunProbabilities:
     def of_first_tokens(cls, comparison: Any, count: int = 6) -> RunProbabilities:
         """From a `Comparison`: the likeliest tokens of all three runs."""
         tops = [
-            {t: float(np.exp(p)) for t, p in answer.top}
+            {t: float(np.exp(p)) for t, p in answer.top} if answer is not None else {}
             for answer in (comparison.text, comparison.before, comparison.after)
         ]
         best = {t: max(top.get(t, 0.0) for top in tops) for top in tops for t in top}
@@ -90,7 +90,7 @@ class RunProbabilities:
     def of_options(cls, comparison: Any) -> RunProbabilities | None:
         """From a `Comparison`: the options of a multiple choice; None if it is none."""
         runs = (comparison.text, comparison.before, comparison.after)
-        if not comparison.text.options:
+        if comparison.text is None or not comparison.text.options:
             return None
         names = tuple(name for name, _ in comparison.text.options)
         return cls(names, np.array([[share for _, share in run.options] for run in runs]).T)

@@ -12,21 +12,26 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
+from urllib.parse import quote, unquote
 
 from modgap.core.errors import SettingsError
 from modgap.core.settings import integer
 
-__all__ = ["MEASURES", "PATHS", "RULES", "Intervention", "Stack", "parse_stack"]
+__all__ = ["MEASURES", "PATHS", "RULES", "RULES_OF_PAIRS", "Intervention", "Stack", "parse_stack"]
 
-Rule = Literal["angle", "length", "both", "patch", "mean", "random"]
+Rule = Literal["angle", "length", "both", "patch", "mean", "random", "map"]
 Path = Literal["argmax", "dtw"]
 Measure = Literal["cosine", "euclidean"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+#: Those that look at the transcript's states; the other one, "map", was fitted before.
+RULES_OF_PAIRS = RULES[:-1]
 PATHS: tuple[Path, ...] = get_args(Path)
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _CHOICE = re.compile(r"(bottom|top|random)-([1-9]\d{0,4})")
 
 Pair = tuple[int, int]
+_OF_MAPS = ("map", "keep_length", "positions")
+_SAFE = "/:@+=~ ()[]!&#'"  # in a name of a map; what separates the parts of a text is not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +45,18 @@ class Intervention:
         the text token's length; ``"both"``: one after the other; and as controls ``"patch"``
         (the text token's state), ``"mean"`` (h_s - mean_s + mean_t, means over all positions) and
         ``"random"`` (a random direction at the same angle as the text token's, the own length).
+        ``"map"`` is `map` of the state: it needs no transcript.
     layers : tuple of int
         Where it acts: 0 is what enters the first decoder layer (the source's choice), l the output
         of layer l, always before the final norm. The last layer is refused: nothing follows it.
     tokens : str
         Which pairs of the path: ``"bottom-3"`` (the 3 of lowest similarity), ``"top-3"``,
-        ``"random-3"``, ``"all"`` or ``"given"`` (those in `pairs`).
+        ``"random-3"``, ``"all"`` or ``"given"`` (those in `pairs`). ``"bottom-3"`` by default; for
+        the rule ``"map"`` ``"all"``, which is every speech position, paired or not.
     pairs : tuple of (int, int)
         Speech position i and text token j, for ``"given"`` only.
+    positions : tuple of int
+        Speech positions without a text token, for ``"given"`` and the rule ``"map"`` only.
     path : "argmax" or "dtw"
         Which speech position goes with each text token.
     measure : "cosine" or "euclidean"
@@ -58,6 +67,11 @@ class Intervention:
     strength : float
         alpha in [0, 1]: angles along the arc between both directions, lengths linearly, the others
         linearly in the state (``"random"``: along its arc).
+    map : str
+        Of the rule ``"map"``: a folder, or the bare name of a map that `modgap fit` has made
+        (`modgap.interventions.maps.files`).
+    keep_length : bool
+        Of the rule ``"map"``: whether each state keeps its own length.
     seed : int
         Of ``"random-k"`` and of the rule ``"random"``.
 
@@ -69,13 +83,16 @@ class Intervention:
 
     rule: Rule = "angle"
     layers: tuple[int, ...] = (0,)
-    tokens: str = "bottom-3"
+    tokens: str = ""
     pairs: tuple[Pair, ...] = ()
+    positions: tuple[int, ...] = ()
     path: Path = "argmax"
     measure: Measure = "cosine"
     path_layer: int | None = None
     strength: float = 1.0
     seed: int = 0
+    map: str = ""
+    keep_length: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("rule", RULES), ("path", PATHS), ("measure", MEASURES)):
@@ -90,6 +107,10 @@ class Intervention:
         object.__setattr__(self, "layers", tuple(found))
         pairs = tuple(sorted({_pair(p) for p in _each("pairs", self.pairs)}, key=lambda p: p[::-1]))
         object.__setattr__(self, "pairs", pairs)
+        positions = sorted({_whole("positions", p) for p in _each("positions", self.positions)})
+        object.__setattr__(self, "positions", tuple(positions))
+        if self.tokens == "":
+            object.__setattr__(self, "tokens", self._usual_tokens)
         if not isinstance(self.tokens, str) or not (
             self.tokens in ("all", "given") or _CHOICE.fullmatch(self.tokens)
         ):
@@ -99,6 +120,7 @@ class Intervention:
             )
         if self.tokens != "given" and pairs:
             raise SettingsError(f'pairs go with tokens="given", not with {self.tokens!r}.')
+        self._check_map()
         if self.path_layer is not None:
             object.__setattr__(self, "path_layer", _whole("path_layer", self.path_layer))
         object.__setattr__(self, "seed", _whole("seed", self.seed, 2**31 - 1))
@@ -109,6 +131,30 @@ class Intervention:
         if not 0 <= strength <= 1:
             raise SettingsError(f"strength is from 0 to 1, not {self.strength!r}.")
         object.__setattr__(self, "strength", strength)
+
+    def _check_map(self) -> None:
+        if not isinstance(self.map, str) or not isinstance(self.keep_length, bool):
+            raise SettingsError("map is a name, and keep_length is True or False.")
+        if self.rule == "map":
+            if not self.map.strip():
+                raise SettingsError(
+                    "The rule map needs a map: name one that `modgap fit` has made (map=NAME)."
+                )
+            if self.positions and self.tokens != "given":
+                raise SettingsError(f'positions go with tokens="given", not with {self.tokens!r}.')
+        elif self.map or self.keep_length or self.positions:
+            raise SettingsError(
+                f"map, keep_length and positions go with the rule map, not with {self.rule!r}."
+            )
+
+    @property
+    def _usual_tokens(self) -> str:
+        return "all" if self.rule == "map" else "bottom-3"
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether it looks at the states of a transcript."""
+        return self.rule != "map" or self.tokens not in ("all", "given")
 
     @property
     def source_layer(self) -> int:
@@ -141,8 +187,13 @@ class Intervention:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The intervention in JSON's terms."""
+        """The intervention in JSON's terms; what only a map has is said of maps alone."""
         values = asdict(self)
+        if self.rule != "map":
+            for name in _OF_MAPS:
+                del values[name]
+        else:
+            values["positions"] = list(self.positions)
         return values | {"layers": list(self.layers), "pairs": [list(p) for p in self.pairs]}
 
     @classmethod
@@ -171,12 +222,19 @@ class Intervention:
         parts: list[str] = [self.rule]
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "rule" or value == field.default:
+            usual = self._usual_tokens if field.name == "tokens" else field.default
+            if field.name == "rule" or value == usual:
                 continue
             if field.name == "layers":
                 value = "+".join(map(str, value))
             elif field.name == "pairs":
                 value = "+".join(f"{i}:{j}" for i, j in value)
+            elif field.name == "positions":
+                value = "+".join(map(str, value))
+            elif field.name == "map":
+                value = quote(value, safe=_SAFE)
+            elif field.name == "keep_length":
+                value = "yes"
             elif field.name == "strength":
                 value = f"{value:g}" if float(f"{value:g}") == value else repr(value)
             parts.append(f"{field.name}={value}")
@@ -227,17 +285,21 @@ def parse_stack(text: str) -> Stack:
 
 def _read(name: str, text: str) -> Any:
     try:
-        if name == "layers":
+        if name in ("layers", "positions"):
             return tuple(int(part) for part in text.split("+"))
         if name == "pairs":
             return tuple(_pair(part.split(":")) for part in text.split("+"))
         if name == "strength":
             return float(text)
+        if name == "map":
+            return unquote(text)
+        if name == "keep_length":
+            return {"yes": True, "no": False}[text]
         if name in ("path_layer", "seed"):
             return int(text)
     except SettingsError:
         raise
-    except ValueError:
+    except (ValueError, KeyError):
         raise SettingsError(f"{name}={text} cannot be read.") from None
     return text
 

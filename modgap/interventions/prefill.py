@@ -19,9 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modgap.core.errors import SettingsError
 from modgap.interventions.intervention import Intervention
+from modgap.interventions.maps.files import load_map
 from modgap.interventions.plain_run import continued, plain_run
-from modgap.interventions.rules import Edit, SourcePath, apply_edit, plan_edit, source_path
+from modgap.interventions.rules import (
+    Edit,
+    SourcePath,
+    apply_edit,
+    plan_edit,
+    plan_map,
+    source_path,
+)
 from modgap.measures.alignment import Alignment, dtw_paths
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.hooks import visiting
@@ -33,12 +42,27 @@ if TYPE_CHECKING:
     from modgap.measures.similarity import Coarse
     from modgap.models.base import Progress, PromptPair, SpeechLM
 
-__all__ = ["Edited", "Prefill", "editing"]
+__all__ = ["Edited", "Prefill", "check_stack", "editing"]
 
 #: Variants that go through the model together.
 BATCH = 16
 
 Edits = tuple[Edit, ...]
+
+
+def check_stack(model: SpeechLM, stack: Sequence[Intervention]) -> None:
+    """Refuse what does not fit a model, before any pass.
+
+    Raises
+    ------
+    SettingsError
+        A layer does not exist or cannot be changed, or a map is not there or of other states.
+    """
+    for it in stack:
+        it.check(model.n_layers)
+        model.check_edit(it.layers)
+        if it.rule == "map":
+            load_map(it.map).check(model.hidden_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +146,17 @@ class Prefill:
         report = progress or (lambda *_: None)
         with model.lock:
             report(0.0, "plain run, text")
-            first = int(pair.text.content[0])
-            text, text_logits, text_kept = plain_run(model, pair.text, tail, first)
+            told = pair.text.length > 0
+            if told:
+                first = int(pair.text.content[0])
+                text, text_logits, text_kept = plain_run(model, pair.text, tail, first)
             report(0.3, "plain run, speech")
             began = time.perf_counter()
             levels, logits, kept = plain_run(model, pair.speech, tail, int(pair.speech.content[0]))
             took = time.perf_counter() - began
+        if not told:
+            none = tuple(h[:0] for h in levels)
+            return cls(model, pair, tail, none, none, logits[:0], logits, kept, (), took, levels)
         at = pair.text.content - pair.text.content[0]
         picked = tuple(h[at.to(h.device)] for h in text)
         rest = tuple(h[int(at[-1]) + 1 :].clone() for h in text)
@@ -197,8 +226,24 @@ class Prefill:
                 metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
         return metrics.finish()[:2]
 
+    @property
+    def told(self) -> bool:
+        """Whether the words are known: without them there are no text states, and no paths."""
+        return self.pair.text.length > 0
+
     def path(self, layer: int, path: str, measure: str) -> SourcePath:
-        """The path between the plain runs' raw states of a layer, found once."""
+        """The path between the plain runs' raw states of a layer, found once.
+
+        Raises
+        ------
+        SettingsError
+            There is no transcript.
+        """
+        if not self.told:
+            raise SettingsError(
+                "This needs the words of the clip: give a transcript, or let them be heard "
+                "(modgap.heard, --heard-by)."
+            )
         key = (layer, path, measure)
         if key not in self._paths:
             H_s = self._levels[layer][self._content().to(self._levels[layer].device)]
@@ -227,10 +272,17 @@ class Prefill:
             A layer or a pair does not exist here.
         """
         edits = []
+        check_stack(self.model, stack)
         for it in stack:
-            it.check(self.model.n_layers)
-            self.model.check_edit(it.layers)
-            edits.append(plan_edit(it, self.path(it.source_layer, it.path, it.measure)))
+            path = None
+            if it.needs_words or (self.told and it.pairs):
+                path = self.path(it.source_layer, it.path, it.measure)
+            if it.rule == "map":
+                n = len(self.pair.speech.content)
+                edits.append(plan_map(it, load_map(it.map), n, path))
+            else:
+                assert path is not None
+                edits.append(plan_edit(it, path))
         return tuple(edits)
 
     def run(

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from modgap.core.errors import SettingsError
 from modgap.interventions.intervention import Intervention
+from modgap.interventions.maps.affine import FittedMap
 from modgap.measures.alignment import argmax_path, dtw_paths, path_pairs
 from modgap.measures.similarity_matrices import similarity_matrices
 
-__all__ = ["Edit", "SourcePath", "apply_edit", "plan_edit", "rotate", "source_path"]
+__all__ = ["Edit", "SourcePath", "apply_edit", "plan_edit", "plan_map", "rotate", "source_path"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +76,16 @@ class Edit:
         The chosen pairs (i, j), by j. Two text tokens may share a speech position.
     rows, columns : ndarray int64, shape (m,)
         What is done: position ``rows[n]``, ascending and different, goes with ``columns[n]``, of
-        several text tokens the one most like it (ties: the earliest).
+        several text tokens the one most like it (ties: the earliest); -1 where it goes with none.
+    fitted : FittedMap, optional
+        Of the rule ``"map"``.
     """
 
     intervention: Intervention
     pairs: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    fitted: FittedMap | None = None
 
     @property
     def idle(self) -> bool:
@@ -133,6 +137,48 @@ def plan_edit(intervention: Intervention, path: SourcePath) -> Edit:
     )
 
 
+def plan_map(
+    intervention: Intervention, fitted: FittedMap, positions: int, path: SourcePath | None
+) -> Edit:
+    """The same for the rule ``"map"``.
+
+    Parameters
+    ----------
+    intervention : Intervention
+    fitted : FittedMap
+        Its map.
+    positions : int
+        T_s.
+    path : SourcePath or None
+        Only looked at where the intervention asks for tokens of it, or gives pairs.
+
+    Raises
+    ------
+    SettingsError
+        A given position or pair lies outside the clip.
+    """
+    it = intervention
+    if it.needs_words or (it.pairs and path is not None):
+        assert path is not None
+        edit = plan_edit(it, path)
+        rows, columns = edit.rows, edit.columns
+        more = np.setdiff1d(np.array(it.positions, np.int64), rows)
+        pairs = edit.pairs
+    else:
+        rows, columns = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        named = {*it.positions, *(i for i, _ in it.pairs)}
+        more = np.arange(positions) if it.tokens == "all" else np.array(sorted(named), np.int64)
+        pairs = np.zeros((0, 2), np.int64)
+    if len(more) and more[-1] >= positions:
+        raise SettingsError(
+            f"The speech position {more[-1]} lies outside the clip: it has 0 to {positions - 1}."
+        )
+    rows = np.concatenate([rows, more])
+    columns = np.concatenate([columns, np.full(len(more), -1)])
+    order = np.argsort(rows, kind="stable")
+    return Edit(it, pairs, rows[order], columns[order], fitted)
+
+
 def apply_edit(edit: Edit, layer: int, H_s: Tensor, H_t: Tensor) -> Tensor:
     """New states of the edited positions.
 
@@ -144,6 +190,7 @@ def apply_edit(edit: Edit, layer: int, H_s: Tensor, H_t: Tensor) -> Tensor:
     H_s : Tensor, shape (T_s, d)
         The speech states as they are now, of all positions.
     H_t : Tensor, shape (T_t, d)
+        A map does not look at it; T_t may be 0 then.
 
     Returns
     -------
@@ -152,6 +199,8 @@ def apply_edit(edit: Edit, layer: int, H_s: Tensor, H_t: Tensor) -> Tensor:
     """
     it = edit.intervention
     rows = torch.as_tensor(edit.rows, device=H_s.device)
+    if edit.fitted is not None:
+        return edit.fitted.apply(H_s[rows], it.strength, it.keep_length)
     columns = torch.as_tensor(edit.columns, device=H_s.device)
     h_s, h_t = H_s[rows].float(), H_t.to(H_s.device)[columns].float()
     alpha = it.strength

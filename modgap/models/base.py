@@ -28,7 +28,7 @@ __all__ = ["Generation", "Markers", "Progress", "Prompt", "PromptPair", "SpeechL
 _ASKED = (
     *("speech", "speech_times", "text_spans", "capture", "final_norm", "logits", "lens"),
     *("cosine", "euclidean", "aps", "monotonicity"),
-    *("edit", "edit_every_level", "angle", "length", "both", "patch", "mean", "random"),
+    *("edit", "edit_every_level", "angle", "length", "both", "patch", "mean", "random", "map"),
     *("patching", "answers", "sampling", "batch", "markers_keep", "markers_drop", "pad_content"),
 )
 

@@ -98,10 +98,19 @@ class Prompt:
     notes: tuple[str, ...] = ()
     unheard: float = 0.0
 
+    @classmethod
+    def unknown(cls) -> Prompt:
+        """In the place of a text prompt where nobody knows the words: of length 0."""
+        none = torch.empty(0, dtype=torch.long)
+        return cls("text", {}, none, none, 0, pieces=(), spans=np.zeros((0, 2), np.int64))
+
 
 @dataclass(frozen=True, eq=False)
 class PromptPair:
-    """The same chat prompt twice: with the clip, and with its transcript (method, section 1)."""
+    """The same chat prompt twice: with the clip, and with its transcript (method, section 1).
+
+    Where the words are not known, `text` is `Prompt.unknown` and the transcript is empty.
+    """
 
     speech: Prompt
     text: Prompt

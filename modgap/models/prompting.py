@@ -93,7 +93,7 @@ class PromptMaker(ABC):
     def prepare(
         self,
         clip: Clip,
-        transcript: str,
+        transcript: str | None,
         *,
         instruction: str = "",
         system: str | None = None,
@@ -106,8 +106,9 @@ class PromptMaker(ABC):
         Parameters
         ----------
         clip : Clip
-        transcript : str
-            What is said, read as plain text even where it looks like a special token.
+        transcript : str or None
+            What is said, read as plain text even where it looks like a special token. None: nobody
+            knows it, and the pair has no text prompt (`Prompt.unknown`).
         instruction : str
             A typed question or task, the same in both prompts.
         system : str or None
@@ -134,12 +135,14 @@ class PromptMaker(ABC):
             speech=self.speech_prompt(
                 clip, instruction=instruction, system=system, style=style, too_long=too_long
             ),
-            text=self.text_prompt(
+            text=Prompt.unknown()
+            if transcript is None
+            else self.text_prompt(
                 transcript, instruction=instruction, system=system, markers=markers, style=style
             ),
             markers=markers,
             instruction=instruction,
-            transcript=transcript,
+            transcript=transcript or "",
             system=system,
             style=style,
         )

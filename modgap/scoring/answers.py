@@ -108,7 +108,8 @@ def answer(
     interventions : Intervention or a sequence of them, optional
         Applied one after the other while the clip is read.
     transcript : str, optional
-        What is said: interventions need it, and the probabilities of a multiple choice's options.
+        What is said: interventions need it (but the rule ``"map"``), and so do the probabilities of
+        a multiple choice's options.
     instruction, system : str
         As in `SpeechLM.prepare`.
     max_new_tokens, temperature, seed, progress
@@ -117,7 +118,8 @@ def answer(
     Raises
     ------
     SettingsError
-        There are interventions but no transcript or no clip, or one does not fit the model.
+        There are interventions but no clip, or no transcript where they need one, or one does not
+        fit the model.
     AudioError
         The clip is longer than the model takes.
 
@@ -133,30 +135,31 @@ def answer(
         if interventions:
             raise SettingsError("Interventions need the clip: pass it instead of a prompt.")
         return Answer.of(model, model.generate(source, progress=progress, **decoding), source.kind)
-    if transcript is None:
-        if interventions:
-            raise SettingsError(
-                "Interventions move speech states towards those of the words: say what is said "
-                "with transcript=..."
-            )
+    from modgap.interventions.intervention import Intervention
+
+    if isinstance(interventions, Intervention):
+        interventions = (interventions,)
+    if transcript is None and any(it.needs_words for it in interventions or ()):
+        raise SettingsError(
+            "Interventions move speech states towards those of the words: say what is said with "
+            "transcript=..."
+        )
+    if transcript is None and not interventions:
         prompt = model.speech_prompt(source, instruction=instruction, system=system)
         return answer(model, prompt, progress=progress, **decoding)
-    from modgap.interventions.intervention import Intervention
     from modgap.interventions.prefill import Prefill
     from modgap.models.decoding import check_decoding, decode_rows
     from modgap.models.resume import keys_values
     from modgap.scoring.option_likelihoods import choice_probabilities
 
     check_decoding(max_new_tokens, temperature)
-    if isinstance(interventions, Intervention):
-        interventions = (interventions,)
     pair = model.prepare(source, transcript, instruction=instruction, system=system)
     with model.lock:
         edited = Prefill.of(model, pair, progress=progress).run([tuple(interventions or ())])
         cache = keys_values(edited.cache)
         logits, length = edited.logits[:, 0], pair.speech.length
         (made,) = decode_rows(model, edited.cache, logits, length, progress=progress, **decoding)
-        shares = choice_probabilities(model, cache, logits[0], length, transcript)
+        shares = choice_probabilities(model, cache, logits[0], length, transcript or "")
     return Answer.of(model, made, "speech", shares)
 
 

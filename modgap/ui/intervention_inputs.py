@@ -7,17 +7,21 @@ pairs) is one more option of theirs once it was opened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modgap.interventions.intervention import MEASURES, PATHS, Intervention
+from modgap.interventions.maps.names import bare_name, map_names, parted
+from modgap.interventions.maps.pins import pin
 from modgap.ui.session.inputs import EDIT
 from modgap.ui.session.state import Pairs, visit
 
 if TYPE_CHECKING:
     from modgap.analysis.patching import Patching
     from modgap.analysis.result import Analysis
+    from modgap.interventions.maps.affine import FittedMap
 
 RULES = {
     "angle": "Angle projection",
@@ -26,7 +30,9 @@ RULES = {
     "patch": "Patch",
     "mean": "Mean shift",
     "random": "Random direction",
+    "map": "Fitted map",
 }
+NO_WORD = -1  # the text token of a position that a map changes without one
 SAME = -1  # pairs come from the (first) layer that is edited
 CHOSEN = "chosen"
 TOKENS = ("bottom-3", "all", "top-3", "random-3")
@@ -37,14 +43,28 @@ def show_next(analysis: Analysis, it: Intervention) -> None:
     visit().interventions.next = (analysis.key, it)
 
 
+def offered_maps(analysis: Analysis) -> dict[str, FittedMap]:
+    """The fitted maps of this server that take states of this model's size, by name."""
+    if not map_names():  # reading one needs torch
+        return {}
+    from modgap.interventions.maps.files import known_maps
+
+    width = analysis.model.get("hidden_size")
+    return {name: fitted for name, fitted in known_maps().items() if fitted.width == width}
+
+
 def restore(analysis: Analysis, n_layers: int, editable: int) -> None:
     """The controls as another page, the address or the session has them, as far as they fit."""
-    here = visit().interventions
+    here, maps = visit().interventions, offered_maps(analysis)
     if here.next is not None:
         wanted, here.next = here.next, None
         _take_over(*wanted)
     elif not EDIT["rule"].is_set:  # a link's pairs are those of the first result that is shown
-        _take_over(analysis.key, visit().link.get("edit") or Intervention())
+        linked = visit().link.get("edit") or Intervention()
+        _take_over(analysis.key, linked)
+        name, identity = parted(linked.map)
+        if identity and name in maps and not maps[name].identity.startswith(identity):
+            visit().notice = f"The map {name} was fitted anew since this link was made."
     key, pairs = here.own
     tokens, source = EDIT["tokens"], EDIT["source"]
     if key != analysis.key:  # positions of another clip mean nothing here
@@ -55,15 +75,21 @@ def restore(analysis: Analysis, n_layers: int, editable: int) -> None:
     EDIT["layer"].value = _option([k for k in layers() if k < editable] or [editable - 1])
     if source.value > n_layers:
         source.value = SAME
+    if EDIT["rule"].value == "map" and not maps:
+        EDIT["rule"].value = "angle"
+    if EDIT["map"].value not in maps:
+        EDIT["map"].value = next(iter(maps), None)
 
 
 def _take_over(key: str, it: Intervention) -> None:
-    visit().interventions.own = (key, frozenset(it.pairs))
+    positions = {(i, NO_WORD) for i in it.positions}
+    visit().interventions.own = (key, frozenset(it.pairs) | positions)
     values = {
         "rule": it.rule, "strength": it.strength, "path": it.path, "measure": it.measure,
         "seed": it.seed, "layer": _option(it.layers),
         "source": SAME if it.path_layer is None else it.path_layer,
         "tokens": CHOSEN if it.tokens == "given" else it.tokens,
+        "map": bare_name(it.map) or None, "keep_length": it.keep_length,
     }  # fmt: skip
     for name, value in values.items():
         EDIT[name].value = value
@@ -92,13 +118,23 @@ def _offered(name: str, options: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*options, more[name]) if name in more else options
 
 
-def controls(n_layers: int, editable: int) -> None:
+def controls(n_layers: int, editable: int, maps: Mapping[str, FittedMap]) -> None:
     """Rule, tokens, layer, strength and so on; every change is a new answer."""
     keep: Any = {"persist_state": "session"}
+
+    def to_the_maps_own() -> None:
+        """A map acts on all positions of its layer, until something else is chosen."""
+        fitted = maps.get(EDIT["map"].value)
+        if EDIT["rule"].value == "map" and fitted is not None:
+            EDIT["tokens"].value = "all"
+            if fitted.layer < editable:
+                EDIT["layer"].value = fitted.layer
+
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         st.segmented_control(
             "Rule",
-            list(RULES),
+            [rule for rule in RULES if rule != "map" or maps],
+            on_change=to_the_maps_own,
             key=EDIT["rule"].key,
             format_func=RULES.__getitem__,
             required=True,
@@ -123,6 +159,11 @@ def controls(n_layers: int, editable: int) -> None:
             "Path", PATHS, key=EDIT["path"].key, required=True,
             format_func=lambda p: {"dtw": "DTW"}.get(p, p), **keep,
         )  # fmt: skip
+        if EDIT["rule"].value == "map":
+            st.selectbox(
+                "Map", list(maps), key=EDIT["map"].key, width=190, on_change=to_the_maps_own, **keep
+            )
+            st.toggle("Keep lengths", key=EDIT["keep_length"].key, **keep)
         st.segmented_control("Measure", MEASURES, key=EDIT["measure"].key, required=True, **keep)
         if _needs_seed():
             st.number_input("Seed", 0, 2**31 - 1, key=EDIT["seed"].key, width=110, **keep)
@@ -135,16 +176,22 @@ def _needs_seed() -> bool:
 def intervention() -> Intervention:
     """What the controls say."""
     own = chosen()
+    rule, name = EDIT["rule"].value, EDIT["map"].value
+    of_map: dict[str, Any] = {}
+    if rule == "map":
+        alone = tuple(i for i, j in own or () if j == NO_WORD)
+        of_map = {"map": pin(name), "keep_length": EDIT["keep_length"].value, "positions": alone}
     return Intervention(
-        rule=EDIT["rule"].value,
+        rule=rule,
         layers=layers(),
         tokens=EDIT["tokens"].value if own is None else "given",
-        pairs=tuple(own or ()),
+        pairs=tuple((i, j) for i, j in own or () if j != NO_WORD),
         path=EDIT["path"].value,
         measure=EDIT["measure"].value,
         path_layer=None if EDIT["source"].value == SAME else EDIT["source"].value,
         strength=EDIT["strength"].value,
         seed=EDIT["seed"].value if _needs_seed() else 0,
+        **of_map,
     )
 
 

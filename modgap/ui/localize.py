@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.interventions.intervention import RULES
+from modgap.interventions.intervention import RULES_OF_PAIRS
 from modgap.ui import estimated, widgets
 from modgap.ui.server.requests import AnalysisRequest, EditRequest
 from modgap.ui.session import link
@@ -88,7 +88,7 @@ def shown_map() -> str:
 def grid() -> tuple[list[str], list[str]]:
     """Rules and sets of tokens of a sweep."""
     rules, tokens = DECIDED["rules"], DECIDED["tokens"]
-    st.pills("Rules", RULES, selection_mode="multi", key=rules.key, **KEEP)
+    st.pills("Rules", RULES_OF_PAIRS, selection_mode="multi", key=rules.key, **KEEP)
     st.pills("Critical tokens", link.SWEPT, selection_mode="multi", key=tokens.key, **KEEP)
     return list(rules.value), list(tokens.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modgap.core.errors import SettingsError
@@ -18,8 +18,15 @@ numbers = st.integers(1, 40)
 @st.composite
 def interventions(draw) -> Intervention:
     kind = draw(st.sampled_from(("bottom", "top", "random", "all", "given")))
+    rule = draw(st.sampled_from(RULES))
+    of_maps = {
+        "map": draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1)),
+        "keep_length": draw(st.booleans()),
+        "positions": tuple(draw(st.lists(numbers))) if kind == "given" else (),
+    }
+    assume(rule != "map" or of_maps["map"].strip())
     return Intervention(
-        rule=draw(st.sampled_from(RULES)),
+        rule=rule,
         layers=tuple(draw(st.lists(st.integers(0, 40), min_size=1, max_size=4))),
         tokens=kind if kind in ("all", "given") else f"{kind}-{draw(numbers)}",
         pairs=tuple(draw(pairs)) if kind == "given" else (),
@@ -28,6 +35,7 @@ def interventions(draw) -> Intervention:
         path_layer=draw(st.none() | st.integers(0, 40)),
         strength=draw(st.floats(0, 1)),
         seed=draw(st.integers(0, 1000)),
+        **(of_maps if rule == "map" else {}),
     )
 
 
@@ -45,6 +53,9 @@ def test_the_default_is_the_sources() -> None:
     assert (it.rule, it.layers, it.tokens, it.strength) == ("angle", (0,), "bottom-3", 1.0)
     assert it.to_text() == "angle"
     assert it.choice == ("bottom", 3)
+    assert set(it.to_dict()) == {  # keys of the cache are hashes of it: they stay
+        "rule", "layers", "tokens", "pairs", "path", "measure", "path_layer", "strength", "seed",
+    }  # fmt: skip
     assert Intervention(layers=(4, 2, 4)).layers == (2, 4)
     assert Intervention(layers=(2, 4)).source_layer == 2
     assert Intervention(layers=(2, 4), path_layer=0).source_layer == 0
@@ -65,6 +76,13 @@ def test_the_default_is_the_sources() -> None:
         ({"tokens": "given", "pairs": ((1, 2, 3),)}, "A pair is"),
         ({"tokens": "given", "pairs": ((-1, 2),)}, "pairs takes whole numbers"),
         ({"path": "dwt"}, "path is one of"),
+        ({"rule": "map"}, "needs a map"),
+        ({"map": "m"}, "go with the rule map"),
+        ({"keep_length": True}, "go with the rule map"),
+        ({"positions": (1,)}, "go with the rule map"),
+        ({"rule": "map", "map": "m", "positions": (1,)}, "positions go with"),
+        ({"rule": "map", "map": "m", "tokens": "given", "positions": (-1,)}, "positions takes"),
+        ({"rule": "map", "map": 3}, "map is a name"),
         ({"measure": "dot"}, "measure is one of"),
         ({"strength": 1.01}, "strength is from 0 to 1"),
         ({"strength": float("nan")}, "strength is from 0 to 1"),
@@ -86,6 +104,7 @@ def test_what_cannot_be_is_refused(values: dict, message: str) -> None:
         ("angle,colour=red", "Unknown field"),
         ("angle,pairs=3", "A pair is"),
         ("angle,strength=x", "cannot be read"),
+        ("map,map=m,keep_length=perhaps", "cannot be read"),
         ("{broken", "not valid JSON"),
         ("[1]", "a JSON object"),
     ],
@@ -93,6 +112,15 @@ def test_what_cannot_be_is_refused(values: dict, message: str) -> None:
 def test_texts_that_cannot_be_read(text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         parse_stack(text)
+
+
+def test_a_map_needs_no_words() -> None:
+    it = Intervention(rule="map", map="m")
+    assert (it.tokens, it.needs_words) == ("all", False)
+    assert it.to_text() == "map,map=m"
+    assert not Intervention(rule="map", map="m", tokens="given", positions=(3,)).needs_words
+    assert Intervention(rule="map", map="m", tokens="bottom-3").needs_words
+    assert Intervention(tokens="all").needs_words
 
 
 def test_layers_that_a_model_lacks() -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 from modgap.core.errors import SettingsError
 from modgap.evaluation.interventions.question_outcomes import (
     CONTROLS,
+    HEARD,
     PLAIN,
     RULES_OF_THE_SOURCE,
     TEXT,
@@ -110,14 +111,16 @@ def split(items: Sequence[str], share: float = 1 / 3) -> tuple[list[str], list[s
 def choose(table: pd.DataFrame) -> Choice:
     """Choose variant and threshold on the outcomes of the tuning split (see the module).
 
-    `outcomes.CONTROLS` may be among the outcomes; they are no candidates.
+    `outcomes.CONTROLS` may be among the outcomes, and variants with words that somebody has heard;
+    they are no candidates.
     """
     wide = table.pivot(index="item", columns="variant", values="right").astype(bool)
     aps = table.drop_duplicates("item").set_index("item")["aps"].loc[wide.index].to_numpy()
     plain = wide[PLAIN].to_numpy()
     best = Choice(PLAIN, -np.inf, int(plain.sum()), int(plain.sum()), len(plain))
     touched_best = 0
-    candidates = [name for name in wide.columns if name not in (PLAIN, TEXT, *CONTROLS)]
+    fixed, behind = (PLAIN, TEXT, *CONTROLS), HEARD.partition("{")[0]
+    candidates = [name for name in wide.columns if name not in fixed and behind not in name]
     for name in sorted(candidates):
         for share in SHARES:
             threshold = float(np.quantile(aps, share))

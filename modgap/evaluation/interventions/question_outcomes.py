@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from modgap.analysis.heard import OWN, heard_or_nothing
 from modgap.analysis.session import Session
 from modgap.core.errors import ModgapError, SettingsError
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention, Stack
-from modgap.interventions.prefill import BATCH
+from modgap.interventions.prefill import BATCH, Prefill, check_stack
 from modgap.models.decoding import decode_rows
 from modgap.models.resume import repeated
 from modgap.scoring.scorers import score
+from modgap.speech.recognizers import load_recognizer
 
 if TYPE_CHECKING:
     from modgap.models.base import Generation, Markers, Progress, SpeechLM
     from modgap.scoring.question import Question
+    from modgap.speech.base import Recognizer
 
 __all__ = [
-    "CONTROLS", "RULES_OF_THE_SOURCE", "gains", "interval", "judgeable", "outcomes", "summary",
+    "CONTROLS", "HEARD", "RULES_OF_THE_SOURCE", "gains",
+    "interval", "judgeable", "outcomes", "summary",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ CONTROLS: dict[str, Stack] = {
     "patch, all": (Intervention(rule="patch", tokens="all"),),
 }
 PLAIN, TEXT = "none", "text"
+HEARD = " (heard by {})"
 RESAMPLES = 9999
 
 
@@ -54,6 +59,7 @@ def outcomes(
     variants: Mapping[str, Stack],
     settings: AnalysisSettings | None = None,
     *,
+    heard_by: Sequence[str] = (),
     text_markers: Markers = "drop",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -70,6 +76,10 @@ def outcomes(
         of the pair, towards whose text the interventions go.
     text_markers : "keep" or "drop"
         Those of the text that is answered as ``"text"``: by default the typed message.
+    heard_by : sequence of str
+        Who hears the words, ``"own"`` or a recogniser (`modgap.analysis.heard`): every variant
+        that looks at words is tried with these, too, in the place of the transcript, under
+        ``"VARIANT (heard by WHO)"``. Where nothing is heard, nothing is changed.
     progress : callable (fraction, note), optional
         Called before each item; may raise `Cancelled`.
 
@@ -90,17 +100,21 @@ def outcomes(
     """
     chosen = settings or AnalysisSettings(max_new_tokens=12)
     for stack in variants.values():
-        for it in stack:
-            it.check(model.n_layers)
-            model.check_edit(it.layers)
+        check_stack(model, stack)
     names, stacks = list(variants), list(variants.values())
+    wordy = [name for name in names if any(it.needs_words for it in variants[name])]
+    who = {name: name if name == OWN else load_recognizer(name) for name in heard_by}
+    names += [name + HEARD.format(ears) for ears in who for name in wordy]
+    misheard = [variants[name] for name in wordy]
     rows = []
     items = judgeable(items)
     for number, item in enumerate(items):
         if progress is not None:
             progress(number / len(items), f"question {number + 1} of {len(items)}")
         try:
-            made, aps = _answers(model, item, stacks, chosen, text_markers)
+            made, aps = _answers(
+                model, item, stacks, chosen, text_markers, misheard, tuple(who.values())
+            )
         except ModgapError as problem:
             log.warning("%s is left out: %s", item.id, problem)
             continue
@@ -152,21 +166,35 @@ def _answers(
     stacks: Sequence[Stack],
     s: AnalysisSettings,
     text_markers: Markers,
+    misheard: Sequence[Stack],
+    who: Sequence[str | Recognizer],
 ) -> tuple[list[Generation], float]:
     s = replace(s, instruction=item.instruction or s.instruction)
-    session = Session(model, item.load(), item.transcript, s)
+    clip = item.load()
+    session = Session(model, clip, item.transcript, s)
     pair, kept = session.pair, session.plain
     with model.lock:
         cache = repeated(kept.kept, 1)
         made = decode_rows(model, cache, kept.logits[:1], pair.speech.length, **s.decoding)
         typed = model.text_prompt(item.transcript, **{**s.prompt, "markers": text_markers})
         made.append(model.generate(typed, **s.decoding))
-        for start in range(0, len(stacks), BATCH):
-            edited = kept.run(stacks[start : start + BATCH])
-            made += decode_rows(
-                model, edited.cache, edited.logits[:, 0], pair.speech.length, **s.decoding
-            )
+        made += _edited(kept, stacks, s)
+        for ears in who:
+            words = heard_or_nothing(model, clip, ears)
+            if words:
+                made += _edited(Session(model, clip, words, s).plain, misheard, s)
+            else:  # nothing to move towards
+                made += [made[0]] * len(misheard)
     return made, float(kept.path(0, "argmax", "cosine").value.mean())
+
+
+def _edited(kept: Prefill, stacks: Sequence[Stack], s: AnalysisSettings) -> list[Generation]:
+    made = []
+    for start in range(0, len(stacks), BATCH):
+        edited = kept.run(stacks[start : start + BATCH])
+        length = kept.pair.speech.length
+        made += decode_rows(kept.model, edited.cache, edited.logits[:, 0], length, **s.decoding)
+    return made
 
 
 def summary(table: pd.DataFrame, against: str = PLAIN, seed: int = 0) -> pd.DataFrame:

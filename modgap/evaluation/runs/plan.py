@@ -85,7 +85,7 @@ class Loader:
         from modgap.evaluation.runs.worker import Worker
 
         if "ears" not in beside:
-            beside["ears"] = self._ears(settings) if "pipeline" in settings.inputs else None
+            beside["ears"] = self._ears(settings) if settings.needs_recognizer else None
         text = settings.base_of(name) if settings.needs_base else ""
         if beside.get("base of") != text:  # models of one family lie together: one is kept
             beside.pop("base", None)

@@ -12,6 +12,7 @@ from modgap.evaluation.data.asked_as import asked_as
 from modgap.evaluation.runs.protocol import Protocol
 from modgap.evaluation.runs.tables import INPUTS
 from modgap.interventions.intervention import Intervention, Stack
+from modgap.interventions.maps.pins import pinned
 from modgap.scoring.scorers import VERSIONS
 from modgap.speech.base import EMBEDDED
 
@@ -62,6 +63,10 @@ class RunSettings:
         The instruction by which a model is asked to write down what it hears; empty: it is not.
     heard_tokens : int
         Longest such transcript.
+    heard_by : str
+        Whose words interventions pair the speech with: "" those of the data set, "own" what the
+        model writes down, "recognizer" what `recognizer` does. Where nothing is heard, nothing is
+        changed.
     recognizer : str
         Of the pipeline.
     base : str
@@ -93,6 +98,7 @@ class RunSettings:
     too_long: str = "fail"
     heard: str = ""
     heard_tokens: int = 128
+    heard_by: str = ""
     recognizer: str = EMBEDDED
     base: str = ""
     bases: tuple[tuple[str, str], ...] = ()
@@ -119,6 +125,11 @@ class RunSettings:
         if "speech" not in self.inputs and (self.interventions or self.heard):
             what = "Interventions change" if self.interventions else "--heard is about"
             raise SettingsError(f"{what} the speech: have speech among the inputs.")
+        if self.heard_by not in ("", "own", "recognizer"):
+            raise SettingsError(f"heard_by is own or recognizer, not {self.heard_by!r}.")
+        # A run that is gone on with has to have the maps that it began with.
+        stacks = tuple((name, pinned(stack)) for name, stack in self.interventions)
+        object.__setattr__(self, "interventions", stacks)
         names = [name for name, _ in self.interventions]
         if len(set(names)) < len(names) or not all(names):
             raise SettingsError("Every intervention needs a name of its own.")
@@ -148,6 +159,11 @@ class RunSettings:
     def budget(self) -> int:
         """New tokens of an answer."""
         return self.max_new_tokens or asked_as("").max_new_tokens
+
+    @property
+    def needs_recognizer(self) -> bool:
+        """Whether a recogniser is asked anything."""
+        return "pipeline" in self.inputs or self.heard_by == "recognizer"
 
     @property
     def needs_base(self) -> bool:
@@ -218,8 +234,11 @@ class RunSettings:
             found["settings"]["too_long"] = self.too_long
         if self.heard:
             found["settings"] |= {"heard": self.heard, "heard_tokens": self.heard_tokens}
-        if "pipeline" in self.inputs:
+        if self.heard_by:
+            found["settings"] |= {"heard_by": self.heard_by}
+        if self.needs_recognizer:
             found["recognizer"] = {"name": self.recognizer}
+        if "pipeline" in self.inputs:
             found["pipeline_llm"] = self.pipeline_llm
             found["settings"]["transcribed"] = bool(self.transcribed)
         if self.needs_base:
@@ -251,6 +270,7 @@ class RunSettings:
             too_long=s.get("too_long", "fail"),
             heard=s.get("heard", ""),
             heard_tokens=s.get("heard_tokens", 128),
+            heard_by=s.get("heard_by", ""),
             recognizer=run.get("recognizer", {}).get("name", EMBEDDED),
             base=run.get("base", {}).get("name", ""),
             bases=tuple((m, about["name"]) for m, about in run.get("bases", {}).items()),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from modgap.analysis.comparison import kl_divergence
+from modgap.analysis.heard import heard_or_nothing
 from modgap.analysis.session import Session
 from modgap.core.memory import free_memory
 from modgap.core.settings import AnalysisSettings
@@ -25,7 +26,7 @@ from modgap.evaluation.runs.answering import Waiting, answer_batch, layer_rows, 
 from modgap.evaluation.runs.asking import asking_of
 from modgap.evaluation.runs.failures import Faults, out_of_memory
 from modgap.evaluation.runs.shards import Rows
-from modgap.interventions.prefill import BATCH, Prefill
+from modgap.interventions.prefill import BATCH, Prefill, check_stack
 from modgap.models.lora import adapter_acting
 from modgap.models.resume import KeysValues, keys_values
 from modgap.scoring.likeliest_option import answer_options
@@ -93,9 +94,7 @@ class Worker:
         self._faults = Faults(self.name)
         self._padded = model.support()["batch"] is None
         for _, stack in settings.interventions:
-            for it in stack:
-                it.check(model.n_layers)
-                model.check_edit(it.layers)
+            check_stack(model, stack)
 
     def run(self, asked: Sequence[Asked]) -> Rows:
         """Answer a unit of questions.
@@ -180,23 +179,39 @@ class Worker:
             about = {"model": self.name, "question": question.id}
             self._rows["layers"] += [about | row for row in layers]
             self._pool += found
-            for start in range(0, len(p.interventions), BATCH):
-                part = [
-                    (f"speech+{name}", stack)
-                    for name, stack in p.interventions[start : start + BATCH]
-                    if f"speech+{name}" in inputs
-                ]
-                self._guarded(
-                    question,
-                    [given for given, _ in part],
-                    lambda part=part: self._edited(question, prefill, part),  # type: ignore[misc]
-                )
+            wanted = [(f"speech+{name}", stack) for name, stack in p.interventions]
+            wanted = [variant for variant in wanted if variant[0] in inputs]
+            hear = [v for v in wanted if p.heard_by and any(it.needs_words for it in v[1])]
+            for variants in ([v for v in wanted if v not in hear], hear):
+                for start in range(0, len(variants), BATCH):
+                    part = variants[start : start + BATCH]
+                    listen = clip if variants is hear else None
+                    self._guarded(
+                        question,
+                        [given for given, _ in part],
+                        lambda part=part, listen=listen: self._edited(  # type: ignore[misc]
+                            question, session, part, listen
+                        ),
+                    )
 
     def _edited(
-        self, question: Question, prefill: Prefill, part: Sequence[tuple[str, Stack]]
+        self,
+        question: Question,
+        session: Session,
+        part: Sequence[tuple[str, Stack]],
+        listen: Clip | None,
     ) -> None:
+        """Answers to the edited speech; with `listen`, by the words that are heard in it."""
         began = time.perf_counter()
-        edited = prefill.run([stack for _, stack in part])
+        prefill = session.plain
+        stacks = [stack for _, stack in part]
+        if listen is None:
+            edited = prefill.run(stacks)
+        elif words := self._heard_words(listen):
+            heard = Session(self.model, listen, words, session.settings)
+            edited = heard.plain.run(stacks)
+        else:
+            edited = prefill.run([() for _ in stacks])
         kept = keys_values(edited.cache)
         took = (time.perf_counter() - began) / max(1, len(part))
         found = []
@@ -253,6 +268,13 @@ class Worker:
             return
         values["markers"] = self.settings.text_markers
         self._rows["answers"].append(self._row(question, "pipeline", **said) | values)
+
+    def _heard_words(self, clip: Clip) -> str:
+        """What interventions take for the transcript; empty where nothing is heard."""
+        if self.settings.heard_by == "recognizer":
+            assert self.ears is not None
+            return self.ears.hear(clip).strip()
+        return heard_or_nothing(self.model, clip, instruction=self.settings.heard)
 
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
         from modgap.evaluation.runs.pipeline_and_base import wer

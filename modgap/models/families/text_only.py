@@ -21,7 +21,7 @@ from modgap.models.vendor import Style, VendorPrompt
 _REASON = "This is a text model: it takes typed prompts and no clips."
 _SPEECH = (
     *("speech", "speech_times", "cosine", "euclidean", "aps", "monotonicity", "pad_content"),
-    *("edit", "edit_every_level", "angle", "length", "both", "patch", "mean", "random"),
+    *("edit", "edit_every_level", "angle", "length", "both", "patch", "mean", "random", "map"),
     *("patching", "markers_keep"),
 )
 

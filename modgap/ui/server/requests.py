@@ -112,6 +112,7 @@ class _OfClip:
 #: What is asked of a kept session beside the analysis, and what a job of it is called.
 EDITS = {
     "compare": "intervention",
+    "beside": "intervention that is told the words",
     "patching": "patching: layer × word",
     "sweep": "sweep: layer × intervention",
     "lens": "logit lens",
@@ -129,9 +130,9 @@ class EditRequest(_OfClip):
     of : AnalysisRequest
         Model, clip, words.
     kind : str
-        One of `EDITS`.
+        One of `EDITS`; "beside" is a second "compare" that a page has at the same time.
     stack : tuple of Intervention
-        For "compare".
+        For "compare" and "beside".
     options : str
         JSON of further settings.
     """
@@ -153,14 +154,15 @@ class EditRequest(_OfClip):
 
     def make(self, service: Service, progress: Progress) -> Any:
         options = self.given(service, progress)
+        asked = "compare" if self.kind == "beside" else self.kind
         with service.session(self.of, progress) as session:
             part = Steps(progress).part(0.05, 1.0, self.label)
-            return getattr(session, self.kind)(progress=part, **options)
+            return getattr(session, asked)(progress=part, **options)
 
     def given(self, service: Service, progress: Progress) -> dict[str, Any]:
         """What the session is asked with; called in the worker."""
         options: dict[str, Any] = json.loads(self.options)
-        if self.kind == "compare":
+        if self.kind in ("compare", "beside"):
             options["interventions"] = self.stack
         if self.kind == "patching" and options.get("where", "word") == "word":
             # By the server's own aligner, which is loaded once.

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from modgap.analysis.examples import example, examples
+from modgap.interventions.maps.names import map_names
 from modgap.ui.server.operator_models import model_options, recognizer_options
 from modgap.ui.session import clip_in_use, inputs, link, result_shown
 from modgap.ui.session.state import Address, visit
@@ -40,8 +41,9 @@ def restore() -> None:
     if query == last.before and time.monotonic() - last.when < _RACE_SECONDS:
         return
     found = link.parse(
-        query, list(model_options()), [e.id for e in examples()], list(recognizer_options())
-    )
+        query, list(model_options()), [e.id for e in examples()], list(recognizer_options()),
+        map_names(),
+    )  # fmt: skip
     here.link = found
     for name, widget in _WIDGETS.items():
         if name in found:

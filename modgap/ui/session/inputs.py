@@ -29,7 +29,10 @@ FILTERED = Widget[bool]("align_filtered")
 # Interventions, by the names of an `Intervention`'s parts.
 EDIT = {
     name: Widget[Any](f"iv_{name}")
-    for name in ("rule", "strength", "path", "measure", "seed", "layer", "source", "tokens")
+    for name in (
+        *("rule", "strength", "path", "measure", "seed", "layer", "source", "tokens"),
+        *("map", "keep_length"),
+    )
 }
 
 # Localize, by the names of the address.

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from modgap.core.errors import ModgapError
-from modgap.interventions.intervention import RULES, Intervention
+from modgap.interventions.intervention import RULES_OF_PAIRS, Intervention
+from modgap.interventions.maps.names import bare_name
 
 DEVICES = ("auto", "cpu", "cuda", "spread")
 QUANTIZE = ("none", "8bit", "4bit")
@@ -43,6 +44,7 @@ def parse(
     models: Collection[str],
     clips: Collection[str],
     recognizers: Collection[str] = (),
+    maps: Collection[str] = (),
 ) -> dict[str, Any]:
     """The valid part of a query string.
 
@@ -50,8 +52,8 @@ def parse(
     ----------
     query : mapping
         Parameter -> all its values; the last one counts where one is expected.
-    models, clips, recognizers : collection of str
-        The model names, example ids and recognisers that exist here.
+    models, clips, recognizers, maps : collection of str
+        The model names, example ids, recognisers and fitted maps that exist here.
 
     Returns
     -------
@@ -94,7 +96,9 @@ def parse(
         # A link may hold anything: what is no intervention is dropped like every other nonsense.
         with contextlib.suppress(ModgapError):
             if len(single["edit"]) <= MAX_EDIT:  # a part of it would be another intervention
-                link["edit"] = Intervention.from_text(single["edit"])
+                it = Intervention.from_text(single["edit"])
+                if it.rule != "map" or bare_name(it.map) in maps:  # no folder of the server
+                    link["edit"] = it
     if single.get("filtered") == "1":
         link["filtered"] = True
     if single.get("where") in WHERE:
@@ -113,7 +117,7 @@ def parse(
         "clips": (*clips, CURRENT_CLIP),
         "models": models,
         "paths": PATHS,
-        "rules": RULES,
+        "rules": RULES_OF_PAIRS,
         "tokens": SWEPT,
     }
     for name, values in several.items():
