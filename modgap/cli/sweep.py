@@ -111,7 +111,7 @@ def sweep(
     grid = {"rules": rule, "tokens": tokens, "strengths": strength}
     with progress_bar("plain runs") as report:
         if patch:
-            more = {"where": where, "draws": draws, "seed": seed}
+            more: dict[str, Any] = {"where": where, "draws": draws, "seed": seed}
             made: Any = session.patching(progress=report, **options, **more)
         else:
             options |= {name: values for name, values in grid.items() if values}
