@@ -16,11 +16,20 @@ if TYPE_CHECKING:
     from modgap.analysis.comparison import Comparison, compare_variants
     from modgap.analysis.consistency import consistency, consistency_table
     from modgap.analysis.fidelity_report import CheckReport, check_model
-    from modgap.analysis.functions import analyze, compare, logit_lens, patching, sweep
+    from modgap.analysis.functions import (
+        analyze,
+        answer_lens,
+        compare,
+        logit_lens,
+        mismatched_aps,
+        patching,
+        sweep,
+    )
     from modgap.analysis.measure import cached_analysis
     from modgap.analysis.model_comparison import ModelComparison, curve_table
     from modgap.analysis.pipeline import Cascade, pipeline
     from modgap.analysis.result import Analysis
+    from modgap.analysis.score_support import score_support
     from modgap.analysis.session import Session
     from modgap.analysis.several_models import clip_curves, compare_models
     from modgap.analysis.sweeps import with_target
@@ -78,6 +87,7 @@ __all__ = [
     "__version__",
     "analyze",
     "answer",
+    "answer_lens",
     "cached_analysis",
     "check_model",
     "clip_curves",
@@ -96,10 +106,12 @@ __all__ = [
     "load_model",
     "load_recognizer",
     "logit_lens",
+    "mismatched_aps",
     "patching",
     "pipeline",
     "read_questions",
     "score",
+    "score_support",
     "spoken_words",
     "sweep",
     "with_target",
@@ -113,7 +125,16 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "analysis.model_comparison": ("ModelComparison", "curve_table"),
-        "analysis.functions": ("analyze", "compare", "logit_lens", "patching", "sweep"),
+        "analysis.functions": (
+            "analyze",
+            "answer_lens",
+            "compare",
+            "logit_lens",
+            "mismatched_aps",
+            "patching",
+            "sweep",
+        ),
+        "analysis.score_support": ("score_support",),
         "analysis.measure": ("cached_analysis",),
         "analysis.result": ("Analysis",),
         "analysis.session": ("Session",),

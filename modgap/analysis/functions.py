@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modgap.analysis import sweeps
+from modgap.analysis.answer_lens import AnswerLens
+from modgap.analysis.answer_lens import answer_lens as answer_lens_of
 from modgap.analysis.lens import Lens
 from modgap.analysis.lens import logit_lens as lens_of
 from modgap.analysis.patching import patching as patching_of
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modgap.analysis.comparison import Comparison
+    from modgap.analysis.mismatched import Mismatched
     from modgap.analysis.patching import Patching
     from modgap.analysis.result import Analysis
     from modgap.analysis.sweeps import Sweep
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
     from modgap.store.cache import Store
 
-__all__ = ["analyze", "compare", "logit_lens", "patching", "sweep"]
+__all__ = [
+    "analyze", "answer_lens", "compare", "logit_lens", "mismatched_aps", "patching", "sweep",
+]  # fmt: skip
 
 
 def analyze(
@@ -141,9 +146,10 @@ def patching(
     progress: Progress | None = None,
     **options: Any,
 ) -> Patching:
-    """Replace each text token's speech positions by its own state, layer by layer.
+    """Replace speech positions by the text's states, layer by layer.
 
-    ``target`` and the options as in `Session.patching`, the rest as in `sweep`.
+    ``target`` and the options as in `Session.patching`, the rest as in `sweep`; plain runs of one's
+    own need ``words`` (or another ``where``).
 
     Examples
     --------
@@ -178,3 +184,50 @@ def logit_lens(
         return lens_of(model, progress=progress, **options)
     session = Session(model, clip, transcript, settings, store=store)  # type: ignore[arg-type]
     return session.lens(progress=progress, **options)
+
+
+def answer_lens(
+    model: SpeechLM | Prefill,
+    clip: Clip | str = "",
+    transcript: str = "",
+    settings: AnalysisSettings | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> AnswerLens:
+    """How likely every level makes the answer at the last token of the prompt.
+
+    ``target`` as in `Session.answer_lens`, the rest as in `sweep`.
+
+    Examples
+    --------
+    >>> modgap.answer_lens(model, clip, "what is two plus two").table()         # doctest: +SKIP
+    """
+    if isinstance(model, Prefill):
+        return answer_lens_of(model, clip, progress=progress, **options)  # type: ignore[arg-type]
+    session = Session(model, clip, transcript, settings, store=store)  # type: ignore[arg-type]
+    return session.answer_lens(progress=progress, **options)
+
+
+def mismatched_aps(
+    model: SpeechLM,
+    clip: Clip,
+    transcript: str,
+    settings: AnalysisSettings | None = None,
+    *,
+    texts: Sequence[str] | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Mismatched:
+    """The path scores of the clip's speech against other texts.
+
+    ``texts`` as in `Session.mismatched`, the rest as in `analyze`.
+
+    Examples
+    --------
+    >>> modgap.mismatched_aps(model, clip, "what is two plus two").band()       # doctest: +SKIP
+    """
+    session = Session(model, clip, transcript, settings, store=store, **overrides)
+    return session.mismatched(texts=texts, progress=progress)

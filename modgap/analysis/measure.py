@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modgap.store.cache import Store
     from modgap.store.record import Record
 
-__all__ = ["cached_analysis", "clip_info", "measure", "model_info", "versions"]
+__all__ = ["cached_analysis", "clip_info", "heard_audio", "measure", "model_info", "versions"]
 
 #: What a result says of its model, out of `SpeechLM.info`.
 _MODEL = (
@@ -109,7 +109,7 @@ def measure(
                 **settings.decoding,
                 progress=steps.part(start, stop, f"answering the {prompt.kind}"),
             )
-    arrays = [times, spans, layer_ids, pooled_speech, pooled_text, _audio(clip, model)]
+    arrays = [times, spans, layer_ids, pooled_speech, pooled_text, heard_audio(clip, model)]
     for array in (*arrays, *(a for a in vars(alignment).values() if isinstance(a, np.ndarray))):
         array.setflags(write=False)
     return Analysis(
@@ -158,7 +158,8 @@ def clip_info(clip: Clip) -> dict[str, Any]:
     }
 
 
-def _audio(clip: Clip, model: SpeechLM) -> np.ndarray:
+def heard_audio(clip: Clip, model: SpeechLM) -> np.ndarray:
+    """The clip as the model hears it: int16 at the model's rate."""
     with wave.open(io.BytesIO(clip.wav_bytes(model.sampling_rate))) as file:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
 

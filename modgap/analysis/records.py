@@ -1,4 +1,4 @@
-"""Comparisons, sweeps, patchings and lenses as records of the cache."""
+"""Comparisons, sweeps, patchings, lenses and mismatched pairs as records of the cache."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from modgap.analysis.answer_lens import AnswerLens
 from modgap.analysis.comparison import Comparison
 from modgap.analysis.lens import Lens, Reading
+from modgap.analysis.mismatched import SCORES, Mismatched
 from modgap.analysis.patching import Patching
 from modgap.analysis.sweeps import Sweep
 from modgap.core.errors import StoreError
@@ -23,14 +25,24 @@ __all__ = ["VERSION", "from_record", "to_record"]
 VERSION = 3
 _ANSWERS = ("before", "after", "text")
 _READINGS = ("speech", "text")
+_OF_CELLS = ("times", "change", "control")  # of a patching
+_OF_LAYERS = ("probability", "rank", "logprob")  # of an answer's lens
 _NUMBERS = {Comparison: ("kl_before", "kl_after"), Sweep: ("plain", "text"),
             Patching: ("plain", "text")}  # fmt: skip
 
 
-def to_record(result: Comparison | Sweep | Patching | Lens) -> Record:
+def to_record(result: Comparison | Sweep | Patching | Lens | AnswerLens | Mismatched) -> Record:
     """The record that `from_record` turns back into an equal result."""
     if isinstance(result, Lens):
         return _lens_record(result)
+    if isinstance(result, AnswerLens):
+        arrays = {name: getattr(result, name) for name in _OF_LAYERS}
+        return Record(
+            arrays, {}, {"kind": "AnswerLens", "target": result.target, "token": result.token}
+        )
+    if isinstance(result, Mismatched):
+        arrays = {"layer_ids": result.layer_ids, **result.scores}
+        return Record(arrays, {}, {"kind": "Mismatched", "texts": list(result.texts)})
     numbers = {n: np.float64(getattr(result, n)) for n in _NUMBERS[type(result)]}
     arrays: dict[str, Any] = {n: np.array([v]) for n, v in numbers.items()}
     kind = type(result).__name__
@@ -53,9 +65,12 @@ def to_record(result: Comparison | Sweep | Patching | Lens) -> Record:
             "target": result.target,
             "layers": list(result.layers),
             "pieces": list(result.pieces),
+            "where": result.where,
+            "source": result.source,
+            "positions": [[list(rows) for rows in line] for line in result.positions],
         }
         tables = {}
-        arrays |= {"spans": result.spans, "change": result.change}
+        arrays |= {name: getattr(result, name) for name in _OF_CELLS}
     return Record(arrays, tables, {"kind": kind, **meta})
 
 
@@ -99,10 +114,22 @@ def _patching(record: Record) -> Patching:
         meta["target"],
         layers=tuple(meta["layers"]),
         pieces=tuple(meta["pieces"]),
-        spans=arrays["spans"],
-        change=arrays["change"],
+        where=meta["where"],
+        source=meta["source"],
+        positions=tuple(tuple(tuple(rows) for rows in line) for line in meta["positions"]),
+        **{name: arrays[name] for name in _OF_CELLS},
         **_scalars(record, Patching),
     )
+
+
+def _answer_lens(record: Record) -> AnswerLens:
+    arrays, meta = record.arrays, record.meta
+    return AnswerLens(meta["target"], meta["token"], *(arrays[name] for name in _OF_LAYERS))
+
+
+def _mismatched(record: Record) -> Mismatched:
+    scores = {name: record.arrays[name] for name in SCORES}
+    return Mismatched(tuple(record.meta["texts"]), record.arrays["layer_ids"], scores)
 
 
 def _lens_record(lens: Lens) -> Record:
@@ -150,4 +177,6 @@ _MAKERS: dict[str, Callable[[Record], Any]] = {
     "Sweep": _sweep,
     "Patching": _patching,
     "Lens": _lens,
+    "AnswerLens": _answer_lens,
+    "Mismatched": _mismatched,
 }

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from modgap.analysis import records, sweeps
+from modgap.analysis.answer_lens import AnswerLens, answer_lens
 from modgap.analysis.comparison import Comparison, compare_variants
+from modgap.analysis.estimate import Estimate, work_of
 from modgap.analysis.lens import Lens, logit_lens
-from modgap.analysis.measure import cached_analysis, clip_info, measure, model_info
+from modgap.analysis.measure import (
+    cached_analysis,
+    clip_info,
+    heard_audio,
+    measure,
+    model_info,
+)
+from modgap.analysis.mismatched import Mismatched, mismatched_aps, other_texts
 from modgap.analysis.patching import Patching, patching
 from modgap.analysis.result import states_from_record, states_record
 from modgap.audio.clip import Clip
@@ -20,7 +31,9 @@ from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings, analysis_key, check_text, digest
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.interventions.prefill import Prefill
+from modgap.measures.sinks import silent
 from modgap.models.capture import capture_pair
+from modgap.speech.word_times import word_times
 from modgap.store.lookup import keep, kept, look_up
 
 if TYPE_CHECKING:
@@ -28,12 +41,13 @@ if TYPE_CHECKING:
     from modgap.core.progress import Progress
     from modgap.models.base import SpeechLM
     from modgap.models.prompt import PromptPair
+    from modgap.speech.words import WordTimes
     from modgap.store.cache import Store
 
 __all__ = ["KINDS", "Session"]
 
 #: What can be asked of a session, by the names that `Session.key` takes.
-KINDS = ("analysis", "compare", "sweep", "patching", "lens")
+KINDS = ("analysis", "compare", "sweep", "patching", "lens", "answer_lens", "mismatched")
 
 
 class Session:
@@ -88,6 +102,7 @@ class Session:
         self._plain: Prefill | None = None
         # The plain runs with a target's tokens behind the prompt; those of the last one asked for.
         self._aimed: tuple[str | None, Prefill, str] | None = None
+        self._rate: float | None = None  # seconds a decoder layer, of what was computed last
 
     @cached_property
     def pair(self) -> PromptPair:
@@ -102,6 +117,17 @@ class Session:
         return self.model.prepare(
             self.clip, self.transcript, **settings.prompt, too_long=settings.too_long
         )
+
+    @cached_property
+    def words(self) -> WordTimes:
+        """When each word is said, by the aligner that `modgap.word_times` takes.
+
+        Raises
+        ------
+        ModgapError
+            The words cannot be found in the clip.
+        """
+        return word_times(self.clip, self.transcript, store=self.store)
 
     @property
     def plain(self) -> Prefill:
@@ -221,7 +247,7 @@ class Session:
         progress: Progress | None = None,
         **options: Any,
     ) -> Patching:
-        """Replace each text token's speech positions by its own state, layer by layer.
+        """Replace speech positions by the text's states, layer by layer.
 
         Parameters
         ----------
@@ -229,15 +255,17 @@ class Session:
             The answer that is scored; by default the model's own answer to the text.
         progress : callable (fraction, note), optional
         **options
-            ``layers``, ``where``, ``measure``, ``path_layer``: see
-            `modgap.analysis.patching`.
+            ``layers``, ``where``, ``words`` (`words` of the session by default), ``measure``,
+            ``path_layer``, ``draws``, ``seed``: see `modgap.analysis.patching.patching`.
 
         Raises
         ------
         SettingsError
             The target is empty, or an option does not fit.
+        ModgapError
+            The words cannot be found in the clip.
         """
-        return self._searched("patching", target, progress, options)
+        return self._searched("patching", target, progress, self._with_words(options))
 
     def lens(self, *, progress: Progress | None = None, **options: Any) -> Lens:
         """Read every level's states as tokens; ``top``, ``path_layer``: see `logit_lens`."""
@@ -248,6 +276,77 @@ class Session:
             return logit_lens(plain, progress=steps.part(0.4, 1.0, "logit lens"), **options)
 
         return self._kept("lens", make, **options)
+
+    def answer_lens(
+        self, *, target: str | None = None, progress: Progress | None = None
+    ) -> AnswerLens:
+        """How likely every level makes the answer at the last token of the prompt.
+
+        Parameters
+        ----------
+        target : str, optional
+            The answer; by default the model's own answer to the text.
+        progress : callable (fraction, note), optional
+
+        Raises
+        ------
+        SettingsError
+            The target is empty.
+        """
+        return self._searched("answer_lens", target, progress, {})
+
+    def mismatched(
+        self, *, texts: Sequence[str] | None = None, progress: Progress | None = None
+    ) -> Mismatched:
+        """The path scores of the clip's speech against other texts.
+
+        Parameters
+        ----------
+        texts : sequence of str, optional
+            `modgap.analysis.mismatched.OTHER_TEXTS` by default.
+        progress : callable (fraction, note), optional
+
+        Raises
+        ------
+        SettingsError
+            Fewer than two texts differ from the transcript.
+        """
+        steps = Steps(progress)
+
+        def make() -> Mismatched:
+            plain = self._runs(steps.part(0.0, 0.1, "plain runs"))
+            times = self.pair.speech.times
+            assert times is not None
+            quiet = silent(heard_audio(self.clip, self.model), self.model.sampling_rate, times)
+            part = steps.part(0.1, 1.0, "other texts")
+            with self._timed("mismatched", texts=texts):
+                return mismatched_aps(plain, quiet, self.settings, texts=texts, progress=part)
+
+        return self._kept("mismatched", make, texts=texts)
+
+    def estimate(self, kind: str, *, progress: Progress | None = None, **options: Any) -> Estimate:
+        """What a result would cost: passes, and seconds by the last rate of this clip.
+
+        The plain runs are made if they are not there: they are part of every result.
+
+        Parameters
+        ----------
+        kind : str
+            One of `KINDS`, but ``"analysis"``.
+        progress : callable (fraction, note), optional
+        **options
+            As in `key`.
+
+        Raises
+        ------
+        SettingsError
+            The kind or an option is unknown, or an option's value does not fit.
+        """
+        if self.store is not None and self.store.has(self.key(kind, **options)):
+            return Estimate(0, 0.0, cached=True)
+        plain = self._runs(progress)
+        work = work_of(kind, plain, self._given(kind, options))
+        return Estimate(work.passes, work.layers * (self._rate or 0.0), cached=False)
 
     def key(self, kind: str, **options: Any) -> str:
         """The key of a result in the cache: a hash of everything that it depends on.
@@ -291,14 +390,33 @@ class Session:
 
     def _runs(self, progress: Progress | None) -> Prefill:
         if self._plain is None:
-            self._plain = Prefill.of(self.model, self.pair, progress=progress)
+            pair = self.pair
+            began = time.perf_counter()
+            self._plain = Prefill.of(self.model, pair, progress=progress)
+            self._rate = (time.perf_counter() - began) / (2 * self.model.n_layers)
         return self._plain
+
+    @contextmanager
+    def _timed(self, kind: str, **options: Any) -> Iterator[None]:
+        """Take the rate of what is computed inside."""
+        assert self._plain is not None
+        layers = work_of(kind, self._plain, self._given(kind, options)).layers
+        began = time.perf_counter()
+        yield
+        self._rate = (time.perf_counter() - began) / max(1, layers)
+
+    def _with_words(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Patching's options with the words' times, where these say what is replaced."""
+        given = _bound(patching, options, prefill=None)  # an unknown option is told first
+        if given["where"] == "word" and given["words"] is None:
+            return options | {"words": self.words}
+        return options
 
     def _searched(
         self, kind: str, target: str | None, progress: Progress | None, options: dict[str, Any]
     ) -> Any:
         steps = Steps(progress)
-        search: Any = sweeps.sweep if kind == "sweep" else patching
+        search = _SEARCHES[kind]
 
         def make() -> Any:
             if self._aimed is None or self._aimed[0] != target:
@@ -306,7 +424,8 @@ class Session:
                 report = steps.part(0.2, 0.3, "runs with the answer")
                 self._aimed = (target, *sweeps.aimed(plain, target, self.settings, report))
             _, runs, name = self._aimed
-            return search(runs, name, progress=steps.part(0.3, 1.0, "variants"), **options)
+            with self._timed(kind, target=target, **options):
+                return search(runs, name, progress=steps.part(0.3, 1.0, "variants"), **options)
 
         return self._kept(kind, make, target=target, **options)
 
@@ -316,22 +435,52 @@ class Session:
 
     def _wanted(self, kind: str, options: dict[str, Any]) -> Any:
         """The options in JSON's terms, with nothing left to a default."""
+        given = self._given(kind, options)
         if kind == "compare":
-            given = _bound(self.compare, options)
             return [it.to_dict() for it in _stack(given["interventions"])]
+        if kind == "sweep":
+            target = given.pop("target")
+            grid = sweeps.grid_of(self.model.editable_levels, **given)
+            return {"target": target, "grid": [it.to_dict() for it in grid]}
+        if kind == "patching":
+            levels = sweeps.levels_of(self.model.editable_levels, given["layers"])
+            given |= {"layers": list(levels), "words": _said(given["words"])}
+        elif kind == "mismatched":
+            given["texts"] = list(other_texts(self.transcript, given["texts"]))
+        return given
+
+    def _given(self, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+        """The options of a result with their defaults."""
+        if kind == "compare":
+            return _bound(self.compare, options)
+        if kind == "mismatched":
+            given = _bound(self.mismatched, options)
+            del given["progress"]
+            return given
         options = dict(options)
         target = options.pop("target", None)
-        levels = self.model.editable_levels
         if kind == "sweep":
-            grid = sweeps.grid_of(levels, **options)
-            return {"target": target, "grid": [it.to_dict() for it in grid]}
-        function = patching if kind == "patching" else logit_lens
-        given = _bound(function, options, prefill=None)
-        del given["prefill"], given["progress"]
+            return {**options, "target": target}
+        if kind == "lens":
+            given = _bound(logit_lens, options, prefill=None)
+            del given["prefill"], given["progress"]
+            return given
         if kind == "patching":
-            del given["target"]
-            given |= {"target": target, "layers": list(sweeps.levels_of(levels, given["layers"]))}
-        return given
+            options = self._with_words(options)
+        given = _bound(_SEARCHES[kind], options, prefill=None)
+        del given["prefill"], given["progress"]
+        return given | {"target": target}
+
+
+#: Functions of plain runs with an answer behind the prompt.
+_SEARCHES: dict[str, Callable[..., Any]] = {
+    "sweep": sweeps.sweep, "patching": patching, "answer_lens": answer_lens,
+}  # fmt: skip
+
+
+def _said(words: WordTimes | None) -> Any:
+    """Word times in JSON's terms, as far as patching heeds them."""
+    return None if words is None else [words.source, words.spans.tolist(), words.times.tolist()]
 
 
 def _stack(interventions: Intervention | Sequence[Intervention]) -> Stack:

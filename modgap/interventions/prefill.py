@@ -7,9 +7,11 @@ over the positions from p0 on, and many variants go through as one batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from modgap.models.base import Progress, PromptPair, SpeechLM
     from modgap.models.prompt import Prompt
 
-__all__ = ["Edited", "Prefill", "editing"]
+__all__ = ["Edited", "Prefill", "editing", "text_states"]
 
 #: Variants that go through the model together.
 BATCH = 16
@@ -73,6 +75,8 @@ class Prefill:
         Tokens after the prompt whose probabilities are asked for; they are run along.
     text : tuple of L + 1 Tensor (T_t, d)
         Raw states at the transcript's positions.
+    text_rest : tuple of L + 1 Tensor (n, d)
+        Raw states of the text run behind the transcript, those of the continuation included.
     text_logits : Tensor, shape (n_out, vocabulary)
     logits : Tensor, shape (n_out, vocabulary)
         float32, of the plain speech run.
@@ -83,6 +87,7 @@ class Prefill:
     pair: PromptPair
     continuation: tuple[int, ...]
     text: tuple[Tensor, ...]
+    text_rest: tuple[Tensor, ...]
     text_logits: Tensor
     logits: Tensor
     kept: tuple[KeysValues, ...]
@@ -119,7 +124,8 @@ class Prefill:
             levels, logits, kept = _plain(model, pair.speech, tail, int(pair.speech.content[0]))
         at = pair.text.content - pair.text.content[0]
         picked = tuple(h[at.to(h.device)] for h in text)
-        return cls(model, pair, tail, picked, text_logits, logits, kept, text_kept, levels)
+        rest = tuple(h[int(at[-1]) + 1 :].clone() for h in text)
+        return cls(model, pair, tail, picked, rest, text_logits, logits, kept, text_kept, levels)
 
     @property
     def speech(self) -> tuple[Tensor, ...]:
@@ -127,27 +133,58 @@ class Prefill:
         at = self._content()
         return tuple(h[at.to(h.device)] for h in self._levels)
 
+    @cached_property
+    def after(self) -> int:
+        """How many tokens stand behind the content of both prompts, the same in both."""
+        speech, text = (
+            prompt.inputs["input_ids"][0, int(prompt.content[-1]) + 1 :].tolist()
+            for prompt in (self.pair.speech, self.pair.text)
+        )
+        pairs = zip(reversed(speech), reversed(text), strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda both: both[0] == both[1], pairs))
+
+    @property
+    def answer_states(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Where the answer is said: raw states of the speech run and of the text run.
+
+        L + 1 of (n_out, d) each: at the last token of the prompt, and at those of the continuation
+        that another one follows.
+        """
+        n_out = len(self.logits)
+        return tuple(h[-n_out:] for h in self._levels), tuple(h[-n_out:] for h in self.text_rest)
+
     @property
     def nbytes(self) -> int:
         """Memory held."""
         pairs = [t for kv in (*self.kept, *self.text_kept) for t in kv]
         return sum(
             t.numel() * t.element_size()
-            for t in (*self.text, *self._levels, *pairs, self.logits, self.text_logits)
+            for t in (
+                *self.text,
+                *self.text_rest,
+                *self._levels,
+                *pairs,
+                self.logits,
+                self.text_logits,
+            )
         )
 
-    def measured(self, speech: Sequence[Tensor] | None = None) -> tuple[Coarse, Alignment]:
+    def measured(
+        self, speech: Sequence[Tensor] | None = None, text: Sequence[Tensor] | None = None
+    ) -> tuple[Coarse, Alignment]:
         """The measures of every level between speech and text, the last one finally normed.
 
         Parameters
         ----------
-        speech : sequence of L + 1 Tensor (T_s, d), optional
-            Raw states to measure in the place of the plain run's.
+        speech, text : sequence of L + 1 Tensor (n, d), optional
+            Raw states to measure in the place of the plain runs'.
         """
         top, norm = self.model.n_layers, self.model.final_norm
         metrics = PairMetrics(top + 1)
         with self.model.lock, torch.no_grad():
-            for level, (H_s, H_t) in enumerate(zip(speech or self.speech, self.text, strict=True)):
+            for level, (H_s, H_t) in enumerate(
+                zip(speech or self.speech, text or self.text, strict=True)
+            ):
                 last = level == top
                 metrics.add(level, norm(H_s) if last else H_s, norm(H_t) if last else H_t)
         return metrics.finish()[:2]
@@ -221,7 +258,6 @@ class Prefill:
         offset = int(self._content()[min(int(e.rows[0]) for v in busy for e in planned[v])])
         if any(e.intervention.rule == "mean" for v in busy for e in planned[v]):
             offset = 0  # its means are over all speech positions
-        begin = int(self.pair.speech.content[0]) + offset
         at = self._content() - offset  # speech positions inside the window; negative: before it
         inside = at >= 0
 
@@ -237,22 +273,47 @@ class Prefill:
                     kept[level][v, inside] = hidden[row, at[inside]]
             return hidden
 
+        out, cache = self.resumed(first, offset, len(busy), change)
+        logits[busy] = out.to(logits.device)
+        if len(busy) < V:
+            cache = _merge(cache, self.kept, busy, V)
+        return Edited(logits, cache, edits, None if kept is None else tuple(kept))
+
+    def resumed(
+        self, first: int, offset: int, rows: int, change: Callable[[int, Tensor], Tensor]
+    ) -> tuple[Tensor, Any]:
+        """Take the plain speech run up at a level and a position, several times side by side.
+
+        Parameters
+        ----------
+        first : int
+            Level, in 0..L-1.
+        offset : int
+            Position, counted from the first speech position.
+        rows : int
+        change : callable (level, Tensor (rows, n, d)) -> Tensor
+            Called with the states of every level from `first` on, n positions from `offset` to the
+            end; it may change them in place.
+
+        Returns
+        -------
+        logits : Tensor, shape (rows, n_out, vocabulary)
+            float32.
+        cache : DynamicCache
+        """
+        begin = int(self.pair.speech.content[0]) + offset
         with self.model.lock, torch.no_grad():
             if self.model.resumable:
                 window = self._levels[first][offset:]
-                hidden = window.expand(len(busy), *window.shape).clone()
+                hidden = window.expand(rows, *window.shape).clone()
                 hidden, cache = resume(
                     self.model, change(first, hidden), first, begin, self.kept, change
                 )
             else:
                 inputs = _continued(self.model, self.pair.speech, self.continuation)
-                hidden, cache = rerun(self.model, inputs, len(busy), first, begin, change)
+                hidden, cache = rerun(self.model, inputs, rows, first, begin, change)
             n_out = len(self.logits)
-            out = self.model.logits(self.model.final_norm(hidden[:, -n_out:])).float()
-            logits[busy] = out.to(logits.device)
-        if len(busy) < V:
-            cache = _merge(cache, self.kept, busy, V)
-        return Edited(logits, cache, edits, None if kept is None else tuple(kept))
+            return self.model.logits(self.model.final_norm(hidden[:, -n_out:])).float(), cache
 
     def scores(
         self, variants: Sequence[Sequence[Intervention]], progress: Progress | None = None
@@ -299,6 +360,14 @@ def _continued(model: SpeechLM, prompt: Prompt, tail: tuple[int, ...]) -> dict[s
         more = torch.tensor([tail[:-1]], device=model.device)
         inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
     return inputs
+
+
+def text_states(model: SpeechLM, prompt: Prompt) -> tuple[Tensor, ...]:
+    """Raw states of every level at the content of a prompt, L + 1 of (n, d), by one pass."""
+    with model.lock:
+        states, _, _ = _plain(model, prompt, (), int(prompt.content[0]))
+    at = prompt.content - prompt.content[0]
+    return tuple(h[at.to(h.device)] for h in states)
 
 
 @torch.no_grad()

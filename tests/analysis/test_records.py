@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
+from modgap.analysis.answer_lens import answer_lens
 from modgap.analysis.functions import compare
 from modgap.analysis.lens import Reading, logit_lens
+from modgap.analysis.mismatched import mismatched_aps
 from modgap.analysis.patching import patching
 from modgap.analysis.records import from_record, to_record
 from modgap.analysis.session import Session
@@ -25,6 +27,7 @@ from modgap.scoring.answers import Answer, answer
 from modgap.store.cache import Store
 from modgap.store.lookup import kept, look_up
 from modgap.store.record import Record, pack, unpack
+from tests.even_words import even_words
 from tests.tiny import make_clip
 
 WORDS = "What is two plus three? A, four. B, five."
@@ -41,6 +44,9 @@ def same(a: Any, b: Any) -> None:
             pd.testing.assert_frame_equal(mine, other)
         elif isinstance(mine, np.ndarray):
             assert np.array_equal(mine, other, equal_nan=mine.dtype.kind == "f")
+        elif isinstance(mine, dict):
+            assert mine.keys() == other.keys()
+            assert all(np.array_equal(mine[name], other[name]) for name in mine)
         elif isinstance(mine, Reading):
             same(mine, other)
         else:
@@ -54,12 +60,16 @@ def results(tiny_model: Any) -> dict[str, Any]:
     return {
         "compare": compare(tiny_model, clip, WORDS, STACK, SHORT),
         "sweep": sweep(ready, name, layers=(0, 2), strengths=(0.5, 1.0)),
-        "patching": patching(ready, name, layers=(0, 3)),
+        "patching": patching(ready, name, layers=(0, 3), words=even_words(WORDS, 1.3)),
         "lens": logit_lens(ready, top=3),
+        "answer_lens": answer_lens(ready, name),
+        "mismatched": mismatched_aps(ready, np.zeros(len(ready.pair.speech.content), bool)),
     }
 
 
-@pytest.mark.parametrize("kind", ["compare", "sweep", "patching", "lens"])
+@pytest.mark.parametrize(
+    "kind", ["compare", "sweep", "patching", "lens", "answer_lens", "mismatched"]
+)
 def test_a_result_comes_back_equal_from_the_files(results: dict[str, Any], kind: str) -> None:
     blobs = pack("0" * 64, to_record(results[kind]))
     blobs.pop("meta.json")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import modgap
 from modgap.analysis import sweeps
 from modgap.analysis.patching import patching
+from modgap.analysis.score_support import filtered_paths
 from modgap.analysis.session import KINDS, Session
 from modgap.cli.main import app
 from modgap.core.errors import SettingsError
@@ -24,9 +25,16 @@ from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
 from modgap.models.loading import load as loading
 from modgap.store.cache import Store
+from tests.even_words import aligned, even_words
 from tests.tiny import make_clip
 
 WORDS = "what is two plus three"
+
+
+@pytest.fixture(autouse=True)
+def made_up_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips of tones hold no words."""
+    monkeypatch.setattr("modgap.analysis.session.word_times", aligned)
 
 
 @pytest.fixture
@@ -57,18 +65,23 @@ def test_the_command_and_the_library_compute_a_patching_once(
     monkeypatch.setattr(loading, "load_quietly", lambda *_, **__: tiny_model)
     said = ["sweep", "clip.wav", "--transcript", WORDS, "--patch", "--json"]
     printed = json.loads(CliRunner().invoke(app, said).stdout)
-    assert counted["scores"] == 1
+    assert counted["scores"] == 2  # the patches and their control
     sound = modgap.load_clip("clip.wav")
     found = modgap.patching(tiny_model, sound, WORDS, store=modgap.default_store())
-    assert counted["scores"] == 1
+    assert counted["scores"] == 2
     assert found.target == printed["target"]
-    assert found.table()["change"].tolist() == [row["change"] for row in printed["rows"]]
+    assert found.where == "word"
+    rows = found.table()
+    assert rows["positions"].tolist() == [row["positions"] for row in printed["rows"]]
+    assert rows["change"].dropna().tolist() == [
+        row["change"] for row in printed["rows"] if row["change"] is not None
+    ]
     # The same said aloud, and a map of other layers.
     every = list(tiny_model.editable_levels)
     modgap.patching(tiny_model, sound, WORDS, store=modgap.default_store(), layers=every)
-    assert counted["scores"] == 1
-    modgap.patching(tiny_model, sound, WORDS, store=modgap.default_store(), layers=[0])
     assert counted["scores"] == 2
+    modgap.patching(tiny_model, sound, WORDS, store=modgap.default_store(), layers=[0])
+    assert counted["scores"] == 4
 
 
 def test_plain_runs_are_made_once_for_all_that_is_asked(
@@ -92,9 +105,13 @@ def test_results_are_those_of_the_functions_on_plain_runs(tiny_model: Any) -> No
     clip, settings = make_clip(1.3), AnalysisSettings(max_new_tokens=4)
     ready, name = sweeps.with_target(tiny_model, tiny_model.prepare(clip, WORDS), None, settings)
     session = Session(tiny_model, clip, WORDS, settings)
-    mine, other = session.patching(layers=[0, 2]), patching(ready, name, layers=[0, 2])
+    mine, other = (
+        session.patching(layers=[0, 2]),
+        patching(ready, name, layers=[0, 2], words=session.words),
+    )
     assert mine.target == other.target
-    assert np.array_equal(mine.change, other.change)
+    assert np.array_equal(mine.change, other.change, equal_nan=True)
+    assert np.array_equal(mine.control, other.control, equal_nan=True)
     grid = {"rules": ["angle"], "layers": [1], "strengths": [0.5]}
     assert session.sweep(**grid).table.equals(sweeps.sweep(ready, name, **grid).table)
     assert modgap.sweep(ready, name, **grid).table.equals(session.sweep(**grid).table)
@@ -123,6 +140,10 @@ def test_defaults_are_filled_in_before_hashing(
     said = {"layers": layers, "where": where, "measure": "cosine", "path_layer": None}
     short = {"where": where} | ({} if layers is None else {"layers": layers})
     assert session.key("patching", **said) == session.key("patching", **short)
+    assert session.key("patching", words=session.words) == session.key("patching", where="word")
+    assert session.key("patching") != session.key(
+        "patching", words=even_words(WORDS, 0.25)
+    )  # other times are another request
     assert (session.key("patching", layers=layers) == session.key("patching")) == (
         layers is None or layers == every
     )
@@ -148,9 +169,12 @@ def test_what_does_not_fit_is_told_before_any_work(
     session = Session(tiny_model, clip, WORDS)
     with pytest.raises(SettingsError, match="no 'analyses' of a session"):
         session.key("analyses")
-    for ask in (session.patching, session.lens, session.sweep):
-        with pytest.raises(SettingsError):
+    for ask in (session.patching, session.lens, session.sweep, session.answer_lens,
+                session.mismatched):  # fmt: skip
+        with pytest.raises((SettingsError, TypeError)):
             ask(colour="red")
+        with pytest.raises(SettingsError):
+            session.key(ask.__name__, colour="red")
     for unknown in (modgap.compare, modgap.analyze):
         extra = [()] if unknown is modgap.compare else []
         with pytest.raises(SettingsError, match="Unknown setting 'colour'"):
@@ -169,3 +193,55 @@ def test_a_lens_is_kept(tiny_model: Any, tmp_path: Path, counted: dict[str, int]
     assert counted["of"] == 1
     assert first.table().equals(again.table())
     assert again.segments == first.segments
+
+
+def test_an_estimate_counts_passes_and_takes_the_last_rate(
+    tiny_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: dict[str, int]
+) -> None:
+    clock = iter(range(0, 10_000, 8))  # every look at it is 8 s later
+    monkeypatch.setattr("modgap.analysis.session.time.perf_counter", lambda: float(next(clock)))
+    clip = make_clip(1.3)
+    session = Session(tiny_model, clip, WORDS, max_new_tokens=4, store=Store(tmp_path))
+    count = len(session.pair.text.pieces or ())
+    depth = tiny_model.n_layers
+    made = session.estimate("patching", layers=[0, 2])
+    assert not made.cached
+    # Each cell and its control, and the two runs with the answer behind the prompt.
+    assert made.passes == 2 * 2 * count + 2
+    layers = 2 * count * (depth + depth - 2) + 2 * depth
+    assert made.seconds == pytest.approx(layers * 8 / (2 * depth))  # plain runs: 8 s for 2 L layers
+    assert counted["scores"] == 0
+    session.patching(layers=[0, 2])
+    assert session.estimate("patching", layers=[0, 2]).cached
+    other = session.estimate("patching", layers=[1], where="after")
+    assert other.passes == session.plain.after + 2
+    work = session.plain.after * (depth - 1) + 2 * depth
+    assert other.seconds == pytest.approx(work * 8 / layers)  # the rate of the last search
+    grid = {"rules": ["angle", "length"], "layers": [3], "tokens": ["all"], "strengths": [1.0]}
+    assert session.estimate("sweep", **grid).passes == 2 + 2
+    assert session.estimate("mismatched", texts=["a b", "c d", "e"]).passes == 3
+    assert session.estimate("lens").passes == 2
+
+
+def test_mismatched_pairs_are_analyses_with_the_other_text(
+    tiny_model: Any, tmp_path: Path, counted: dict[str, int]
+) -> None:
+    """The score of another text is that of an analysis of the clip with it."""
+    clip, texts = make_clip(1.3), ["The ferry leaves.", WORDS.upper(), "Bread and salt"]
+    session = Session(tiny_model, clip, WORDS, store=Store(tmp_path))
+    made = session.mismatched(texts=texts)
+    assert made.texts == ("The ferry leaves.", "Bread and salt")  # not its own words
+    for n, text in enumerate(made.texts):
+        own = modgap.analyze(tiny_model, clip, text, answers=False)
+        assert made.scores["aps_cos"][n] == pytest.approx(own.alignment.aps_cos, abs=1e-5)
+        assert made.scores["aps_euc"][n] == pytest.approx(own.alignment.aps_euc, abs=1e-4)
+        kept = filtered_paths(own)
+        assert made.scores["filtered_aps_cos"][n] == pytest.approx(kept["cos"].score, abs=1e-5)
+    band = made.band("aps_cos", 0.0, 1.0)
+    assert band["low"].to_numpy() == pytest.approx(made.scores["aps_cos"].min(0))
+    assert len(made.table()) == 2 * 5
+    again = modgap.mismatched_aps(tiny_model, clip, WORDS, texts=texts, store=Store(tmp_path))
+    assert counted["of"] == 1
+    assert np.array_equal(again.scores["aps_cos"], made.scores["aps_cos"])
+    with pytest.raises(SettingsError, match="at least two other texts"):
+        session.mismatched(texts=[WORDS, "one"])
