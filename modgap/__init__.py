@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from modgap.core.lazy_imports import attach
 
 if TYPE_CHECKING:
+    from modgap.analysis.clip_part import ClipPart, cut_clip
     from modgap.analysis.comparison import Comparison, compare_variants
     from modgap.analysis.consistency import consistency, consistency_table
     from modgap.analysis.fidelity_report import CheckReport, check_model
@@ -70,6 +71,7 @@ __all__ = [
     "Cascade",
     "CheckReport",
     "Clip",
+    "ClipPart",
     "Comparison",
     "Fetched",
     "Intervention",
@@ -97,6 +99,7 @@ __all__ = [
     "consistency",
     "consistency_table",
     "curve_table",
+    "cut_clip",
     "default_store",
     "estimate_memory",
     "fetch",
@@ -135,6 +138,7 @@ __getattr__, __dir__ = attach(
             "sweep",
         ),
         "analysis.score_support": ("score_support",),
+        "analysis.clip_part": ("ClipPart", "cut_clip"),
         "analysis.measure": ("cached_analysis",),
         "analysis.result": ("Analysis",),
         "analysis.session": ("Session",),

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from modgap.ui import deferred, guards, recognition, widgets
+from modgap.ui.alignment import scores
+from modgap.ui.session import link
 from modgap.ui.session.state import AlignmentPlace, visit
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from modgap.analysis.result import Analysis
     from modgap.analysis.word_hits import WordHits
     from modgap.figures.heatmap import AlignmentMap
@@ -33,12 +37,12 @@ COLUMNS = {
 
 def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     """The matrix of all layers; opens where the session or the address left it."""
-    from modgap.ui.alignment.component import OPEN, align_view, paths_now
+    from modgap.ui.alignment.component import align_view, paths_now
 
     here, opened = visit().alignment, visit().link
     cell = opened.get("cell") if here.place is None else None
     last = here.place or AlignmentPlace(
-        opened.get("layer"), opened.get("measure", "cosine"), opened.get("paths", OPEN)
+        opened.get("layer"), opened.get("measure", "cosine"), opened.get("paths", link.PATHS)
     )
     words, rows = None, []
     if "words" in paths_now("align", last.paths):
@@ -66,62 +70,6 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     return event, words if "words" in event.paths else None
 
 
-def scores(analysis: Analysis, event: AlignEvent, hits: WordHits | None) -> None:
-    """The layer's scores."""
-    row = analysis.layers[analysis.layers["layer"] == event.layer].iloc[0]
-    cosine = event.measure == "cosine"
-    kind = "cos" if cosine else "euc"
-    rho = row["monotonicity" if cosine else "monotonicity_euc"]
-    reason = row["monotonicity_reason" if cosine else "monotonicity_euc_reason"]
-    with st.container(horizontal=True, key="scores"):
-        st.metric("Layer", str(event.layer), border=True, height="stretch", width=90)
-        st.metric(
-            f"APS, {event.measure}",
-            widgets.number(row[f"aps_{kind}"]),
-            border=True,
-            height="stretch",
-            help="Mean over text tokens of the best value in each one's row.",
-        )
-        st.metric(
-            "On the DTW path",
-            widgets.number(row[f"aps_dtw_{kind}"]),
-            border=True,
-            height="stretch",
-        )
-        defined = rho == rho
-        st.metric(
-            "Monotonicity ρ" if defined else "Monotonicity: undefined",
-            widgets.number(rho),
-            border=True,
-            height="stretch",
-            help=None if defined else widgets.plain(str(reason)),
-        )
-        st.metric(
-            "Pooled cosine" if cosine else "Pooled distance",
-            widgets.number(row[event.measure]),
-            border=True,
-            height="stretch",
-        )
-        if hits is not None:
-            found = hits.layers()
-            at = found[found["layer"] == event.layer].iloc[0]
-            st.metric(
-                "In its word",
-                share(at[f"word_{kind}"]),
-                border=True,
-                height="stretch",
-                help=f"Share of text tokens whose {event.measure} path lies in their word. On the "
-                f"DTW path: {share(at[f'word_dtw_{kind}'])}. A random speech token: "
-                f"{share(at['chance'])}; the straight line: {share(at['diagonal'])}. The others "
-                f"are off by {widgets.number(at[f'word_ms_{kind}'], 0)} ms (median).",
-            )
-
-
-def share(value: float) -> str:
-    """A share in percent."""
-    return f"{value:.0%}" if value == value else widgets.NO_VALUE
-
-
 def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
     """The pair that was clicked, in words and numbers."""
     run, i, j = visit().alignment.cell or ("", 0, 0)
@@ -143,18 +91,21 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
 
 
 def below(
-    analysis: Analysis, event: AlignEvent, words: WordTimes | None, hits: WordHits | None
+    analysis: Analysis,
+    event: AlignEvent,
+    words: WordTimes | None,
+    hits: WordHits | None,
+    panels: Panels,
+    support: pd.DataFrame,
+    drawn: bool,
 ) -> None:
     """Scores over layers, the layer's tokens, downloads; the first two once the map is painted."""
-    drawn = deferred.may_draw(event.painted)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.subheader("Over layers", anchor=False)
         if drawn:
             widgets.chart(
-                score_panels(analysis, event).figure(
-                    current=event.layer, dark=widgets.dark(), height=HEIGHT
-                ),
+                panels.figure(current=event.layer, dark=widgets.dark(), height=HEIGHT),
                 key="path_scores",
                 name=f"scores-{event.measure}",
                 alt="Alignment Path Score and monotonicity over layers",
@@ -174,7 +125,7 @@ def below(
         )
     if hits is not None:
         landing(hits, event, drawn)
-    files(analysis, event, words, hits)
+    files(analysis, event, words, hits, panels, support)
 
 
 def landing(hits: WordHits, event: AlignEvent, drawn: bool) -> None:
@@ -204,13 +155,6 @@ def word_curves(hits: WordHits, event: AlignEvent) -> WordCurves:
     return WordCurves.of(hits, event.measure)
 
 
-def score_panels(analysis: Analysis, event: AlignEvent) -> Panels:
-    """The path scores over layers."""
-    from modgap.figures.scores import path_scores
-
-    return path_scores(analysis, event.measure)
-
-
 def matrix(analysis: Analysis, event: AlignEvent, words: WordTimes | None) -> AlignmentMap:
     """The layer's matrix as a figure to keep."""
     from modgap.figures.heatmap import AlignmentMap
@@ -219,7 +163,12 @@ def matrix(analysis: Analysis, event: AlignEvent, words: WordTimes | None) -> Al
 
 
 def files(
-    analysis: Analysis, event: AlignEvent, words: WordTimes | None, hits: WordHits | None
+    analysis: Analysis,
+    event: AlignEvent,
+    words: WordTimes | None,
+    hits: WordHits | None,
+    panels: Panels,
+    support: pd.DataFrame,
 ) -> None:
     """What can be downloaded; each file is made when it is asked for."""
     name = widgets.file_stem(analysis)
@@ -235,10 +184,11 @@ def files(
     widgets.downloads(
         [
             file.figure("Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).figure()),
-            file.figure("Scores", f"{name}-scores", lambda: score_panels(analysis, event).figure()),
+            file.figure("Scores", f"{name}-scores", lambda: panels.figure()),
             file.table("Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).table()),
             file.table("Tokens, all layers", f"{name}-tokens", lambda: analysis.tokens),
             file.table("Layers", f"{name}-layers", lambda: analysis.layers),
+            file.table("What scores rest on", f"{name}-score-support", lambda: support),
             *more,
             file.settings(name, lambda: widgets.provenance(analysis)),
         ],
@@ -261,8 +211,11 @@ def page() -> None:
         "For Euclidean distance the smallest value counts: "
         r"$D_{ij} = \lVert H_s[l]_i - H_t[l]_j\rVert$, $i^*(j) = \arg\min_i D_{ij}$. The colour "
         "scale is the same in all layers.\n\n**Words** draws when each word is said, found by "
-        "forced alignment (pocketsphinx) and not by the model: a yardstick from outside. A path "
-        "may be similar and monotone and still lie in the wrong word.",
+        "forced alignment and not by the model: a yardstick from outside. A path may be similar "
+        "and monotone and still lie in the wrong word, or on one speech token that is near every "
+        "text token: so beside the score stand the **distinct speech tokens** on its path, the "
+        "share **in its word** with chance, and the scores of **mismatched pairs** (this speech, "
+        "other texts).",
     )
     here = visit()
     analysis = guards.analysis(
@@ -276,6 +229,9 @@ def page() -> None:
     if analysis is None:
         return
     guards.stale()
+    from modgap.analysis.score_support import score_support
+    from modgap.figures.scores import path_scores
+
     event, words = component(analysis)
     hits = None
     if words is not None:
@@ -283,15 +239,22 @@ def page() -> None:
 
         hits = word_hits(analysis, words)
     chosen_cell(analysis, event)
-    scores(analysis, event, hits)
+    filtered = scores.filtered_toggle()
+    place = st.container()
+    drawn = deferred.may_draw(event.painted)
+    support = score_support(analysis, words=words, others=scores.others(analysis, drawn))
+    with place:
+        scores.metrics(analysis, event, support, filtered)
+    panels = path_scores(analysis, event.measure, support, filtered=filtered)
     run, *cell = here.alignment.cell or ("",)
     here.view = {
         "layer": event.layer,
         "measure": event.measure if event.measure != "cosine" else None,
-        "paths": event.paths if set(event.paths) != {"argmax", "dtw"} else (),
+        "paths": event.paths if set(event.paths) != set(link.PATHS) else (),
+        "filtered": "1" if filtered else None,
         "cell": tuple(cell) if run == analysis.key else None,
     }
-    below(analysis, event, words, hits)
+    below(analysis, event, words, hits, panels, support, drawn)
 
 
 page()

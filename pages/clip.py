@@ -10,7 +10,7 @@ from modgap.analysis.examples import Example, examples
 from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
 from modgap.audio.formats import FORMATS, SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
-from modgap.ui import clip_result, widgets
+from modgap.ui import clip_result, widgets, words_of_part
 from modgap.ui.server.service import service
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.model_in_use import longest_clip
@@ -103,6 +103,7 @@ def card(item: Example) -> None:
 
 def about_clip() -> None:
     """Player and trim, the words, and the button."""
+    words_of_part.follow()
     left, right = st.columns([5, 6], gap="medium")
     with left:
         sound()
@@ -129,6 +130,7 @@ def about_clip() -> None:
             placeholder="Type exactly what is said in the clip",
             persist_state="session",
         )
+        words_of_part.offer()
         one, two = st.columns([3, 1], vertical_alignment="bottom")
         one.text_input(
             "Typed instruction (optional)",

@@ -81,7 +81,7 @@ def answers(found: ModelComparison, count: int) -> None:
                         st.text(row[kind] if row[kind].strip() else "(an empty answer)")
                         widgets.verdict(row.get(f"{kind}_verdict"), known)
     if known is not None:
-        st.caption(f"Right would be: {widgets.plain(known)}")
+        st.caption(f"Reference answer: {widgets.plain(known)}")
     for group in found.same_weights:
         st.caption(f"{widgets.plain(' and '.join(group))} are one model: the weights are the same.")
 

@@ -103,7 +103,7 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
             name=f"gap-{name}", alt="One point a checkpoint: similarity and modality gap",
         )  # fmt: skip
     with right:
-        st.subheader("R² by layer", anchor=False)
+        st.subheader(f"R² by layer, n = {len(points)} points", anchor=False)
         at = widgets.clickable(
             layers.figure(dark=widgets.dark(), current=layer), key="co_curve",
             name=f"r2-{name}", alt="R squared of similarity against the gap in every layer",
@@ -211,9 +211,9 @@ def influence(lines: list[Any]) -> None:
 def questions(run: Run, chosen: dict[str, Any]) -> None:
     """Whether a clip's own similarity tells that its answer fails."""
     from modgap.gap import per_question
+    from modgap.gap.reading import reading
 
-    st.subheader("Question by question: does a clip's own similarity tell its failure?",
-                 anchor=False)  # fmt: skip
+    st.subheader("Per question: does low similarity predict failure?", anchor=False)
     name, layer = chosen["measure"], chosen["layer"]
     spoken = [m for m in run.models if {"text", "speech"} <= set(run.inputs_of(m))]
     if not spoken or not run.layers:
@@ -225,10 +225,10 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
     rows = runs.ask(
         run, "questions", per_question.question_rows, model, name, layer, chosen["where"]
     )
-    asked = f"{model}|{name}|{layer}|{chosen['where']}"
+    asked, far = f"{model}|{name}|{layer}|{chosen['where']}", name in ("euclidean", "aps_euc")
     area = runs.ask(
         run, f"auc|{asked}",
-        lambda _: per_question.auc(rows, higher_fails=name in ("euclidean", "aps_euc")),
+        lambda _: per_question.auc(rows, higher_fails=far),
     )  # fmt: skip
     left, right = st.columns([2, 3], gap="medium")
     with left:
@@ -277,6 +277,9 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
                 f"Logistic regression of failing aloud, n = {made.n:,}, McFadden's R² "
                 f"{made.pseudo_r2:.3f}.{dropped}"
             )
+            said = reading(area, made, higher_fails=far)
+            if said:
+                st.markdown(widgets.plain(said))
     widgets.downloads(
         [widgets.Download.table("Questions", f"modgap-{run.name}-questions", lambda: rows)],
         key="questions",

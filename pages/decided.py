@@ -1,4 +1,4 @@
-"""Where the gap is decided: patching, sweeps, and what each layer would say."""
+"""Localize: where the answer changes: patching, sweeps, and what each layer would say."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from modgap.ui.session.state import visit
 if TYPE_CHECKING:
     import pandas as pd
 
+    from modgap.analysis.answer_lens import AnswerLens
+    from modgap.analysis.patching import Patching
     from modgap.analysis.result import Analysis
     from modgap.figures.interventions import ChangeMap
     from modgap.ui.server.requests import AnalysisRequest
@@ -31,11 +33,14 @@ def said(made: Any) -> None:
         )
 
 
-def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple[int, int]:
+def where_next(analysis: Analysis, made: Patching) -> tuple[int, int]:
     """The layer and the word that were clicked or are chosen here, and ways to go there."""
     from modgap.figures.text import visible
 
-    here = visit().decided
+    here, layers = visit().decided, made.layers
+    if DECIDED_LAYER.get(layers[0]) not in layers or DECIDED_WORD.get(0) >= len(made.pieces):
+        DECIDED_LAYER.drop()
+        DECIDED_WORD.drop()
     if here.next_cell is not None:
         (DECIDED_LAYER.value, DECIDED_WORD.value), here.next_cell = here.next_cell, None
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_next"):
@@ -47,11 +52,10 @@ def where_next(analysis: Analysis, layers: tuple[int, ...], where: str) -> tuple
         if st.button("Show on the Alignment page", key="wd_align"):
             localize.show_on_alignment(analysis, layer, j)
             st.switch_page(PAGES / "alignment.py")
-        if st.button("Patch it on the Interventions page", key="wd_edit"):
+        empty = not made.positions[made.layers.index(layer)][j]
+        if st.button("Patch it on the Interventions page", key="wd_edit", disabled=empty):
             localize.show_on_alignment(analysis, layer, j)
-            intervention_inputs.show_next(
-                analysis, intervention_inputs.patch_of(analysis, layer, j, where)
-            )
+            intervention_inputs.show_next(analysis, intervention_inputs.patch_of(made, layer, j))
             st.switch_page(PAGES / "interventions.py")
     return j, layer
 
@@ -77,6 +81,63 @@ def files(name: str, map_: ChangeMap, table: pd.DataFrame, settings: widgets.Dow
     )
 
 
+def about(made: Patching) -> str:
+    """What was patched, and how much of the map its amount may explain."""
+    if made.where == "after":
+        return (
+            "Each token behind the audio, replaced by its state in the text run: from the layer on "
+            "in which it carries the answer, it has what the speech had to give."
+        )
+    counts = made.counts[made.counts > 0]
+    told = (
+        f"{counts.min()} to {counts.max()} of {len(made.times)} positions a cell"
+        if (counts.size)
+        else "No token has positions"
+    )
+    times = f"; words timed by {widgets.plain(made.source)}" if made.source else ""
+    size = made.size_effect
+    amount = (
+        f" Spearman's ρ of |change| and the number of positions: {widgets.number(size, 2)}."
+        if size == size
+        else ""
+    )
+    return (
+        f"{told}{times}.{amount} **Random positions**: the same state in as many others. A click "
+        "on a cell chooses its layer and word, here and on the other pages."
+    )
+
+
+def answer(request: AnalysisRequest, analysis: Analysis) -> None:
+    """The probability of the answer by layer, where it is said."""
+    from modgap.figures.answer_lens import AnswerCurves
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="wd_controls"):
+        target = localize.target()
+    localize.publish()
+    made: AnswerLens | None = localize.ask(request, "answer_lens", {"target": target})
+    if made is None:
+        return
+    curves = AnswerCurves.of(made)
+    widgets.chart(
+        curves.figure(dark=widgets.dark()), key="wd_answer", name="answer-by-layer",
+        alt="Probability of the answer's first token by layer, from speech and from text",
+    )  # fmt: skip
+    st.caption(
+        f"The logit lens at the last token of the prompt: the first token of "
+        f"“{widgets.plain(made.target)}” in every layer's state, through the final norm and the "
+        "head. The last layer is what the model says."
+    )
+    file = widgets.Download
+    widgets.downloads(
+        [
+            file.figure("Curves", "modgap-answer-by-layer", lambda: curves.figure()),
+            file.table("All numbers", "modgap-answer-by-layer", made.table),
+            localize.settings_file(request, analysis, "answer_lens", {"target": made.target}),
+        ],
+        key="wd_answer_files",
+    )
+
+
 def patching(request: AnalysisRequest, analysis: Analysis) -> None:
     """Text into speech, one layer and word at a time."""
     from modgap.figures.interventions import ChangeMap
@@ -85,20 +146,24 @@ def patching(request: AnalysisRequest, analysis: Analysis) -> None:
         where, target = localize.where(), localize.target()
     localize.publish()
     options = {"where": where, "target": target}
-    made = localize.ask(request, "patching", options)
+    made: Patching | None = localize.ask(request, "patching", options)
     if made is None:
+        if where == "word":
+            st.caption("The aligned span needs word times; the other choices do without.")
         return
     said(made)
-    map_ = ChangeMap.of_patching(made)
+    after = made.where == "after"
+    shown = "patch" if after else localize.shown_map()
+    map_ = ChangeMap.of_patching(made, shown)
     place = st.container()
-    current = where_next(analysis, made.layers, where)
+    current = None if after else where_next(analysis, made)
     with place:
         clicked = widgets.clickable(
             map_.figure(dark=widgets.dark(), current=current), key="patching", name="patching",
             alt="Change of the answer's log-probability by patched layer and word",
         )  # fmt: skip
-        st.caption("A click on a cell chooses its layer and word, here and on the other pages.")
-    if clicked is not None and (clicked[0], clicked[1]) != current:
+        st.caption(about(made))
+    if clicked is not None and not after and (clicked[0], clicked[1]) != current:
         choose(analysis, clicked[1], clicked[0])
     settings = localize.settings_file(
         request, analysis, "patching", {**options, "target": made.target}
@@ -142,11 +207,12 @@ def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
 def page() -> None:
     """Draw the page."""
     widgets.title(
-        "Where is the gap decided?",
-        "**Patching** puts the text's state of one word into the stretch of speech that says it, "
-        "in one layer, and asks how much likelier the wanted answer becomes. A **sweep** does the "
-        "same with whole interventions. The **logit lens** reads every layer's state as if the "
-        "model ended there.",
+        "Localize: where does the answer change?",
+        "**Patching** puts the text's state of one token into the aligned span of its word, in one "
+        "layer, and asks how much likelier the target answer becomes; as many random positions "
+        "are the control. A **sweep** does the same with whole interventions. **Answer by layer** "
+        "is the logit lens where the answer is said, speech against text; the **logit lens** "
+        "reads every position as if the model ended at a layer.",
         r"\Delta = \log p(\text{answer} \mid \text{speech, edited}) - "
         r"\log p(\text{answer} \mid \text{speech})",
         "Patch: $h_s[l]_i \\leftarrow h_t[l]_j$ for the positions i of word j. Lens: "
@@ -165,6 +231,8 @@ def page() -> None:
         patching(request, analysis)
     elif view == "sweep":
         sweep(request, analysis)
+    elif view == "answer":
+        answer(request, analysis)
     else:
         localize.publish()
         lens(request, analysis)

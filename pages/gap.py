@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.ui import PAGES, runs, widgets
+from modgap.ui import PAGES, heard_threshold, run_interventions, runs, widgets
 from modgap.ui.runs import NO_GROUP
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.inputs import CHANGE, CHECKPOINTS, GROUP, SORT, SUBJECT, TABLE_PAGE
@@ -76,6 +76,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     from modgap.figures.gap import AccuracyBars, Decomposition, ReasonShares
     from modgap.gap import accuracy, failure_reasons
     from modgap.gap.cut_answers import run_warnings
+    from modgap.gap.pipeline_hearing import pipeline_hearing
     from modgap.gap.prompts import prompts_note
 
     if by and len(models) > 1:
@@ -89,7 +90,9 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     for warning in (*foreign_bases(run.protocol), *cut):
         widgets.notice(warning)
     st.caption(prompts_note(run.protocol))
-    bars, parts = AccuracyBars(table), Decomposition(table)
+    hearing = runs.ask(run, "hearing", pipeline_hearing, where)
+    bars = AccuracyBars(table, hearing.label if hearing else "")
+    parts = Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("Accuracy, same questions", anchor=False)
@@ -100,7 +103,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             alt="Accuracies of the base LLM, text, speech and pipeline with 95 % intervals",
         )
     with right:
-        st.subheader("What the loss is made of", anchor=False)
+        st.subheader("Loss breakdown", anchor=False)
         high = max(330, 30 * len(bars.rows) + 110)
         if (table["quantity"] == "gap").any():
             widgets.chart(
@@ -114,25 +117,18 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     counts = runs.ask(run, "counts", accuracy.accuracies, where)
     counts = counts[counts["model"].isin(models)]
     numbers(table, counts)
-    tolerance, why = 0.0, None
+    why = None
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("Why spoken questions fail that are answered as text", anchor=False)
-        tolerance = st.slider(
-            "A clip counts as heard up to a word error rate of",
-            0.0,
-            1.0,
-            0.0,
-            0.05,
-            key=inputs.TOLERANCE.key,
-            width=330,
-            persist_state="session",
-        )
+        head = st.container()
+        tolerance, calibrated = heard_threshold.threshold(run, models)
         why = runs.ask(run, "reasons", failure_reasons.reasons, models, where, tolerance=tolerance)
         if why is not None and (why["text"] == "right").any():
             alarms = runs.ask(
                 run, "alarms", failure_reasons.false_alarms, models, where, tolerance=tolerance
             )
+            with head:
+                st.subheader(heard_threshold.headline(why, alarms), anchor=False)
             shares = ReasonShares(why, alarms)
             widgets.chart(
                 shares.figure(dark=widgets.dark()),
@@ -145,14 +141,15 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             )
             if said:
                 st.caption(
-                    f"The mark: so many of the questions answered rightly aloud would count as "
-                    f"not heard, too ({said}). Who answers rightly has heard, in other words "
-                    "perhaps: where the mark is near the bar's end, raise the tolerance."
+                    f"The mark is the false-alarm rate: so many of the questions answered "
+                    f"correctly as speech count as not heard, too ({said}). {calibrated}"
                 )
         else:
+            with head:
+                st.subheader("Why spoken questions fail", anchor=False)
             st.caption("No question was lost by speech.")
     with right:
-        st.subheader("What was asked", anchor=False)
+        st.subheader("Counts", anchor=False)
         widgets.table(counts[list(accuracy.COUNTS)], key="gap_counts", height=330)
         st.caption(
             "Unparsed: no answer was found in the response; it counts as wrong. Failed: the "
@@ -298,7 +295,7 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
     inputs = [k for k in ("text", "speech", "pipeline", "base") if k in run.inputs]
     inputs += [k for k in run.inputs if k not in inputs]
     marks = {True: "✓ ", False: "✗ "}
-    shown = pd.DataFrame({"transcript": rows["transcript"], "right answer": rows["reference"]})
+    shown = pd.DataFrame({"transcript": rows["transcript"], "reference answer": rows["reference"]})
     for kind in inputs:
         right = rows[f"{kind} right"]
         shown[kind] = [
@@ -395,6 +392,7 @@ def page() -> None:
         return
     accuracies(run, models, by, where)
     visit().view |= clips(run, models, where)
+    run_interventions.show(run)
 
 
 page()

@@ -45,7 +45,7 @@ def answers(found: Comparison | None, analysis: Analysis) -> None:
                 kl = found.kl_before if title == "Speech, before" else found.kl_after
                 st.caption(f"KL from the text's first token: {widgets.number(kl)} nats")
     if known is not None:
-        st.caption(f"Right would be: {widgets.plain(known)}")
+        st.caption(f"Reference answer: {widgets.plain(known)}")
 
 
 def highlighted(before: str, after: str) -> str:
@@ -117,7 +117,7 @@ def effects(found: Comparison) -> None:
             alt="Probabilities of the options or of the likeliest first tokens in the three runs",
         )  # fmt: skip
     with right:
-        st.subheader("Downstream: does it hold?", anchor=False)
+        st.subheader("Effect on later layers", anchor=False)
         key = "aps_cos" if EDIT["measure"].value == "cosine" else "aps_euc"
         curves = before_after(found.layers, key)
         widgets.chart(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
 
 CURRENT = link.CURRENT_CLIP
+AXES = {"whole": "−1 to 1", "upper": "0 to 1"}
 MAX_RUNS = 12
 NORMS = ("speech_norm", "text_norm", "norm_ratio")
 
@@ -139,17 +140,22 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
     from modgap.figures.curves import LayerCurve, LayerCurves
     from modgap.figures.measures import MEASURES
 
-    band = st.toggle(
-        "Spread over tokens (quartiles)", value=len(shown) < 3, key="spread",
-        persist_state="session",
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", key="layers_controls"):
+        band = st.toggle(
+            "Token median and quartiles", value=len(shown) < 3, key="spread",
+            persist_state="session",
+        )  # fmt: skip
+        upper = st.segmented_control(
+            "Axis of cosine and scores", list(AXES), key="layers_axis", default="whole",
+            required=True, format_func=AXES.__getitem__, persist_state="session",
+        ) == "upper"  # fmt: skip
 
     def one(key: str, place: str) -> LayerCurves:
         made = LayerCurves(
             key, tuple(LayerCurve.of(a.layers, key, r.name, band=band) for r, a in shown)
         )
-        figure = made.figure(dark=widgets.dark(), height=300)
-        if len(shown) == 1:  # no legend, so no room for one
+        figure = made.figure(dark=widgets.dark(), height=300, upper=upper)
+        if not figure.layout.showlegend:  # so no room for one
             figure.update_layout(margin_t=8)
         widgets.chart(
             figure,
@@ -226,9 +232,10 @@ def page() -> None:
         "Layers",
         "The mean of the states over the speech tokens and the mean over the text tokens give one "
         "vector each per layer. **Cosine similarity** compares their directions, **Euclidean "
-        "distance** their places, the **norms** their lengths. The shaded band holds the middle "
-        "half of the tokens: each speech token's own state against the text mean, each token's own "
-        "length.",
+        "distance** their places, the **norms** their lengths. The line with marks is the "
+        "**median over tokens** (each speech token's own state against the text mean, each token's "
+        "own length), its band their middle half; the dotted line is **pooled**, the measure of "
+        "the two mean vectors. A mean is shorter than its parts, so the two may lie apart.",
         r"\begin{gathered} \cos(s_l, t_l) ="
         r"\frac{s_l \cdot t_l}{\lVert s_l\rVert\,\lVert t_l\rVert}, \quad \lVert s_l - t_l\rVert \\"
         r"s_l = \frac{1}{T_s}\sum_i H_s[l]_i,\quad "

@@ -15,7 +15,8 @@ import pandas as pd
 
 from modgap.core.errors import SettingsError
 from modgap.core.settings import AnalysisSettings, check_text
-from modgap.interventions.prefill import Prefill, text_states
+from modgap.interventions.plain_run import text_states
+from modgap.interventions.prefill import Prefill
 from modgap.measures.sinks import without_sinks
 
 if TYPE_CHECKING:

@@ -157,7 +157,7 @@ def patching(
         ``"word"``: a token's state goes into all speech positions that its word is said in, by
         `words`. ``"segment"``: into those that the monotone path gives the token, ``"pair"``: into
         the one on the argmax path; both are what the model takes for the token, not where it is
-        said. ``"after"``: a token behind the audio gets the state that it has behind the transcript.
+        said. ``"after"``: a token behind the audio gets its state from behind the transcript.
     words : WordTimes, optional
         For ``"word"``, such as `modgap.word_times` gives.
     measure : "cosine" or "euclidean"
@@ -186,9 +186,9 @@ def patching(
         names = pieces_after(prefill)
         cells = [(level, k) for level in levels for k in range(len(names))]
         change = scores_after(prefill, cells, progress).reshape(len(levels), -1) - plain
-        positions = tuple(tuple((k,) for k in range(len(names))) for _ in levels)
+        behind: tuple[Rows, ...] = tuple((k,) for k in range(len(names)))
         return Patching(
-            target, plain, text, levels, names, where, "", positions, times, change,
+            target, plain, text, levels, names, where, "", (behind,) * len(levels), times, change,
             np.full_like(change, np.nan),
         )  # fmt: skip
     pieces = prefill.pair.text.pieces

@@ -36,13 +36,12 @@ def to_record(result: Comparison | Sweep | Patching | Lens | AnswerLens | Mismat
     if isinstance(result, Lens):
         return _lens_record(result)
     if isinstance(result, AnswerLens):
-        arrays = {name: getattr(result, name) for name in _OF_LAYERS}
-        return Record(
-            arrays, {}, {"kind": "AnswerLens", "target": result.target, "token": result.token}
-        )
+        read = {name: getattr(result, name) for name in _OF_LAYERS}
+        about = {"kind": "AnswerLens", "target": result.target, "token": result.token}
+        return Record(read, {}, about)
     if isinstance(result, Mismatched):
-        arrays = {"layer_ids": result.layer_ids, **result.scores}
-        return Record(arrays, {}, {"kind": "Mismatched", "texts": list(result.texts)})
+        scores = {"layer_ids": result.layer_ids, **result.scores}
+        return Record(scores, {}, {"kind": "Mismatched", "texts": list(result.texts)})
     numbers = {n: np.float64(getattr(result, n)) for n in _NUMBERS[type(result)]}
     arrays: dict[str, Any] = {n: np.array([v]) for n, v in numbers.items()}
     kind = type(result).__name__
@@ -110,6 +109,7 @@ def _sweep(record: Record) -> Sweep:
 
 def _patching(record: Record) -> Patching:
     arrays, meta = record.arrays, record.meta
+    cells: dict[str, Any] = {name: arrays[name] for name in _OF_CELLS}
     return Patching(
         meta["target"],
         layers=tuple(meta["layers"]),
@@ -117,7 +117,7 @@ def _patching(record: Record) -> Patching:
         where=meta["where"],
         source=meta["source"],
         positions=tuple(tuple(tuple(rows) for rows in line) for line in meta["positions"]),
-        **{name: arrays[name] for name in _OF_CELLS},
+        **cells,
         **_scalars(record, Patching),
     )
 

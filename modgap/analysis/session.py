@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modgap.analysis import records, sweeps
-from modgap.analysis.answer_lens import AnswerLens, answer_lens
+from modgap.analysis import asked, records, sweeps
+from modgap.analysis.answer_lens import AnswerLens
 from modgap.analysis.comparison import Comparison, compare_variants
 from modgap.analysis.estimate import Estimate, work_of
 from modgap.analysis.lens import Lens, logit_lens
@@ -22,14 +21,14 @@ from modgap.analysis.measure import (
     measure,
     model_info,
 )
-from modgap.analysis.mismatched import Mismatched, mismatched_aps, other_texts
+from modgap.analysis.mismatched import Mismatched, mismatched_aps
 from modgap.analysis.patching import Patching, patching
 from modgap.analysis.result import states_from_record, states_record
 from modgap.audio.clip import Clip
 from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings, analysis_key, check_text, digest
-from modgap.interventions.intervention import Intervention, Stack
+from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
 from modgap.measures.sinks import silent
 from modgap.models.capture import capture_pair
@@ -204,7 +203,7 @@ class Session:
         AudioError
             The clip is longer than the model takes.
         """
-        stack = _stack(interventions)
+        stack = asked.stack_of(interventions)
         steps = Steps(progress)
 
         def make() -> Comparison:
@@ -265,7 +264,7 @@ class Session:
         ModgapError
             The words cannot be found in the clip.
         """
-        return self._searched("patching", target, progress, self._with_words(options))
+        return self._searched("patching", target, progress, self.with_words(options))
 
     def lens(self, *, progress: Progress | None = None, **options: Any) -> Lens:
         """Read every level's states as tokens; ``top``, ``path_layer``: see `logit_lens`."""
@@ -342,10 +341,12 @@ class Session:
         SettingsError
             The kind or an option is unknown, or an option's value does not fit.
         """
+        if kind not in KINDS[1:]:
+            raise SettingsError(f"{kind!r} has no estimate; use {', '.join(KINDS[1:])}.")
         if self.store is not None and self.store.has(self.key(kind, **options)):
             return Estimate(0, 0.0, cached=True)
         plain = self._runs(progress)
-        work = work_of(kind, plain, self._given(kind, options))
+        work = work_of(kind, plain, asked.given(self, kind, options))
         return Estimate(work.passes, work.layers * (self._rate or 0.0), cached=False)
 
     def key(self, kind: str, **options: Any) -> str:
@@ -384,30 +385,28 @@ class Session:
         )  # fmt: skip
         if kind == "analysis":
             return clip_key
-        return digest("edit", records.VERSION, kind, clip_key, self._wanted(kind, options))
+        return digest("edit", records.VERSION, kind, clip_key, asked.wanted(self, kind, options))
 
     # ---- how it is done --------------------------------------------------------------------------
 
     def _runs(self, progress: Progress | None) -> Prefill:
         if self._plain is None:
-            pair = self.pair
-            began = time.perf_counter()
-            self._plain = Prefill.of(self.model, pair, progress=progress)
-            self._rate = (time.perf_counter() - began) / (2 * self.model.n_layers)
+            self._plain = Prefill.of(self.model, self.pair, progress=progress)
+            self._rate = self._plain.seconds / self.model.n_layers
         return self._plain
 
     @contextmanager
     def _timed(self, kind: str, **options: Any) -> Iterator[None]:
         """Take the rate of what is computed inside."""
         assert self._plain is not None
-        layers = work_of(kind, self._plain, self._given(kind, options)).layers
+        layers = work_of(kind, self._plain, asked.given(self, kind, options)).layers
         began = time.perf_counter()
         yield
         self._rate = (time.perf_counter() - began) / max(1, layers)
 
-    def _with_words(self, options: dict[str, Any]) -> dict[str, Any]:
+    def with_words(self, options: dict[str, Any]) -> dict[str, Any]:
         """Patching's options with the words' times, where these say what is replaced."""
-        given = _bound(patching, options, prefill=None)  # an unknown option is told first
+        given = asked.bound(patching, options, prefill=None)  # an unknown option is told first
         if given["where"] == "word" and given["words"] is None:
             return options | {"words": self.words}
         return options
@@ -416,7 +415,7 @@ class Session:
         self, kind: str, target: str | None, progress: Progress | None, options: dict[str, Any]
     ) -> Any:
         steps = Steps(progress)
-        search = _SEARCHES[kind]
+        search = asked.SEARCHES[kind]
 
         def make() -> Any:
             if self._aimed is None or self._aimed[0] != target:
@@ -432,66 +431,3 @@ class Session:
     def _kept(self, kind: str, make: Callable[[], Any], **options: Any) -> Any:
         key = self.key(kind, **options)  # an unknown option is told before any work
         return kept(self.store, key, make, records.to_record, records.from_record)
-
-    def _wanted(self, kind: str, options: dict[str, Any]) -> Any:
-        """The options in JSON's terms, with nothing left to a default."""
-        given = self._given(kind, options)
-        if kind == "compare":
-            return [it.to_dict() for it in _stack(given["interventions"])]
-        if kind == "sweep":
-            target = given.pop("target")
-            grid = sweeps.grid_of(self.model.editable_levels, **given)
-            return {"target": target, "grid": [it.to_dict() for it in grid]}
-        if kind == "patching":
-            levels = sweeps.levels_of(self.model.editable_levels, given["layers"])
-            given |= {"layers": list(levels), "words": _said(given["words"])}
-        elif kind == "mismatched":
-            given["texts"] = list(other_texts(self.transcript, given["texts"]))
-        return given
-
-    def _given(self, kind: str, options: dict[str, Any]) -> dict[str, Any]:
-        """The options of a result with their defaults."""
-        if kind == "compare":
-            return _bound(self.compare, options)
-        if kind == "mismatched":
-            given = _bound(self.mismatched, options)
-            del given["progress"]
-            return given
-        options = dict(options)
-        target = options.pop("target", None)
-        if kind == "sweep":
-            return {**options, "target": target}
-        if kind == "lens":
-            given = _bound(logit_lens, options, prefill=None)
-            del given["prefill"], given["progress"]
-            return given
-        if kind == "patching":
-            options = self._with_words(options)
-        given = _bound(_SEARCHES[kind], options, prefill=None)
-        del given["prefill"], given["progress"]
-        return given | {"target": target}
-
-
-#: Functions of plain runs with an answer behind the prompt.
-_SEARCHES: dict[str, Callable[..., Any]] = {
-    "sweep": sweeps.sweep, "patching": patching, "answer_lens": answer_lens,
-}  # fmt: skip
-
-
-def _said(words: WordTimes | None) -> Any:
-    """Word times in JSON's terms, as far as patching heeds them."""
-    return None if words is None else [words.source, words.spans.tolist(), words.times.tolist()]
-
-
-def _stack(interventions: Intervention | Sequence[Intervention]) -> Stack:
-    return (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
-
-
-def _bound(function: Callable[..., Any], options: dict[str, Any], **placed: Any) -> dict[str, Any]:
-    """The arguments of a call, its defaults among them."""
-    try:
-        given = inspect.signature(function).bind(*placed.values(), **options)
-    except TypeError as problem:
-        raise SettingsError(f"{function.__name__} takes other options: {problem}.") from None
-    given.apply_defaults()
-    return dict(given.arguments)

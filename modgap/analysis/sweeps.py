@@ -36,12 +36,12 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Change of the wanted answer's log-probability over a grid of interventions.
+    """Change of the target answer's log-probability over a grid of interventions.
 
     Attributes
     ----------
     target : str
-        The wanted answer.
+        The target answer.
     plain, text : float
         Its log-probability given the speech as it is, and given the transcript (nats).
     table : DataFrame
@@ -101,7 +101,7 @@ def aimed(
     else:
         name = target.strip()
         if not name:
-            raise SettingsError("The wanted answer is empty: give a word, or leave it out.")
+            raise SettingsError("The target answer is empty: give a word, or leave it out.")
         # An answer begins as this model's answers begin.
         space = " " if made.text.startswith(" ") else ""
         ids = model.tokenizer.encode(space + name, add_special_tokens=False)
@@ -187,4 +187,4 @@ def plain_scores(prefill: Prefill) -> tuple[float, float]:
 def needs_target(prefill: Prefill) -> None:
     """Refuse plain runs without a target behind the prompt."""
     if not prefill.continuation:
-        raise SettingsError("There is no wanted answer: make the runs with with_target(...).")
+        raise SettingsError("There is no target answer: make the runs with with_target(...).")

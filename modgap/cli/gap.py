@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ from modgap.core.files import table_bytes, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from modgap.gap.failure_reasons import Threshold
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, or the name of a shipped run.")
@@ -44,8 +47,13 @@ def gap(
         typer.Option(help="Only questions of this group: GROUP=VALUE. Can be given again."),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="A clip counts as heard up to this word error rate.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="A clip counts as heard up to this word error rate; by default the one that tells "
+            "failures from right answers best (maximal Youden index).",
+        ),
+    ] = None,
     as_json: Json = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the tables, as parquet.")] = None,
     debug: Debug = False,
@@ -54,7 +62,8 @@ def gap(
     from modgap.evaluation.runs.base_models import foreign_bases
     from modgap.gap import accuracy as measures
     from modgap.gap.cut_answers import run_warnings
-    from modgap.gap.failure_reasons import false_alarms, reasons
+    from modgap.gap.failure_reasons import calibrated, false_alarms, reasons
+    from modgap.gap.pipeline_hearing import pipeline_hearing
     from modgap.gap.prompts import prompts_note
     from modgap.gap.run_folders import find_run
 
@@ -67,12 +76,14 @@ def gap(
     chosen = _filters(where)
     for warning in run_warnings(opened, models, chosen):
         say(f"warning: {warning}")
+    threshold = calibrated(opened, models, chosen)
+    limit = threshold.tolerance if tolerance is None else tolerance
     tables: dict[str, pd.DataFrame] = {
         "gap": measures.gap_table(opened, models, chosen, by),
         "counts": measures.accuracies(opened, chosen),
         "lines": _lines(opened, models, chosen),
-        "reasons": reasons(opened, models, chosen, tolerance=tolerance),
-        "false_alarms": false_alarms(opened, models, chosen, tolerance=tolerance),
+        "reasons": reasons(opened, models, chosen, tolerance=limit),
+        "false_alarms": false_alarms(opened, models, chosen, tolerance=limit),
         "questions": _questions(opened, models, chosen),
     }
     tables["counts"] = tables["counts"][tables["counts"]["model"].isin(models)]
@@ -80,14 +91,23 @@ def gap(
         for name, table in tables.items():
             write_atomic(out / f"{name}.parquet", table_bytes(table))
     if as_json:
-        from modgap.analysis.export import records
+        from modgap.analysis.export import plain_value, records
 
-        found = {name: records(tables[name]) for name in PRINTED}
+        found: dict[str, object] = {name: records(tables[name]) for name in PRINTED}
+        about = {name: plain_value(value) for name, value in asdict(threshold).items()}
+        found["threshold"] = {"used": limit, "calibrated": about}
         said = {"run": opened.name, "prompts": prompts_note(opened.protocol)}
         sys.stdout.write(json.dumps({**said, **found}, ensure_ascii=False) + "\n")
         return
     print(literal(prompts_note(opened.protocol)))
-    _print(tables, by)
+    hearing = pipeline_hearing(opened, chosen)
+    _print(
+        tables,
+        by,
+        limit,
+        hearing.label if hearing else "",
+        None if tolerance is not None else threshold,
+    )
 
 
 def report(
@@ -150,7 +170,13 @@ def _questions(run: Any, models: list[str], where: dict[str, list[str]]) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
+def _print(
+    tables: dict[str, pd.DataFrame],
+    by: str | None,
+    limit: float,
+    hearing: str,
+    calibrated: Threshold | None,
+) -> None:
     from modgap.cli.render import print_table
     from modgap.gap.accuracy import COUNTS, quantity_name
     from modgap.gap.option_rules import rules_table
@@ -177,6 +203,8 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
             for r in tables["gap"].itertuples()
         ),
     )  # fmt: skip
+    if hearing:
+        print(literal(f"pipeline: {hearing}"))
     if len(tables["counts"]):
         print()
         print_table(
@@ -201,7 +229,14 @@ def _print(tables: dict[str, pd.DataFrame], by: str | None) -> None:
             ),
         )  # fmt: skip
     if len(tables["reasons"]):
-        print("\nwhy spoken questions fail")
+        print(f"\nwhy spoken questions fail, heard up to a word error rate of {limit:g}")
+        if calibrated is not None and calibrated.reason is None:
+            print(
+                f"(calibrated: Youden's J {calibrated.youden:.2f}; "
+                f"{percent(calibrated.detected)} % of the failures and "
+                f"{percent(calibrated.alarms)} % of the right answers count as "
+                "not heard)"
+            )
         print_table(
             ("checkpoint", "as text", "reason", "n", "%"),
             ((r.model, r.text, r.reason, str(r.n), percent(r.share))

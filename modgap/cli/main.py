@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from modgap.cli import (
+    aps,
     check,
     compare_models,
     controls,
@@ -59,6 +60,7 @@ app.add_typer(cache_app, name="cache")
 evaluate.register(app)
 intervene.register(app)
 sweep.register(app)
+aps.register(app)
 table1.register(app)
 models.register(app)
 check.register(app)
@@ -138,6 +140,14 @@ def analyze(
     channel: Channel = None,
     start: Annotated[float | None, typer.Option(help="Cut: from this second.")] = None,
     end: Annotated[float | None, typer.Option(help="Cut: to this second.")] = None,
+    cut_words: Annotated[
+        bool | None,
+        typer.Option(
+            "--cut-words/--words-of-part",
+            help="With --start or --end: the transcript is that of the whole clip, so cut its "
+            "words by their times; or it is that of the part already.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write analysis.json, the tables and matrices here.")
     ] = None,
@@ -175,7 +185,16 @@ def analyze(
         states=states,
     )
     words = read_transcript(transcript)
-    sound = read_clip(clip, channel=channel, start=start, end=end)
+    trimmed = start is not None or end is not None
+    if trimmed and cut_words:
+        sound = read_clip(clip, channel=channel)
+    else:
+        sound = read_clip(clip, channel=channel, start=start, end=end)
+    if trimmed and cut_words is None:
+        say(
+            "warning: a part of the clip is used with the whole transcript; add --cut-words if "
+            "it is that of the whole clip, --words-of-part if it is not"
+        )
 
     from modgap.analysis.export import check_folder, to_json
     from modgap.analysis.functions import analyze as run
@@ -184,9 +203,15 @@ def analyze(
 
     if out is not None:
         check_folder(out)
+    store = default_store() if cache else None
+    if trimmed and cut_words:
+        from modgap.analysis.clip_part import cut_clip
+
+        part = cut_clip(sound, words, start or 0.0, end, store=store)
+        sound, words = part.clip, part.transcript
+        say(f"note: the words of this part: {words}")
     with progress_bar(f"loading {how.model}") as report:
         lm = how.load()
-        store = default_store() if cache else None
         result = run(lm, sound, words, settings, store=store, progress=report)
     saved = result.save(out, states=states) if out is not None else ()
     if as_json:

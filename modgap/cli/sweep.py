@@ -56,11 +56,22 @@ def sweep(
         list[float] | None, typer.Option(help="Can be given again; 0.25, 0.5, 0.75 and 1.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The wanted answer; the answer to the text by default.")
+        str | None, typer.Option(help="The target answer; the answer to the text by default.")
     ] = None,
     patch: Annotated[
         bool, typer.Option("--patch", help="Activation patching per layer and word instead.")
     ] = False,
+    where: Annotated[
+        str,
+        typer.Option(
+            help="With --patch: word (its aligned span), segment (DTW), pair (best-matching "
+            "token) or after (tokens behind the audio)."
+        ),
+    ] = "word",
+    draws: Annotated[
+        int, typer.Option(min=0, help="With --patch: how often random positions are the control.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="With --patch: of the random positions.")] = 0,
     path: PathKind = "argmax",
     measure: Measure = "cosine",
     path_layer: PathLayer = None,
@@ -69,13 +80,16 @@ def sweep(
     cache: Cache = True,
     debug: Debug = False,
 ) -> None:
-    """How much likelier interventions over layers and strengths make the wanted answer."""
+    """How much likelier interventions over layers and strengths make the target answer."""
     if "given" in (tokens or ()):
         raise SettingsError(
             "A sweep takes no pairs, and tokens given without them would change nothing: use "
             "bottom-3, top-3, random-3 (any number) or all."
         )
     session = session_of(clip, channel, transcript, how, cache, instruction=instruction)
+    import numpy as np
+
+    from modgap.analysis.export import records
     from modgap.cli.render import print_table, progress_bar
 
     options: dict[str, Any] = {
@@ -87,7 +101,8 @@ def sweep(
     grid = {"rules": rule, "tokens": tokens, "strengths": strength}
     with progress_bar("plain runs") as report:
         if patch:
-            made: Any = session.patching(progress=report, **options)
+            more: dict[str, Any] = {"where": where, "draws": draws, "seed": seed}
+            made: Any = session.patching(progress=report, **options, **more)
         else:
             options |= {name: values for name, values in grid.items() if values}
             made = session.sweep(progress=report, path=path, **options)
@@ -96,7 +111,7 @@ def sweep(
         write_atomic(out, table_bytes(table))
     if as_json:
         head = {"target": made.target, "plain": made.plain, "text": made.text}
-        body = {**head, "rows": table.to_dict("records")}
+        body = {**head, "rows": records(table)}
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         return
     print(
@@ -116,7 +131,21 @@ def sweep(
     print_table(
         (*heads, *(f"layer {k}" for k in wide.columns)),
         (
-            (*name, *(f"{v:+.2f}" for v in values))
+            (*name, *("-" if v != v else f"{v:+.2f}" for v in values))
             for name, values in zip(names, wide.to_numpy(), strict=True)
         ),
     )
+    if patch and made.where != "after":
+        counts = made.counts
+        print(
+            literal(
+                f"{counts.min()} to {counts.max()} of {len(made.times)} positions a cell"
+                + (f", words timed by {made.source}" if made.source else "")
+                + f"; Spearman's rho of |change| and their number: {made.size_effect:.2f}"
+            )
+        )
+        if draws:
+            print("as many random positions (mean change by layer): " + ", ".join(
+                f"{k}: {v:+.2f}" for k, v in zip(made.layers, np.nanmean(made.control, axis=1),
+                                                 strict=True)
+            ))  # fmt: skip

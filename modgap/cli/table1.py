@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modgap.core.settings import AnalysisSettings
-    from modgap.evaluation.interventions.adaptive import Choice
     from modgap.models.base import SpeechLM
     from modgap.scoring.question import Question
 
@@ -48,7 +47,12 @@ def table1(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Choose an intervention on a third, test it too.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and answers.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for tables and answers; RUN/interventions shows them on the page of a run."
+        ),
+    ] = None,
     max_new_tokens: Annotated[
         int | None,
         typer.Option(
@@ -106,7 +110,7 @@ def table1(
         report = _print_adaptive(table) if adaptive else None
         if out is not None:
             stem = name.replace(":", "-").replace("/", "-").replace("@", "-")
-            write_atomic(out / f"{stem}-answers.parquet", table_bytes(table))
+            write_atomic(out / f"{stem}-answers.parquet", table_bytes(table.assign(model=name)))
             if report is not None:
                 write_atomic(out / f"{stem}-adaptive.parquet", table_bytes(report))
 
@@ -157,42 +161,12 @@ def _outcomes(
 
 def _print_adaptive(table: pd.DataFrame) -> pd.DataFrame:
     """Print the choice and how it does on the rest; the report on all variants comes back."""
-    from modgap.evaluation.interventions.adaptive import evaluate
+    from modgap.evaluation.interventions.adaptive import choice_sentence, evaluate, shown
 
     choice, report = evaluate(table)
     print(literal(f"adaptive: {choice_sentence(choice, report)}"))
     _print_summary(shown(choice, report))
     return report
-
-
-def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
-    """What the tuning split chose, and how much of the rest it touches."""
-    from modgap.evaluation.interventions.adaptive import ADAPTIVE
-    from modgap.evaluation.interventions.question_outcomes import PLAIN
-
-    tuned = f"{choice.tuned_right} of {choice.n} right on the tuning split"
-    if choice.variant == PLAIN:
-        return f"nothing, as no candidate helped ({tuned})"
-    touched, n = report.loc[report["variant"] == ADAPTIVE, ["touched", "n"]].to_numpy()[0]
-    return (
-        f"{choice.variant} where the path's similarity is at most {choice.threshold:.3f} "
-        f"({tuned}, {choice.plain_right} without); on the rest it touches {touched} of {n} "
-        "questions"
-    )
-
-
-def shown(choice: Choice, report: pd.DataFrame) -> pd.DataFrame:
-    """The rows worth printing: the chosen rule everywhere, but not all that it was chosen from."""
-    from modgap.evaluation.interventions.adaptive import ADAPTIVE
-    from modgap.evaluation.interventions.question_outcomes import (
-        CONTROLS,
-        PLAIN,
-        RULES_OF_THE_SOURCE,
-        TEXT,
-    )
-
-    kept = [PLAIN, TEXT, *RULES_OF_THE_SOURCE, *CONTROLS, choice.variant, ADAPTIVE]
-    return report[report["variant"].isin(kept)]
 
 
 def _print_summary(table: pd.DataFrame) -> None:

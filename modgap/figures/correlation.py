@@ -168,7 +168,8 @@ class LayerR2:
             every = group == "all" and self.curve["group"].nunique() > 1
             colour = p.muted if every else p.series[n % len(p.series)]
             line = go.Scatter(
-                x=mine["layer"], y=mine["r2"], mode="lines+markers", name=plain(str(group)),
+                x=mine["layer"], y=mine["r2"], mode="lines+markers",
+                name=f"{plain(str(group))}, {_counted(mine['n'])}",
                 line={"color": colour, "width": 2, "dash": DASHES[n % len(DASHES)]},
                 marker={"symbol": MARKERS[n % len(MARKERS)], "size": 7},
                 # A list: of a typed array Streamlit passes on the wrong entries of a click.
@@ -187,7 +188,8 @@ class LayerR2:
             )  # fmt: skip
         if layers:
             fig.update_xaxes(base.layer_axis(layers))
-        fig.update_yaxes(title_text="R²", range=[0, 1.06])
+        title = f"R² ({_counted(self.curve['n'])} points)" if len(self.curve) else "R²"
+        fig.update_yaxes(title_text=title, range=[0, 1.06])
         fig.update_layout(hovermode="closest", hoverdistance=-1)
         base.mark_layer(fig, current, dark)
         return fig
@@ -195,6 +197,11 @@ class LayerR2:
     def table(self) -> pd.DataFrame:
         """The numbers drawn."""
         return self.curve.assign(measure=self.measure)
+
+
+def _counted(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 def r2_text(made: Fit) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +19,19 @@ from modgap.figures.text import plain
 
 @dataclass(frozen=True, eq=False)
 class LayerCurve:
-    """One run's values: layers int (K,), values float (K,), NaN where undefined; low and high are
-    the quartiles over tokens, float (K,) or None."""
+    """One run's values: layers int (K,), values float (K,), NaN where undefined; low, high and
+    median are the quartiles over tokens, float (K,) or None. Where there is a median, it is the
+    curve, and the values (of the mean vectors) are a second one beside it."""
 
     name: str
     layers: np.ndarray
     values: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    median: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        arrays = [self.layers, self.values, self.low, self.high]
+        arrays = [self.layers, self.values, self.low, self.high, self.median]
         shapes = {np.shape(a) for a in arrays if a is not None}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1 or not len(self.layers):
             raise ModgapError(f"Curve {self.name!r}: layers, values and band must be equally long.")
@@ -39,7 +42,10 @@ class LayerCurve:
 
     @classmethod
     def of(cls, layers: Any, key: str, name: str, *, band: bool = True) -> LayerCurve:
-        """The curve of column `key` in ``analysis.layers`` (or of an `Analysis`)."""
+        """The curve of column `key` in ``analysis.layers`` (or of an `Analysis`).
+
+        With `band`, the median over tokens and their quartiles, where the table has them all.
+        """
         table = layers if isinstance(layers, pd.DataFrame) else layers.layers
         m = measure(key)
         ends = m.band if band and m.band and set(m.band) <= set(table.columns) else None
@@ -52,7 +58,8 @@ class LayerCurve:
             layers=table["layer"].to_numpy(dtype=int),
             values=column(key),
             low=column(ends[0]) if ends else None,
-            high=column(ends[1]) if ends else None,
+            median=column(ends[1]) if ends else None,
+            high=column(ends[2]) if ends else None,
         )
 
 
@@ -75,44 +82,60 @@ class LayerCurves:
     def measure(self) -> Measure:
         return measure(self.key)
 
-    def y_range(self) -> list[float]:
-        """A range that does not hang on the run: 0..1 or -1..1 where the measure is bounded,
-        else from 0 to a little above the highest value."""
-        ends = [a for c in self.curves for a in (c.values, c.low, c.high) if a is not None]
+    def y_range(self, *, upper: bool = False) -> list[float]:
+        """A range that does not hang on the run: -1..1 where the measure is bounded (with `upper`
+        the upper half, if nothing lies below), else from 0 to the next round number."""
+        ends = [
+            a for c in self.curves for a in (c.values, c.low, c.high, c.median) if a is not None
+        ]
         every = np.concatenate(ends)
         every = every[np.isfinite(every)]
         m = self.measure
         if m.bounds:
-            signed = m.key.startswith("monotonicity") or (every.size > 0 and every.min() < 0)
-            return [-1.04, 1.04] if signed else [0.0, 1.02]
+            whole = not upper or (every.size > 0 and every.min() < 0)
+            return [-1.04, 1.04] if whole else [0.0, 1.02]
         top = max(float(every.max()) if every.size else 1.0, (m.reference or 0) * 1.1)
-        return [0.0, (top or 1.0) * 1.06]
+        return [0.0, _round_above(1.02 * (top or 1.0))]
 
     def figure(
-        self, *, current: int | None = None, dark: bool = False, height: int = 360
+        self,
+        *,
+        current: int | None = None,
+        dark: bool = False,
+        height: int = 360,
+        upper: bool = False,
     ) -> go.Figure:
         """Curves told apart by colour, dash and marker; the band is the quartiles over tokens.
 
-        `current` marks a layer. Undefined values are gaps.
+        `current` marks a layer; `upper` as in `y_range`. Undefined values are gaps.
         """
         fig = base.figure(dark=dark, height=height)
         add_curves(fig, self, dark=dark)
         layers = np.concatenate([c.layers for c in self.curves])
         fig.update_xaxes(base.layer_axis(layers.tolist()))
-        fig.update_yaxes(title_text=self.measure.label, range=self.y_range())
-        fig.update_layout(hovermode="x unified", showlegend=len(self.curves) > 1)
+        fig.update_yaxes(title_text=self.measure.label, range=self.y_range(upper=upper))
+        two = any(c.median is not None for c in self.curves)
+        fig.update_layout(hovermode="x unified", showlegend=two or len(self.curves) > 1)
         base.mark_layer(fig, current, dark)
         return fig
 
     def table(self) -> pd.DataFrame:
-        """The numbers drawn: name, layer, the measure, and low and high where there is a band."""
+        """The numbers drawn: name, layer, the measure, and median, low, high where there are."""
         rows = []
         for c in self.curves:
             part = pd.DataFrame({"name": c.name, "layer": c.layers, self.key: c.values})
-            if c.low is not None:
-                part["low"], part["high"] = c.low, c.high
+            for name in ("median", "low", "high"):
+                if getattr(c, name) is not None:
+                    part[name] = getattr(c, name)
             rows.append(part)
         return pd.concat(rows, ignore_index=True)
+
+
+def _round_above(value: float) -> float:
+    """The next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(value))
+    steps = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+    return next(step * power for step in steps if step * power >= value * (1 - 1e-12))
 
 
 def add_curves(
@@ -143,11 +166,23 @@ def add_curves(
         if c.low is not None and c.high is not None:
             spread = np.stack([c.low, c.high], axis=1)
             tail = f" [%{{customdata[0]:.{m.digits}f}} … %{{customdata[1]:.{m.digits}f}}]"
+        name = plain(c.name) if names else m.short
+        first_line = c.values if c.median is None else c.median
+        if c.median is not None:
+            alone = len(curves.curves) == 1 and names
+            pooled = go.Scatter(
+                x=x, y=c.values, mode="lines", legendgroup=f"{group}-pooled",
+                name="pooled (mean vectors)" if alone else f"{name}, pooled",
+                line={"color": colour, "width": 1.6, "dash": "dot"}, connectgaps=False,
+                hovertemplate=f"%{{y:.{m.digits}f}}",
+            )  # fmt: skip
+            fig.add_trace(pooled, **where)
+            name = "token median, quartiles" if alone else f"{name}, token median"
         line_trace = go.Scatter(
             x=x,
-            y=c.values,
+            y=first_line,
             mode="lines+markers",
-            name=plain(c.name) if names else m.short,
+            name=name,
             legendgroup=group,
             line={"color": colour, "width": 2, "dash": DASHES[n % len(DASHES)]},
             marker={"symbol": MARKERS[n % len(MARKERS)], "size": 6},

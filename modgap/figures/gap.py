@@ -1,4 +1,4 @@
-"""The modality gap as bars: accuracies, what the loss is made of, why spoken questions fail."""
+"""The modality gap as bars: accuracies, the loss breakdown, why spoken questions fail."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ class AccuracyBars:
 
     table : DataFrame
         ``model``, ``part``, ``quantity``, ``value``, ``low``, ``high``, ``n``.
+    pipeline : str
+        What hears in the pipeline, such as ``pocketsphinx, WER 23 %`` (`gap.pipeline_hearing`).
     """
 
     table: pd.DataFrame
+    pipeline: str = ""
 
     def __post_init__(self) -> None:
         missing = {"model", "part", "quantity", "value", "low", "high", "n"} - set(self.table)
@@ -75,6 +78,8 @@ class AccuracyBars:
             value = 100 * mine["value"].to_numpy(dtype=float)
             colour, pattern = _LOOKS.get(kind, (3, "/\\x-|+."[number % 7]))
             name = INPUT_NAMES.get(kind, kind.replace("speech+", "speech, "))
+            if kind == "pipeline" and self.pipeline:
+                name = f"{name} ({self.pipeline})"
             hover = [
                 f"{plain(row)}<br>{plain(name)}: {v:.1f} %"
                 f" [{100 * low:.1f} … {100 * high:.1f}], n = {n:,}"
@@ -164,11 +169,11 @@ class Decomposition:
             y=[at[r] for r in total["row"]],
             x=value,
             mode="markers",
-            name="in all, 95 %",
+            name="total, 95 % CI",
             marker={"color": p.text, "symbol": "line-ns-open", "size": 9},
             error_x=_errors(total, p.text),
             hovertext=[
-                f"{plain(row)}<br>in all: {v:.1f} [{100 * low:.1f} … {100 * high:.1f}] {unit}"
+                f"{plain(row)}<br>total: {v:.1f} [{100 * low:.1f} … {100 * high:.1f}] {unit}"
                 for row, v, low, high in zip(
                     total["row"], value, total["low"], total["high"], strict=True
                 )
@@ -241,7 +246,7 @@ def _alarm_marks(alarms: pd.DataFrame, y: list[int], dark: bool) -> go.Scatter:
     p = palette(dark)
     return go.Scatter(
         x=100 * alarms["share"].to_numpy(dtype=float), y=y, mode="markers",
-        name="not heard, of right answers",
+        name="false alarms: not heard, of correct answers",
         marker={"symbol": "diamond", "size": 11, "color": p.page,
                 "line": {"color": p.text, "width": 2}},
         hovertext=[

@@ -19,6 +19,12 @@ from modgap.figures.text import plain, shorten, visible
 MOST_WRITTEN = 4000  # cells of a lens grid that get their word written in
 WIDE = 20  # positions of it that are seen at once
 RUNS = ("text", "speech, before", "speech, after")
+#: What a map of patching shows.
+PATCHED = {
+    "patch": "patched",
+    "random": "random positions",
+    "difference": "patched − random",
+}
 
 
 def before_after(layers: pd.DataFrame, key: str = "aps_cos") -> LayerCurves:
@@ -120,7 +126,7 @@ class RunProbabilities:
 
 @dataclass(frozen=True, eq=False)
 class ChangeMap:
-    """Change of the wanted answer's log-probability, layers to the right.
+    """Change of the target answer's log-probability, layers to the right.
 
     rows : tuple of R str
     layers : tuple of K int
@@ -130,6 +136,10 @@ class ChangeMap:
         What the rows are.
     variants : tuple of R tuples
         Of a sweep: what each row stands for, such as rule, tokens and strength.
+    details : array of str (R, K) or None
+        What else a cell says when it is pointed at.
+    top : float or None
+        Where the colours end; the highest absolute value by default.
     """
 
     rows: tuple[str, ...]
@@ -137,18 +147,40 @@ class ChangeMap:
     values: np.ndarray
     title: str
     variants: tuple[tuple[Any, ...], ...] = ()
+    details: np.ndarray | None = None
+    top: float | None = None
 
     def __post_init__(self) -> None:
-        if self.values.shape != (len(self.rows), len(self.layers)):
+        shapes = {np.shape(a) for a in (self.values, self.details) if a is not None}
+        if shapes != {(len(self.rows), len(self.layers))}:
             raise ModgapError(
                 f"Values of shape {self.values.shape} for {len(self.rows)} rows and "
                 f"{len(self.layers)} layers."
             )
 
     @classmethod
-    def of_patching(cls, patching: Any) -> ChangeMap:
-        """Text tokens downwards."""
-        return cls(patching.pieces, patching.layers, patching.change.T, "text tokens")
+    def of_patching(cls, patching: Any, shown: str = "patch") -> ChangeMap:
+        """From a `Patching`, its rows downwards.
+
+        `shown` is one of `PATCHED`: the patches, as many random positions, or the difference of the
+        two. All three have the same colours.
+        """
+        values = {
+            "patch": patching.change,
+            "random": patching.control,
+            "difference": patching.change - patching.control,
+        }[shown]
+        counts = patching.counts.T
+        details = np.array(
+            [[f"{n} position{'s' * (n != 1)} patched" if n else "no aligned span" for n in line]
+             for line in counts.tolist()], dtype=object,
+        )  # fmt: skip
+        top = float(np.nanmax(np.abs([*patching.change, *patching.control]), initial=0.0))
+        title = "tokens after the audio" if patching.where == "after" else "text tokens"
+        return cls(
+            patching.pieces, patching.layers, values.T, title,
+            details=details.reshape(counts.shape), top=top,
+        )  # fmt: skip
 
     @classmethod
     def of_sweep(cls, sweep: Any, keys: Sequence[str] = ("rule", "tokens", "strength")
@@ -169,8 +201,9 @@ class ChangeMap:
         height: int | None = None,
         current: tuple[int, int] | None = None,
     ) -> go.Figure:
-        """Diverging at 0: what helps the wanted answer against what harms it."""
-        top = max(float(np.nanmax(np.abs(self.values), initial=0.0)), 1e-6)
+        """Diverging at 0: what helps the target answer against what harms it."""
+        highest = float(np.nanmax(np.abs(self.values), initial=0.0))
+        top = max(highest if self.top is None else self.top, 1e-6)
         rows = [plain(visible(r)) for r in self.rows]
         where = np.arange(len(rows))
         heat = go.Heatmap(
@@ -184,8 +217,7 @@ class ChangeMap:
             colorbar=base.colour_bar("nats"),
         )  # fmt: skip
         hover = [
-            [f"layer {k}<br>{row}<br>{self.values[r, n]:+.3f} nats"
-             for n, k in enumerate(self.layers)]
+            [f"layer {k}<br>{row}" + self._said(r, n) for n, k in enumerate(self.layers)]
             for r, row in enumerate(rows)
         ]  # fmt: skip
         cells = click_cells(where, self.layers, hover)
@@ -207,6 +239,11 @@ class ChangeMap:
                 line={"color": palette(dark).primary, "width": 2.5},
             )  # fmt: skip
         return fig
+
+    def _said(self, row: int, column: int) -> str:
+        value = self.values[row, column]
+        said = f"<br>{value:+.3f} nats" if np.isfinite(value) else ""
+        return said + (f"<br>{self.details[row, column]}" if self.details is not None else "")
 
     def table(self) -> pd.DataFrame:
         """A row a name, a column a layer."""

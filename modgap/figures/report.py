@@ -14,7 +14,9 @@ from modgap.core.errors import ModgapError
 from modgap.evaluation.runs.base_models import foreign_bases
 from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
 from modgap.gap.cut_answers import run_warnings
+from modgap.gap.pipeline_hearing import pipeline_hearing
 from modgap.gap.prompts import prompts_note
+from modgap.gap.reading import reading
 from modgap.gap.run_data import MEASURES, finals
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def _gap(run: Run, models: list[str]) -> str:
 
     counts = accuracy.accuracies(run)
     asked = (
-        f"<h3>What was asked</h3>{_table(counts[list(accuracy.COUNTS)])}"
+        f"<h3>Counts</h3>{_table(counts[list(accuracy.COUNTS)])}"
         f"<h3>By more than one rule</h3><p class=note>{option_rules.NOTE}</p>"
         + _table(option_rules.rules_table(counts), digits=1)
     )
@@ -110,9 +112,11 @@ def _gap(run: Run, models: list[str]) -> str:
     warnings = (*foreign_bases(run.protocol), *run_warnings(run, models))
     warned = "".join(f"<p>{html.escape(text)}</p>" for text in warnings)
     said = f"<p class=note>{html.escape(prompts_note(run.protocol))}</p>"
-    out = f"<h2>Accuracy and gap</h2>{warned}{said}" + _figure(AccuracyBars(table).figure())
+    hearing = pipeline_hearing(run)
+    heard = hearing.label if hearing else ""
+    out = f"<h2>Accuracy and gap</h2>{warned}{said}" + _figure(AccuracyBars(table, heard).figure())
     if (table["quantity"] == "gap").any():
-        out += "<h3>What the loss is made of</h3>" + _figure(Decomposition(table).figure())
+        out += "<h3>Loss breakdown</h3>" + _figure(Decomposition(table).figure())
     return out + _table(shown, digits=1) + asked
 
 
@@ -134,12 +138,23 @@ def _groups(run: Run, models: list[str]) -> str:
 def _reasons(run: Run, models: list[str]) -> str:
     from modgap.figures.gap import ReasonShares
 
-    table = failure_reasons.reasons(run, models)
+    found = failure_reasons.calibrated(run, models)
+    table = failure_reasons.reasons(run, models, tolerance=found.tolerance)
     if not (table["text"] == "right").any():
         return ""
     said = "; ".join(f"<i>{name}</i>: {text}" for name, text in failure_reasons.REASONS.items())
     shown = table.assign(share=100 * table["share"]).rename(columns={"share": "%"})
-    marks = failure_reasons.false_alarms(run, models)
+    marks = failure_reasons.false_alarms(run, models, tolerance=found.tolerance)
+    threshold = (
+        f"A clip counts as heard up to a word error rate of {found.tolerance:g}"
+        + (
+            f" (calibrated: maximal Youden index, J = {found.youden:.2f}, "
+            f"{100 * found.alarms:.0f} % false alarms)"
+            if found.reason is None
+            else ""
+        )
+        + "."
+    )
     alarms = marks.assign(share=100 * marks["share"]).rename(columns={"share": "%"})
     control = (
         "<h3>Answered rightly aloud, and yet written down with an error</h3><p class=note>What "
@@ -149,7 +164,7 @@ def _reasons(run: Run, models: list[str]) -> str:
     )
     return (
         "<h2>Why spoken questions fail</h2><p class=note>Of the questions that are answered "
-        f"rightly as text. {said}.</p>{_figure(ReasonShares(table, marks).figure())}"
+        f"rightly as text. {threshold} {said}.</p>{_figure(ReasonShares(table, marks).figure())}"
         + _table(shown, digits=1)
         + control
     )
@@ -214,7 +229,7 @@ def _questions(run: Run, models: list[str]) -> str:
     if not rows:
         return ""
     return (
-        "<h2>Question by question</h2><p class=note>Whether a clip's own similarity (mean over "
+        "<h2>Per question</h2><p class=note>Whether a clip's own similarity (mean over "
         "layers) tells that its spoken answer fails, among questions answered rightly as text. "
         f"0.5 is chance; intervals: {how}.</p>{_table(pd.DataFrame(rows), digits=3)}{tables}"
     )
@@ -228,6 +243,8 @@ def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
     else:
         out += _table(made.table.rename(columns={"odds_ratio": "odds ratio per SD"}), digits=3)
         out += f"<p class=note>n = {made.n:,}, McFadden's R² {made.pseudo_r2:.3f}.</p>"
+        said = reading(per_question.auc(found), made)
+        out += f"<p>{html.escape(said)}</p>" if said else ""
     if run.has_items:
         every = per_question.question_rows(run, model, text_right=False)
         within = per_question.within_items(every)

@@ -13,13 +13,14 @@ from modgap.core.lazy_imports import attach
 if TYPE_CHECKING:
     from modgap.gap.accuracy import accuracies, gap_table
     from modgap.gap.correlation import fits, gaps, layer_means, points
-    from modgap.gap.failure_reasons import false_alarms, reason, reasons
+    from modgap.gap.failure_reasons import calibrated, false_alarms, reason, reasons
     from modgap.gap.per_question import auc, logistic, question_rows, within_items
     from modgap.gap.run_data import open_run
 
 __all__ = [
     "accuracies",
     "auc",
+    "calibrated",
     "false_alarms",
     "fits",
     "gap_table",
@@ -40,7 +41,7 @@ __getattr__, __dir__ = attach(
     {
         "accuracy": ("accuracies", "gap_table"),
         "correlation": ("fits", "gaps", "layer_means", "points"),
-        "failure_reasons": ("false_alarms", "reason", "reasons"),
+        "failure_reasons": ("calibrated", "false_alarms", "reason", "reasons"),
         "per_question": ("auc", "logistic", "question_rows", "within_items"),
         "run_data": ("open_run",),
     },

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from modgap.gap.run_data import Run, Where
 
-__all__ = ["REASONS", "false_alarms", "reason", "reasons"]
+__all__ = ["REASONS", "Threshold", "calibrated", "false_alarms", "reason", "reasons"]
 
 #: In the order in which they are looked for.
 REASONS = {
@@ -25,6 +27,84 @@ REASONS = {
 #: is not above a tolerance of 0.3. Error rates up to 8 are kept to 2.4e-7; two that differ, of a
 #: thousand words each, differ by 1e-6 at least.
 ROUNDING = 5e-7
+
+
+#: Where a threshold is looked for: word error rates from 0 to 1.
+GRID = np.arange(101) / 100
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Up to which word error rate a clip counts as heard, as a run itself tells the two apart.
+
+    Attributes
+    ----------
+    tolerance : float
+        The word error rate, of `GRID`, with the highest Youden index; 0 where there is none.
+    youden : float
+        J = detected - alarms (Youden, 1950); NaN where it is undefined.
+    detected, alarms : float
+        Of the failures (answered rightly as text, not as speech) and of the right answers to
+        speech: the shares that count as not heard.
+    failed, right : int
+        How many these are, with a word error rate.
+    reason : str or None
+        Why there is no calibrated threshold.
+    """
+
+    tolerance: float
+    youden: float
+    detected: float
+    alarms: float
+    failed: int
+    right: int
+    reason: str | None = None
+
+
+def calibrated(
+    run: Run, models: Sequence[str] | None = None, where: Where | None = None
+) -> Threshold:
+    """The threshold that tells failures from right answers best: the maximal Youden index.
+
+    It is found on the questions that it is used for, so J is the best case of the rule and no
+    estimate of how it does elsewhere. Of equal thresholds the one with fewer false alarms counts,
+    then the lower.
+
+    Parameters
+    ----------
+    run : Run
+    models : sequence of str, optional
+        Taken together; all by default.
+    where : mapping, optional
+        Facet -> values.
+    """
+    if not {"text", "speech"} <= set(run.inputs):
+        return Threshold(0.0, math.nan, math.nan, math.nan, 0, 0, "no answers to text and speech")
+    condition, parameters = run.condition(where)
+    t, s = run.input_number("text"), run.input_number("speech")
+    found = run.sql(
+        f"SELECT w.model, NOT w.c{s} AS failed, w.wer::DOUBLE AS wer FROM wide AS w JOIN q "
+        f"USING (q) WHERE w.wer IS NOT NULL AND (w.c{s} OR (NOT w.c{s} AND w.c{t})) "
+        f"AND {condition}",
+        parameters,
+    )
+    numbers = [run.models.index(m) for m in models or run.models]
+    found = found[found["model"].isin(numbers)]
+    wer, failed = found["wer"].to_numpy(float), found["failed"].to_numpy(bool)
+    counts = int(failed.sum()), int((~failed).sum())
+    if not all(counts):
+        missing = "no failure" if not counts[0] else "no right answer to speech"
+        why = f"{missing} has a word error rate"
+        return Threshold(0.0, math.nan, math.nan, math.nan, *counts, why)
+    limits = np.array([highest_heard(float(x)) for x in GRID])
+    detected, alarms = (
+        1 - np.searchsorted(np.sort(wer[which]), limits, side="right") / which.sum()
+        for which in (failed, ~failed)
+    )
+    youden = np.round(detected - alarms, 12)
+    best = max(range(len(GRID)), key=lambda n: (youden[n], -alarms[n], -n))
+    hit, alarm = float(detected[best]), float(alarms[best])
+    return Threshold(float(GRID[best]), hit - alarm, hit, alarm, *counts)
 
 
 def highest_heard(tolerance: float) -> float:

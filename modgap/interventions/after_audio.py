@@ -1,4 +1,4 @@
-"""Patching behind the audio: the text run's states in the place of the speech run's, token by token.
+"""Patching behind the audio: the text run's states in the place of the speech run's, by token.
 
 The tokens behind the content are the same in both prompts (the audio's end, the end of the turn,
 the begin of the answer), so each has its counterpart. What they hold was gathered from the speech

@@ -8,6 +8,7 @@ over the positions from p0 on, and many variants go through as one batch.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,23 +18,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from modgap.interventions.intervention import Intervention
+from modgap.interventions.plain_run import continued, plain_run
 from modgap.interventions.rules import Edit, SourcePath, apply_edit, plan_edit, source_path
 from modgap.measures.alignment import Alignment, dtw_paths
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.models.hooks import visiting
-from modgap.models.resume import KeysValues, keys_values, repeated, rerun, resume
+from modgap.models.resume import KeysValues, repeated, rerun, resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modgap.measures.similarity import Coarse
     from modgap.models.base import Progress, PromptPair, SpeechLM
-    from modgap.models.prompt import Prompt
 
-__all__ = ["Edited", "Prefill", "editing", "text_states"]
+__all__ = ["Edited", "Prefill", "editing"]
 
 #: Variants that go through the model together.
 BATCH = 16
@@ -81,6 +81,8 @@ class Prefill:
     logits : Tensor, shape (n_out, vocabulary)
         float32, of the plain speech run.
     kept : keys and values of the plain speech run
+    seconds : float
+        How long the plain speech run took.
     """
 
     model: SpeechLM
@@ -92,6 +94,7 @@ class Prefill:
     logits: Tensor
     kept: tuple[KeysValues, ...]
     text_kept: tuple[KeysValues, ...]
+    seconds: float
     _levels: tuple[Tensor, ...]  # (S - first, d): all positions from the first speech position on
     memo: dict[Any, Any] = field(default_factory=dict)  # what others derive of the plain runs
     _paths: dict[tuple[int, str, str], SourcePath] = field(default_factory=dict)
@@ -119,13 +122,18 @@ class Prefill:
         report = progress or (lambda *_: None)
         with model.lock:
             report(0.0, "plain run, text")
-            text, text_logits, text_kept = _plain(model, pair.text, tail, int(pair.text.content[0]))
+            first = int(pair.text.content[0])
+            text, text_logits, text_kept = plain_run(model, pair.text, tail, first)
             report(0.3, "plain run, speech")
-            levels, logits, kept = _plain(model, pair.speech, tail, int(pair.speech.content[0]))
+            began = time.perf_counter()
+            levels, logits, kept = plain_run(model, pair.speech, tail, int(pair.speech.content[0]))
+            took = time.perf_counter() - began
         at = pair.text.content - pair.text.content[0]
         picked = tuple(h[at.to(h.device)] for h in text)
         rest = tuple(h[int(at[-1]) + 1 :].clone() for h in text)
-        return cls(model, pair, tail, picked, rest, text_logits, logits, kept, text_kept, levels)
+        return cls(
+            model, pair, tail, picked, rest, text_logits, logits, kept, text_kept, took, levels
+        )
 
     @property
     def speech(self) -> tuple[Tensor, ...]:
@@ -310,7 +318,7 @@ class Prefill:
                     self.model, change(first, hidden), first, begin, self.kept, change
                 )
             else:
-                inputs = _continued(self.model, self.pair.speech, self.continuation)
+                inputs = continued(self.model, self.pair.speech, self.continuation)
                 hidden, cache = rerun(self.model, inputs, rows, first, begin, change)
             n_out = len(self.logits)
             return self.model.logits(self.model.final_norm(hidden[:, -n_out:])).float(), cache
@@ -351,40 +359,6 @@ def _merge(cache: Any, kept: Sequence[KeysValues], busy: Sequence[int], rows: in
         layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
         layer.keys[busy], layer.values[busy] = changed.keys, changed.values
     return whole
-
-
-def _continued(model: SpeechLM, prompt: Prompt, tail: tuple[int, ...]) -> dict[str, Any]:
-    """A prompt's inputs with the tokens after which a next one is asked for."""
-    inputs = dict(prompt.inputs)
-    if len(tail) > 1:
-        more = torch.tensor([tail[:-1]], device=model.device)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
-    return inputs
-
-
-def text_states(model: SpeechLM, prompt: Prompt) -> tuple[Tensor, ...]:
-    """Raw states of every level at the content of a prompt, L + 1 of (n, d), by one pass."""
-    with model.lock:
-        states, _, _ = _plain(model, prompt, (), int(prompt.content[0]))
-    at = prompt.content - prompt.content[0]
-    return tuple(h[at.to(h.device)] for h in states)
-
-
-@torch.no_grad()
-def _plain(
-    model: SpeechLM, prompt: Prompt, tail: tuple[int, ...], first: int
-) -> tuple[tuple[Tensor, ...], Tensor, tuple[KeysValues, ...]]:
-    """Raw states from position `first` on, logits and the cache of one plain pass."""
-    inputs = _continued(model, prompt, tail)
-    states: list[Tensor] = []
-    n_out = max(1, len(tail))
-    with visiting(
-        model, range(model.n_layers + 1), lambda _, h: states.append(h[0, first:].clone())
-    ):
-        # A cache that forgets nothing, whatever window the model's own would keep.
-        out = model.trunk(**inputs, use_cache=True, past_key_values=DynamicCache())
-    logits = model.logits(out.last_hidden_state[0, -n_out:]).float()
-    return tuple(states), logits, keys_values(out.past_key_values)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class Coarse:
         The cosine with a zero vector is 0.
     speech_norm, text_norm, norm_ratio : ndarray
         ||s[l]||, ||t[l]|| and their ratio, speech over text (NaN where ||t[l]|| is 0).
-    cosine_q25, cosine_q75, euclidean_q25, euclidean_q75 : ndarray
+    cosine_q25, _q50, _q75, euclidean_q25, _q50, _q75 : ndarray
         Spread: quartiles over speech positions i of cos(H_s[i], t[l]) and ||H_s[i] - t[l]||.
     speech_token_norm_q25, _q50, _q75, text_token_norm_q25, _q50, _q75 : ndarray
         Quartiles over positions of the single positions' norms.
@@ -41,8 +41,10 @@ class Coarse:
     text_norm: np.ndarray
     norm_ratio: np.ndarray
     cosine_q25: np.ndarray
+    cosine_q50: np.ndarray
     cosine_q75: np.ndarray
     euclidean_q25: np.ndarray
+    euclidean_q50: np.ndarray
     euclidean_q75: np.ndarray
     speech_token_norm_q25: np.ndarray
     speech_token_norm_q50: np.ndarray
@@ -76,7 +78,7 @@ def coarse_of(products: LayerProducts) -> Coarse:
     over_speech = torch.stack(
         [products.mean_cos[..., 0], products.mean_dist[..., 0], products.speech_norm]
     )
-    (cos_25, dist_25, s_25), (_, _, s_50), (cos_75, dist_75, s_75) = np.quantile(
+    (cos_25, dist_25, s_25), (cos_50, dist_50, s_50), (cos_75, dist_75, s_75) = np.quantile(
         _float64(over_speech), [0.25, 0.5, 0.75], axis=-1
     )
     t_25, t_50, t_75 = np.quantile(_float64(t_norm), [0.25, 0.5, 0.75], axis=-1)
@@ -90,8 +92,10 @@ def coarse_of(products: LayerProducts) -> Coarse:
         text_norm=text_norm,
         norm_ratio=ratio,
         cosine_q25=cos_25,
+        cosine_q50=cos_50,
         cosine_q75=cos_75,
         euclidean_q25=dist_25,
+        euclidean_q50=dist_50,
         euclidean_q75=dist_75,
         speech_token_norm_q25=s_25,
         speech_token_norm_q50=s_50,

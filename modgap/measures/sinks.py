@@ -119,7 +119,7 @@ def without_sinks(matrices: np.ndarray, quiet: np.ndarray, *, lowest: bool = Fal
     ModgapError
         Shapes that do not fit.
     """
-    K, T_s, T_t = matrices.shape
+    K, T_s, _ = matrices.shape
     if quiet.shape != (T_s,):
         raise ModgapError(f"{T_s} speech positions need as many flags, not {quiet.shape}.")
     heard = np.broadcast_to(~quiet, (K, T_s))
@@ -134,7 +134,7 @@ def _nearest(matrices: np.ndarray, kept: np.ndarray, lowest: bool
     worst = np.inf if lowest else -np.inf
     open_ = np.where(kept[:, :, None], matrices, worst)
     path = open_.argmin(1) if lowest else open_.argmax(1)
-    none = ~kept.any(1)
+    none: np.ndarray = ~np.asarray(kept.any(1))
     values = np.take_along_axis(matrices, path[:, None, :], 1)[:, 0].mean(1, dtype=np.float64)
     path = np.where(none[:, None], -1, path).astype(np.int32)
     return path, np.where(none, np.nan, values)

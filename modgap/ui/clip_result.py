@@ -103,7 +103,7 @@ def answers(analysis: Analysis) -> None:
         recognition.pipeline_column(known)
     visit().view["pipeline"] = visit().pipeline or None
     if known is not None:
-        st.caption(f"Right would be: {widgets.plain(known)}")
+        st.caption(f"Reference answer: {widgets.plain(known)}")
 
 
 def certainty(analysis: Analysis) -> None:

@@ -16,6 +16,7 @@ from modgap.ui.session.inputs import EDIT
 from modgap.ui.session.state import Pairs, visit
 
 if TYPE_CHECKING:
+    from modgap.analysis.patching import Patching
     from modgap.analysis.result import Analysis
 
 RULES = {
@@ -173,13 +174,9 @@ def toggle(analysis: Analysis, drawn: Pairs, j: int, i: int | None = None) -> No
     visit().interventions.own, EDIT["tokens"].value = (analysis.key, pairs), CHOSEN
 
 
-def patch_of(analysis: Analysis, layer: int, j: int, where: str) -> Intervention:
-    """What a cell of the patching map stands for (`modgap.patching`).
-
-    `where` is "segment", all that the monotone path gives the word, or "pair".
-    """
-    whole = where == "segment"
-    rows = analysis.segment(layer, j) if whole else [analysis.position(layer, j)]
+def patch_of(made: Patching, layer: int, j: int) -> Intervention:
+    """What a cell of a map of patching stands for."""
+    rows = made.positions[made.layers.index(layer)][j]
     return Intervention(
         rule="patch", layers=(layer,), tokens="given", pairs=tuple((i, j) for i in rows)
     )

@@ -1,4 +1,4 @@
-"""The logit lens on the page Where is the gap decided?: what each layer would say."""
+"""The logit lens on the page Localize: what each layer would say."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     with right:
         st.subheader("First layer in which the word is on top", anchor=False)
         widgets.table(first_layers(made), key="lens_first", height=340)
-        st.caption("A word's stretch of speech: the monotone path of layer "
+        st.caption("A token's speech: its segment on the DTW path of layer "
                    f"{made.path_layer}.")  # fmt: skip
     here = visit().decided
     if heard is not None:
@@ -78,8 +78,8 @@ def alternatives(made: Lens, analysis: Analysis, level: int, i: int, j: int) -> 
     start, end = made.times[i]
     st.caption(
         f"Layer {level}: the speech from {start:.2f} to {end:.2f} s, and the text token {j}, "
-        f"“{widgets.plain(visible(made.pieces[j]))}”, whose stretch it is in. A click on a cell "
-        "chooses another."
+        f"“{widgets.plain(visible(made.pieces[j]))}”, whose DTW segment it is in. A click on a "
+        "cell chooses another."
     )
     left, right = st.columns(2, gap="medium")
     with left:

@@ -1,4 +1,4 @@
-"""What the views of the page Where is the gap decided? share."""
+"""What the views of the page Localize share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.interventions.intervention import RULES
-from modgap.ui import guards, widgets
+from modgap.ui import estimated, widgets
 from modgap.ui.server.requests import AnalysisRequest, EditRequest
-from modgap.ui.session import asking, link
+from modgap.ui.session import link
 from modgap.ui.session.inputs import DECIDED
 from modgap.ui.session.state import AlignmentPlace, visit
 
@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 VIEWS = {
     "patching": "Patching: layer × word",
     "sweep": "Sweep: layer × intervention",
+    "answer": "Answer by layer",
     "lens": "Logit lens",
+}
+PLACES = {
+    "word": "aligned span",
+    "segment": "DTW segment",
+    "pair": "best-matching token",
+    "after": "after the audio",
 }
 KEEP: Any = {"persist_state": "session"}  # a setting outlives the other views and pages
 START = {
-    "show": "patching", "where": "segment", "target": "",
+    "show": "patching", "where": "word", "target": "",
     "rules": ["angle", "length"], "tokens": ["bottom-3", "all"],
 }  # fmt: skip
 SHARED = {
     "patching": ("show", "where", "target"), "sweep": ("show", "rules", "tokens", "target"),
-    "lens": ("show",),
+    "lens": ("show",), "answer": ("show", "target"),
 }  # fmt: skip
 
 
@@ -53,13 +60,29 @@ def publish() -> None:
 
 
 def where() -> str:
-    """What is replaced: "segment" or "pair"."""
+    """What is replaced, one of `PLACES`."""
     st.segmented_control(
-        "What is replaced", link.WHERE, key=DECIDED["where"].key, required=True,
-        format_func={"segment": "the word's stretch", "pair": "its best position"}.__getitem__,
+        "Patched positions", link.WHERE, key=DECIDED["where"].key, required=True,
+        format_func=PLACES.__getitem__,
+        help="**Aligned span**: where the word is said, by forced alignment. **DTW segment**: what "
+        "the patched layer's own DTW path gives the token; it may cover most of the clip. "
+        "**Best-matching token**: its argmax. **After the audio**: the tokens behind it, which "
+        "both prompts share, each replaced by its state in the text run.",
         **KEEP,
     )  # fmt: skip
     return str(DECIDED["where"].value)
+
+
+def shown_map() -> str:
+    """Which map of a patching is drawn, one of `figures.interventions.PATCHED`."""
+    from modgap.figures.interventions import PATCHED
+
+    return str(
+        st.segmented_control(
+            "Map", list(PATCHED), key="wd_map", default="patch", required=True,
+            format_func=PATCHED.__getitem__, **KEEP,
+        )
+    )  # fmt: skip
 
 
 def grid() -> tuple[list[str], list[str]]:
@@ -71,9 +94,9 @@ def grid() -> tuple[list[str], list[str]]:
 
 
 def target() -> str | None:
-    """The wanted answer."""
+    """The target answer."""
     text = st.text_input(
-        "Wanted answer", key=DECIDED["target"].key, width=260, max_chars=link.MAX_NAME,
+        "Target answer", key=DECIDED["target"].key, width=260, max_chars=link.MAX_NAME,
         placeholder="the answer to the text",
         help="Whose log-probability the maps show. Empty: what the model answers to the text.",
         **KEEP,
@@ -82,18 +105,15 @@ def target() -> str | None:
 
 
 def ask(request: AnalysisRequest, kind: str, options: dict[str, Any]) -> Any | None:
-    """A result of the kept runs, or why there is none."""
+    """A result of the kept runs, or why there is none; one that takes long is begun by a click."""
     wanted = EditRequest(request, kind, options=json.dumps(options, sort_keys=True))
-    found = asking.ask(wanted)
-    if found is None and not guards.failed(wanted, key="wd_again"):
-        st.caption("Being computed: the progress is above.")
-    return found
+    return estimated.ask(wanted, key="wd", what="the map")
 
 
 def show_on_alignment(analysis: Analysis, layer: int, j: int) -> None:
     """Have the Alignment page open at a layer and a word."""
     page = visit().alignment
-    page.place = AlignmentPlace(layer, "cosine", ("argmax", "dtw"))
+    page.place = AlignmentPlace(layer, "cosine", link.PATHS)
     page.cell = (analysis.key, analysis.position(layer, j), j)
 
 

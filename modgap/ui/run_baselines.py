@@ -28,7 +28,7 @@ def show(run: Run, *, euclidean: bool) -> None:
     from modgap.figures.controls import CkaHeat, OwnAgainstOthers, against_controls
     from modgap.gap.controls import RECORD, kept_controls, made_again, read_controls
 
-    st.subheader("What is similarity to be held against?", anchor=False)
+    st.subheader("Baselines and controls", anchor=False)
     kept = kept_controls(run.path, run.models)
     if not kept:
         st.caption(

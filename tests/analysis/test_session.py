@@ -209,7 +209,7 @@ def test_an_estimate_counts_passes_and_takes_the_last_rate(
     # Each cell and its control, and the two runs with the answer behind the prompt.
     assert made.passes == 2 * 2 * count + 2
     layers = 2 * count * (depth + depth - 2) + 2 * depth
-    assert made.seconds == pytest.approx(layers * 8 / (2 * depth))  # plain runs: 8 s for 2 L layers
+    assert made.seconds == pytest.approx(layers * 8 / depth)  # the plain run of L layers: 8 s
     assert counted["scores"] == 0
     session.patching(layers=[0, 2])
     assert session.estimate("patching", layers=[0, 2]).cached

@@ -102,7 +102,7 @@ def test_the_words_positions_are_those_whose_time_the_word_shares(
     assert pieces is not None
     words = even_words(WORDS, float(times[-1, 1]))
     made = patching(prefill, name, words=words, layers=(1, 3), draws=0)
-    said = {word: span for word, span in zip(words.words, words.times, strict=True)}
+    said = dict(zip(words.words, words.times, strict=True))
     mark = pieces.index("?")
     for j, piece in enumerate(pieces):
         rows = made.positions[0][j]
@@ -229,7 +229,7 @@ def test_the_answers_lens_is_norm_and_head_at_the_last_token(
     assert plain == pytest.approx(float(prefill.log_probability(prefill.logits[None])[0]))
     assert text == pytest.approx(float(prefill.log_probability(prefill.text_logits[None])[0]))
     assert len(made.table()) == 2 * 5
-    with pytest.raises(SettingsError, match="no wanted answer"):
+    with pytest.raises(SettingsError, match="no target answer"):
         answer_lens(Prefill.of(tiny_model, pair))
 
 
@@ -244,7 +244,7 @@ def test_segments_cover_the_clip_in_order(ready: tuple[Prefill, str]) -> None:
 def test_what_cannot_be_swept_is_refused(tiny_model: Any, pair: Any, ready: Any) -> None:
     plain = Prefill.of(tiny_model, pair)
     for call in (sweep, patching):
-        with pytest.raises(SettingsError, match="no wanted answer"):
+        with pytest.raises(SettingsError, match="no target answer"):
             call(plain)
     with pytest.raises(SettingsError, match="where is one of word, segment, pair, after"):
         patching(ready[0], where="stretch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,12 @@ from streamlit.testing.v1 import AppTest
 import modgap.analysis.examples
 import modgap.ui.server.operator_models
 from benchmarks import browser
+from modgap.ui import estimated
 from modgap.ui.server.service import service
 from modgap.ui.session import asking
 from modgap.ui.session.state import Visit
 from tests.app.visitor import Visitor
+from tests.even_words import aligned
 from tests.tiny import make_clip, make_tiny_checkpoint
 
 FAILED = pytest.StashKey[bool]()
@@ -81,6 +84,9 @@ def shared(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(modgap.ui.server.operator_models, "_embedded", tuple)
     monkeypatch.setattr(modgap.analysis.examples, "FOLDER", example_folder)
+    for module in ("speech.word_times", "analysis.session"):  # the clips are tones
+        monkeypatch.setattr(f"modgap.{module}.word_times", aligned)
+    monkeypatch.setattr(estimated, "UNASKED", math.inf)  # no test hangs on the machine's speed
     st.cache_resource.clear()
     yield
     st.cache_resource.clear()

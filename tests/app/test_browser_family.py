@@ -56,7 +56,7 @@ def test_a_folder_of_another_family_serves_every_page(visit: Callable, folder: P
     page.get_by_role("radio", name="Patch").click()
     v.settle()
     assert page.locator(".st-key-iv_after").inner_text().strip()
-    v.go("Where is the gap decided?")
+    v.go("Localize")
     page.get_by_text("Log-probability of").wait_for()
     v.settle()
     v.shot("family-decided")

@@ -95,7 +95,7 @@ def test_a_row_opens_its_clip(visit: Callable) -> None:
     page.locator(".js-plotly-plot").first.wait_for()
     v.go("Clip")
     expect(page.locator("textarea").first).to_have_value(words)
-    expect(page.get_by_text("Right would be:")).to_have_count(1)
+    expect(page.get_by_text("Reference answer:")).to_have_count(1)
     v.check()
 
 

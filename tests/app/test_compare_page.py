@@ -61,7 +61,7 @@ def test_two_models_side_by_side(compared: AppTest) -> None:
     for model in models:
         for answer in found[model].answers.values():
             assert (answer.text if answer.text.strip() else "(an empty answer)") in texts(at)
-    assert any("Right would be: five" in c.value for c in at.caption)
+    assert any("Reference answer: five" in c.value for c in at.caption)
     assert len(at.get("plotly_chart")) == 5, "two maps, three curves"
     for model in models:
         assert any(f"**{model}**" in m.value.replace("\\", "") for m in at.markdown)

@@ -1,4 +1,4 @@
-"""The page Where is the gap decided?, without a browser."""
+"""The page Localize, without a browser."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from streamlit.testing.v1 import AppTest
 
 from modgap.analysis.sweeps import with_target
 from modgap.audio.clip import load_clip
+from modgap.core.errors import ModgapError
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
+from modgap.ui import estimated
 from modgap.ui.server.service import service
 from modgap.ui.session import asking
 from tests.app.conftest import click, finish, go, result, visit_of
 
 
-def test_where_the_gap_is_decided(analysed: AppTest) -> None:
+def test_where_the_answer_changes(analysed: AppTest) -> None:
     at = go(analysed, "decided")
     assert not at.error
     analysis = service().result(visit_of(at).shown.key)
     made = result()
     assert made.change.shape == (4, len(analysis.pieces))
+    assert made.where == "word"
+    assert np.isfinite(made.control[:, 0]).all()
+    assert any("words timed by made up" in c.value for c in at.caption)
     assert made.target == analysis.answers["text"].text.strip()
     at.segmented_control(key="wd_show").set_value("sweep").run()
     assert set(result().table["rule"]) == {"angle", "length"}
@@ -52,7 +57,7 @@ def leave_other_settings(at: AppTest) -> AppTest:
     return go(at, "decided")
 
 
-@pytest.mark.parametrize("where", ["segment", "pair"])
+@pytest.mark.parametrize("where", ["word", "segment", "pair"])
 def test_a_patched_word_is_the_same_on_the_interventions_page(
     analysed: AppTest, tiny_model: SpeechLM, where: str
 ) -> None:
@@ -61,7 +66,8 @@ def test_a_patched_word_is_the_same_on_the_interventions_page(
     at.selectbox(key="wd_layer").set_value(2).run()
     analysis = service().result(visit_of(at).shown.key)
     path = analysis.alignment.dtw_cos[2]
-    j = int(np.bincount(path[:, 1]).argmax())  # the word with the longest stretch
+    j = int(np.bincount(path[:, 1]).argmax())  # the token with the longest segment
+    j = 1 if where == "word" else j
     at.selectbox(key="wd_token").set_value(j).run()
     cell = result().change[list(result().layers).index(2), j]
     at.button(key="wd_edit").click().run()
@@ -74,7 +80,7 @@ def test_a_patched_word_is_the_same_on_the_interventions_page(
     plain = float(ready.log_probability(ready.logits[None])[0])
     assert ready.scores([(made,)])[0] - plain == pytest.approx(cell, abs=1e-4)
     assert abs(cell) > 1e-3
-    assert (len(made.pairs) > 1) == (where == "segment")
+    assert (len(made.pairs) > 1) == (where != "pair")
 
 
 def test_a_click_on_the_map_chooses_layer_and_word_everywhere(analysed: AppTest) -> None:
@@ -146,6 +152,70 @@ def test_settings_outlive_another_view_and_page(analysed: AppTest) -> None:
 
 def test_every_view_has_its_settings_as_a_file(analysed: AppTest) -> None:
     at = go(analysed, "decided")
-    for view in ("patching", "sweep", "lens"):
+    for view in ("patching", "sweep", "answer", "lens"):
         at.segmented_control(key="wd_show").set_value(view).run()
         assert "Settings (JSON)" in [b.label for b in at.get("download_button")]
+
+
+def test_what_takes_long_is_begun_by_a_click(
+    analysed: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimated, "UNASKED", -1.0)
+    at = go(analysed, "decided")
+    assert not at.get("plotly_chart")
+    assert any("passes through the model, about" in c.value for c in at.caption)
+    at.button(key="wd_start").click().run()
+    assert len(at.get("plotly_chart")) == 1
+    # Once it is there, it is shown at once: in this session and in another view of it.
+    at.segmented_control(key="wd_show").set_value("sweep").run()
+    assert not at.get("plotly_chart")
+    at.segmented_control(key="wd_show").set_value("patching").run()
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_what_the_cache_has_is_shown_at_once(
+    analysed: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = go(analysed, "decided")
+    service().store.flush(60.0)
+    service()._made._items.clear()
+    monkeypatch.setattr(estimated, "UNASKED", -1.0)
+    go(at, "clip")
+    go(at, "decided")
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_the_answer_by_layer(analysed: AppTest) -> None:
+    at = go(analysed, "decided")
+    at.segmented_control(key="wd_show").set_value("answer").run()
+    assert len(at.get("plotly_chart")) == 1
+    made = result()
+    assert made.probability.shape == (2, 5)
+    at.text_input(key="wd_target").set_value("five").run()
+    assert result().target == "five"
+    assert any("last token of the prompt" in c.value for c in at.caption)
+
+
+def test_behind_the_audio_there_is_no_word_to_go_to(analysed: AppTest) -> None:
+    at = go(analysed, "decided")
+    at.segmented_control(key="wd_where").set_value("after").run()
+    assert not at.exception
+    assert result().where == "after"
+    assert "wd_edit" not in [b.key for b in at.button]
+    at.segmented_control(key="wd_where").set_value("word").run()
+    at.segmented_control(key="wd_map").set_value("random").run()
+    assert not at.exception
+
+
+def test_words_that_cannot_be_found_are_told_with_a_way_on(
+    analysed: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any, **__: Any) -> None:
+        raise ModgapError("The words are not those of the clip.")
+
+    monkeypatch.setattr("modgap.speech.word_times.word_times", lost)
+    at = go(analysed, "decided")
+    assert any("not those of the clip" in e.value for e in at.error)
+    assert any("needs word times" in c.value for c in at.caption)
+    at.segmented_control(key="wd_where").set_value("segment").run()
+    assert len(at.get("plotly_chart")) == 1

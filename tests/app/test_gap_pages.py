@@ -9,10 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import modgap.gap.run_folders
+from modgap.evaluation.interventions.adaptive import evaluate
+from modgap.evaluation.interventions.adaptive import shown as chosen_rows
+from modgap.evaluation.interventions.question_outcomes import CONTROLS, RULES_OF_THE_SOURCE
 from modgap.gap.controls import folder_in_run, made_again, set_controls, write_controls
 from modgap.measures.baselines import PAIRED
 from modgap.models.base import SpeechLM
@@ -77,7 +81,16 @@ def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
     lost = next(f for f in frames.values() if "transcript" in f)
     assert len(lost) == 7  # of the first checkpoint: right as text, wrong aloud
     assert set(lost["why"]) == {"not heard", "not used"}
-    assert "would count as not heard, too (other " in texts(at)
+    assert "count as not heard, too (other 50 %)" in texts(at)
+    # Calibrated: at 0, 5 of 8 failures and 3 of 6 right answers of both checkpoints are above.
+    assert at.slider(key="gap_tolerance").value == 0.0
+    heads = [h.value for h in at.subheader]
+    assert "Why spoken questions fail: 62% not heard, at a false-alarm rate of 50%" in heads
+    assert "the maximal Youden index of these checkpoints" in texts(at)
+    at.slider(key="gap_tolerance").set_value(0.5).run()
+    heads = [h.value for h in at.subheader]
+    assert "Why spoken questions fail: 0% not heard, at a false-alarm rate of 0%" in heads
+    at.slider(key="gap_tolerance").set_value(0.0).run()
     rules = next(e.value for e in at.dataframe if "accuracy %" in e.value)
     (row,) = rules[(rules["checkpoint"] == "other") & (rules["input"] == "speech")].to_numpy()
     assert list(row[2:]) == [75, 75, 8]
@@ -159,7 +172,7 @@ def test_a_click_opens_the_clip_everywhere(
     at.button(key="goto_layers").click().run()
     assert not at.exception
     go(at, "clip")
-    assert "Right would be: x" in texts(at)
+    assert "Reference answer: x" in texts(at)
 
 
 def test_a_clip_whose_file_is_gone_says_so(open_app: Open, run_folder: Path) -> None:
@@ -286,3 +299,41 @@ def test_a_run_that_grows_is_read_again(open_app: Open, run_folder: Path) -> Non
     at.run()
     assert "new" in at.multiselect(key="gap_models").options
     assert charts(at)[0] == before
+
+
+def table1_of(model: str, fixes: int, *, grid: bool) -> pd.DataFrame:
+    """Answers of ten questions: every one wrong aloud but the first, `fixes` of them repaired."""
+    variants = ["none", "text", *RULES_OF_THE_SOURCE, *CONTROLS]
+    variants += ["angle,tokens=all,strength=0.5"] * grid
+    rows = [
+        {"item": f"i{n}", "group": "g", "variant": v, "answer": "x", "aps": 0.1 * n, "model": model,
+         "right": n == 0 or v == "text" or (v.startswith("angle") and n <= fixes)}
+        for v in variants for n in range(10)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_interventions_over_the_data_set(open_app: Open, run_folder: Path) -> None:
+    at = go(open_app(), "gap")
+    assert "This run has no interventions over its questions" in texts(at)
+    folder = run_folder / "interventions"
+    folder.mkdir()
+    tables = {name: table1_of(name, n, grid=n == 4) for n, name in ((2, "m:a"), (4, "m:b"))}
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name.replace(':', '-')}-answers.parquet")
+    (folder / "broken-answers.parquet").write_bytes(b"no parquet")
+    at = go(open_app(), "gap")
+    said = [e.value.replace("\\", "").replace("\u2060", "") for e in at.error]
+    assert any("broken-answers.parquet cannot be read" in text for text in said)
+    shown = next(e.value for e in at.dataframe if "change (points)" in e.value)
+    row = shown.set_index("intervention").loc["angle, all"]
+    assert (row["accuracy %"], row["change (points)"], row["fixed"]) == (30, 20, 2)
+    assert len(shown) == 2 + len(RULES_OF_THE_SOURCE) + len(CONTROLS)
+    assert "Adaptive choice" not in texts(at)
+    assert "n = 2 checkpoints" in texts(at)
+    at.selectbox(key="table1_model").set_value("m-b").run()
+    assert "Adaptive choice" in texts(at)
+    choice, report = evaluate(tables["m:b"])
+    frames = [e.value for e in at.dataframe if "questions touched" in e.value]
+    assert len(frames[0]) == len(chosen_rows(choice, report))
+    assert not at.exception

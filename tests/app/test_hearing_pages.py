@@ -12,7 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import modgap.analysis.examples
+from modgap.analysis.mismatched import Mismatched
 from modgap.analysis.pipeline import pipeline
+from modgap.analysis.score_support import filtered_paths
 from modgap.analysis.word_hits import word_hits, word_rows
 from modgap.audio.clip import load_clip
 from modgap.speech.recognizers import load_recognizer
@@ -29,7 +31,9 @@ SAID = "you didn't want to come"
 
 
 @pytest.fixture
-def real_example(example_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def real_example(
+    shared: None, example_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first example is real speech."""
     rows = json.loads((example_folder / "examples.json").read_text())
     for row in rows:
@@ -39,6 +43,7 @@ def real_example(example_folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     rows[0] |= {"file": file, "transcript": SAID, "instruction": ""}
     (tmp_path / "examples.json").write_text(json.dumps(rows))
     monkeypatch.setattr(modgap.analysis.examples, "FOLDER", tmp_path)
+    monkeypatch.setattr("modgap.speech.word_times.word_times", word_times)
 
 
 @pytest.fixture
@@ -151,9 +156,9 @@ def sent(at: AppTest) -> Any:
     return json.loads(data[4 : 4 + size])["start"]["words"]
 
 
-def words_on(at: AppTest) -> AppTest:
-    """As a press on the component's switch, and the runs that follow from it."""
-    state = {"paths": ["argmax", "dtw", "words"]}
+def words_on(at: AppTest, *paths: str) -> AppTest:
+    """As presses on the component's switches, and the runs that follow from them."""
+    state = {"paths": list(paths or ("argmax", "dtw", "words"))}
     paint(at, **state)
     while visit_of(at).jobs:
         finish(at)
@@ -162,8 +167,9 @@ def words_on(at: AppTest) -> AppTest:
 
 def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     at = go(heard, "alignment")
-    assert sent(at) == []  # the switch is offered, nothing has been aligned
-    assert "In its word" not in [m.label for m in at.metric]
+    words_on(at, "argmax", "dtw")
+    assert not any(m.label.startswith("In its word") for m in at.metric)
+    assert address(at)["paths"] == ["argmax", "dtw"]
     words_on(at)
     analysis = service().result(visit_of(at).shown.key)
     assert analysis is not None
@@ -173,11 +179,11 @@ def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     found = word_hits(analysis, times).layers()
     values = {m.label: m.value for m in at.metric}
     row = found[found["layer"] == int(values["Layer"])].iloc[0]
-    assert values["In its word"] == f"{row['word_cos']:.0%}"
+    assert values[f"In its word (chance {row['chance']:.0%})"] == f"{row['word_cos']:.0%}"
     assert len(at.get("plotly_chart")) == 2
     assert any("by pocketsphinx and not by the model" in c.value for c in at.caption)
-    assert address(at)["paths"] == ["argmax", "dtw", "words"]
-    assert len(at.get("download_button")) == 9
+    assert "paths" not in address(at)  # words are on unless they are switched off
+    assert len(at.get("download_button")) == 10
 
 
 def test_a_link_opens_with_the_boundaries(heard: AppTest, open_app: Open) -> None:
@@ -191,7 +197,8 @@ def test_a_link_opens_with_the_boundaries(heard: AppTest, open_app: Open) -> Non
     assert (np.diff([row[0] for row in rows]) > 0).all()
 
 
-def test_words_that_cannot_be_aligned(open_app: Open) -> None:
+def test_words_that_cannot_be_aligned(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modgap.speech.word_times.word_times", word_times)
     at = finish(press(open_app(), "Analyse"))
     at.text_area(key="transcript").set_value("Привет").run()
     finish(at.button(key="analyse").click().run())
@@ -201,3 +208,24 @@ def test_words_that_cannot_be_aligned(open_app: Open) -> None:
     assert any("No word boundaries: These words cannot be pronounced" in text for text in said)
     assert sent(at) == []
     assert "Try again" in [b.label for b in at.button]
+
+
+def test_a_score_stands_beside_what_it_rests_on(analysed: AppTest) -> None:
+    at = paint(finish(go(analysed, "alignment")))
+    analysis = service().result(visit_of(at).shown.key)
+    assert analysis is not None
+    values = {m.label: m.value for m in at.metric}
+    layer = int(values["Layer"])
+    k, n = analysis.row(layer), len(analysis.speech_times)
+    path = analysis.alignment.argmax_cos[k]
+    assert values["Distinct speech tokens"] == f"{len(set(path.tolist()))} of {n}"
+    made = [m for m, _ in service()._made._items.values() if isinstance(m, Mismatched)]
+    band = made[-1].band().iloc[k]
+    assert values["Mismatched pairs"] == f"{band['low']:.3f} – {band['high']:.3f}".replace("-", "−")
+    assert values["APS, cosine"] == f"{analysis.alignment.aps_cos[k]:.3f}".replace("-", "−")
+    at.toggle(key="align_filtered").set_value(True).run()
+    values = {m.label: m.value for m in at.metric}
+    assert "APS, cosine" not in values  # never under the paper's name
+    score = filtered_paths(analysis)["cos"].score[k]
+    assert values["Score without sinks and silence"] == f"{score:.3f}".replace("-", "−")
+    assert address(at)["filtered"] == ["1"]

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import modgap
-from modgap.analysis import session
+from modgap.analysis import asked as questions
 from modgap.analysis.examples import examples
 from modgap.cli import main
 from modgap.interventions.intervention import Intervention
@@ -32,14 +32,14 @@ from tests.tiny import make_clip
 def patchings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The patchings that are computed."""
     made: list[dict[str, Any]] = []
-    compute = session.patching
+    compute = questions.SEARCHES["patching"]
 
     @functools.wraps(compute)
     def counted(*given: Any, **options: Any) -> Any:
         made.append(options)
         return compute(*given, **options)
 
-    monkeypatch.setattr(session, "patching", counted)
+    monkeypatch.setitem(questions.SEARCHES, "patching", counted)
     return made
 
 
@@ -65,9 +65,9 @@ def test_page_command_and_library_compute_a_patching_once(
     made = modgap.patching(tiny_model, clip, example.transcript, settings, store=store)
     assert len(patchings) == 1, "the others found it"
     np.testing.assert_array_equal(made.change, shown.change)
-    assert [rows[k, j] for k in made.layers for j in range(len(made.pieces))] == pytest.approx(
-        made.change.ravel().tolist()
-    )
+    printed = [rows[k, j] for k in made.layers for j in range(len(made.pieces))]
+    changed = [None if v != v else pytest.approx(v) for v in made.change.ravel().tolist()]
+    assert printed == changed
     modgap.patching(tiny_model, clip, example.transcript, settings, store=store, where="pair")
     assert len(patchings) == 2, "another question is another patching"
 
@@ -86,7 +86,7 @@ def test_analyses_and_edits_of_a_clip_share_their_prompts(
     made, quiet = Service(), lambda *_: None
     request = AnalysisRequest(ModelChoice(str(tiny_folder)), "tiny", make_clip(), "one two")
     assert not made.make(request, quiet)
-    for kind, options in (("patching", {"target": "two"}), ("lens", {})):
+    for kind, options in (("patching", {"target": "two"}), ("lens", {}), ("mismatched", {})):
         assert not made.make(EditRequest(request, kind, options=json.dumps(options)), quiet)
     stack = (Intervention(tokens="all"),)
     asked = EditRequest(request, "compare", stack)

@@ -28,6 +28,7 @@ from modgap.cli.render import size
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.network import is_loopback
 from modgap.models.loading import load as loading
+from tests.even_words import aligned
 from tests.hostile import HOSTILE
 from tests.recompute import strict_json
 from tests.tiny import make_clip
@@ -77,6 +78,24 @@ def refused(result: Any, say: str = "") -> str:
 
 
 # ---- analyze -----------------------------------------------------------------------------------
+
+
+def test_a_part_of_the_clip_wants_a_part_of_the_words(run, monkeypatch):
+    monkeypatch.setattr("modgap.analysis.clip_part.word_times", aligned)
+    text = "one two three four"
+    warned = analyze(run, "--end", "0.75", text=text)
+    assert "add --cut-words if" in warned.stderr
+    cut = analyze(run, "--end", "0.75", "--cut-words", "--json", text=text)
+    assert cut.exit_code == 0, cut.output
+    found = json.loads(cut.stdout)
+    assert found["transcript"] == "one two"
+    assert found["clip"]["seconds"] == pytest.approx(0.75)
+    assert "the words of this part: one two" in cut.stderr
+    mine = analyze(run, "--end", "0.75", "--words-of-part", "--json", text="one two")
+    assert mine.stderr == ""
+    assert json.loads(mine.stdout)["key"] == found["key"]  # the same question, asked twice
+    empty = analyze(run, "--start", "1", "--end", "0.5", "--cut-words", text=text)
+    refused(empty, "choose an end after the start")
 
 
 def test_the_table(run):

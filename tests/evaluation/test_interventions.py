@@ -10,11 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgap.cli.table1 import choice_sentence, shown, summary_rows
+from modgap.cli.table1 import summary_rows
 from modgap.core.errors import ModgapError, SettingsError
 from modgap.core.settings import AnalysisSettings
 from modgap.evaluation.data.datasets import read_questions
-from modgap.evaluation.interventions.adaptive import Choice, choose, evaluate, grid, split
+from modgap.evaluation.interventions.adaptive import (
+    Choice,
+    choice_sentence,
+    choose,
+    evaluate,
+    grid,
+    shown,
+    split,
+)
 from modgap.evaluation.interventions.question_outcomes import (
     CONTROLS,
     RULES_OF_THE_SOURCE,

@@ -17,11 +17,13 @@ def layers_table(shift: float = 0.0) -> pd.DataFrame:
     n = np.arange(K)
     out = pd.DataFrame({"layer": n, "cosine": 0.2 + 0.03 * n + shift, "euclidean": 5.0 + n**2})
     out["cosine_q25"], out["cosine_q75"] = out.cosine - 0.1, out.cosine + 0.05
+    out["cosine_q50"], out["euclidean_q50"] = out.cosine - 0.02, out.euclidean * 1.05
     out["euclidean_q25"], out["euclidean_q75"] = out.euclidean * 0.9, out.euclidean * 1.1
     out["speech_norm"], out["text_norm"] = 10.0 + n, 8.0 + n
     out["norm_ratio"] = out.speech_norm / out.text_norm
     for s in ("speech", "text"):
         out[f"{s}_token_norm_q25"] = out[f"{s}_norm"] * 0.95
+        out[f"{s}_token_norm_q50"] = out[f"{s}_norm"] * 1.1
         out[f"{s}_token_norm_q75"] = out[f"{s}_norm"] * 1.2
     out["aps_cos"], out["aps_dtw_cos"] = out.cosine + 0.2, out.cosine + 0.15
     out["aps_euc"], out["aps_dtw_euc"] = out.euclidean * 0.7, out.euclidean * 0.8
@@ -39,12 +41,15 @@ def test_traces_hold_the_given_numbers_to_the_last_bit():
     curves = [LayerCurve.of(t, "cosine", n) for t, n in ((a, "a"), (b, "b"))]
     fig = LayerCurves("cosine", tuple(curves)).figure()
     for trace, table, name in zip(lines(fig), (a, b), "ab", strict=True):
-        assert trace.name == name
-        assert (np.asarray(trace.y) == table.cosine.to_numpy()).all()
+        assert trace.name == f"{name}, token median"
+        assert (np.asarray(trace.y) == table.cosine_q50.to_numpy()).all()
         assert (np.asarray(trace.x) == np.arange(K)).all()
         assert (np.asarray(trace.customdata)[:, 1] == table.cosine_q75.to_numpy()).all()
         assert "%{y:.4f}" in trace.hovertemplate
-    bands = [t for t in fig.data if t.mode == "lines"]
+    pooled = [t for t in fig.data if (t.name or "").endswith(", pooled")]
+    assert [t.name for t in pooled] == ["a, pooled", "b, pooled"]
+    assert (np.asarray(pooled[1].y) == b.cosine.to_numpy()).all()
+    bands = [t for t in fig.data if t.mode == "lines" and t.name == "quartiles"]
     assert (np.asarray(bands[0].y) == a.cosine_q25.to_numpy()).all()
     assert (np.asarray(bands[1].y) == a.cosine_q75.to_numpy()).all()
     assert bands[1].fill == "tonexty"
@@ -70,12 +75,34 @@ def test_undefined_values_are_gaps():
     assert [s.y0 for s in fig.layout.shapes if s.x0 == 0] == [0.0]
 
 
-@pytest.mark.parametrize(
-    ("key", "shift", "want"), [("cosine", 0, (0, 1.02)), ("cosine", -0.5, (-1.04, 1.04))]
-)
-def test_a_bounded_measure_has_a_fixed_range(key, shift, want):
-    curve = LayerCurve.of(layers_table(shift), key, "x")
-    assert LayerCurves(key, (curve,)).figure().layout.yaxis.range == want
+@pytest.mark.parametrize("shift", [0, -0.5])
+def test_a_bounded_measure_has_a_fixed_range(shift):
+    curves = LayerCurves("cosine", (LayerCurve.of(layers_table(shift), "cosine", "x"),))
+    assert curves.figure().layout.yaxis.range == (-1.04, 1.04)
+    # The upper half is a choice, and none where something lies below.
+    assert curves.figure(upper=True).layout.yaxis.range == ((-1.04, 1.04) if shift else (0, 1.02))
+
+
+def test_the_token_median_lies_in_its_band_and_the_pooled_line_says_so_in_the_legend():
+    fig = LayerCurves("speech_norm", (LayerCurve.of(layers_table(), "speech_norm", "x"),)).figure()
+    assert fig.layout.showlegend
+    drawn = {t.name: np.asarray(t.y) for t in fig.data if t.name != "quartiles"}
+    assert set(drawn) == {"token median, quartiles", "pooled (mean vectors)"}
+    low, high = (np.asarray(t.y) for t in fig.data if t.name == "quartiles")
+    median = drawn["token median, quartiles"]
+    assert ((low <= median) & (median <= high)).all()
+    assert (drawn["pooled (mean vectors)"] == layers_table().speech_norm).all()
+    # What was kept before there were medians has neither them nor a band.
+    old = LayerCurve.of(layers_table().drop(columns="cosine_q50"), "cosine", "x")
+    assert (old.median, old.low, old.high) == (None, None, None)
+
+
+def test_an_unbounded_axis_ends_at_a_round_number_that_clips_share():
+    def end(scale):
+        curve = LayerCurve("x", np.arange(3), np.array([1.0, 2.0, 2.9]) * scale)
+        return LayerCurves("norm_ratio", (curve,)).y_range()[1]
+
+    assert [end(1), end(0.95), end(10), end(0.3)] == [3, 3, 30, 1.5]
 
 
 def test_an_unbounded_measure_starts_at_zero():
@@ -98,7 +125,9 @@ def test_layer_axis_names_whole_layers():
 
 def test_names_are_shown_literally():
     curve = LayerCurve.of(layers_table(), "cosine", "<b>$x$</b>.wav")
-    (trace,) = lines(LayerCurves("cosine", (curve,)).figure())
+    other = LayerCurve.of(layers_table(), "cosine", "y", band=False)
+    curve = LayerCurve(curve.name, curve.layers, curve.values)
+    trace, _ = lines(LayerCurves("cosine", (curve, other)).figure())
     assert trace.name == "&lt;b&gt;&#36;x&#36;&lt;/b&gt;.wav"
 
 
@@ -107,7 +136,7 @@ def test_table_gives_the_numbers_back():
     both = LayerCurves(
         "cosine", (LayerCurve.of(a, "cosine", "a"), LayerCurve.of(b, "cosine", "b", band=False))
     ).table()
-    assert list(both.columns) == ["name", "layer", "cosine", "low", "high"]
+    assert list(both.columns) == ["name", "layer", "cosine", "median", "low", "high"]
     assert (both[both.name == "b"].cosine.to_numpy() == b.cosine.to_numpy()).all()
     assert both[both.name == "b"].low.isna().all()
 
@@ -140,7 +169,8 @@ def test_every_measure_is_a_column_that_can_be_drawn():
 def test_norms_and_path_scores_have_their_panels():
     table = layers_table()
     fig = norms(table).figure(current=2)
-    assert [t.name for t in lines(fig)] == ["speech norm", "text norm", "ratio"]
+    named = ["speech norm, token median", "text norm, token median", "ratio"]
+    assert [t.name for t in lines(fig)] == named
     assert [t.yaxis for t in lines(fig)] == ["y", "y", "y2"]
     ratio = lines(fig)[2]
     assert (np.asarray(ratio.y) == table.norm_ratio.to_numpy()).all()
@@ -160,3 +190,25 @@ def test_the_current_layer_is_marked_where_it_has_a_value():
     assert [r.yaxis for r in rings] == ["y", "y"], "monotonicity is undefined in layer 3"
     fig = path_scores(layers_table()).figure(current=4)
     assert [s.x0 for s in fig.layout.shapes if s.x0 == s.x1] == [4, 4]
+
+
+def test_a_path_score_is_drawn_over_its_mismatched_pairs():
+    table = layers_table()
+    support = pd.DataFrame({"layer": np.arange(K), "filtered_aps_cos": np.linspace(0.1, 0.2, K)})
+    for prefix, shift in (("", 0.0), ("filtered_", -0.3)):
+        support[f"{prefix}others_low_cos"] = 0.4 + shift
+        support[f"{prefix}others_high_cos"] = 0.5 + shift
+    plain, filtered = (path_scores(table, "cosine", support, filtered=f) for f in (False, True))
+    for made, low in ((plain, 0.4), (filtered, 0.1)):
+        band = [t for t in made.figure().data if t.name == "mismatched pairs, 5–95 %"]
+        assert [t.showlegend is not False for t in band] == [False, True]
+        assert np.allclose(band[0].y, low)
+        assert np.allclose(band[1].y, low + 0.1)
+        assert band[1].fill == "tonexty"
+        assert made.table()["mismatched_low"].tolist() == pytest.approx([low] * K)
+    assert [t.name for t in lines(plain.figure())] == ["APS cos", "DTW score cos", "ρ cos"]
+    names = [t.name for t in lines(filtered.figure())]
+    assert names == ["APS cos", "without sinks and silence", "ρ cos"]  # each under its own name
+    assert path_scores(table).band is None
+    bare = path_scores(table, "cosine", support[["layer", "filtered_aps_cos"]])
+    assert bare.band is None

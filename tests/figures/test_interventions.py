@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from modgap.core.errors import ModgapError
+from modgap.figures.answer_lens import AnswerCurves
 from modgap.figures.interventions import RUNS, ChangeMap, LensGrid, RunProbabilities, before_after
 
 
@@ -61,9 +62,21 @@ def test_a_map_of_changes_diverges_at_zero() -> None:
 
 def test_maps_of_patching_and_sweeps() -> None:
     patched = SimpleNamespace(
-        pieces=("a", "b"), layers=(0, 1, 2), change=np.arange(6.0).reshape(3, 2)
-    )
-    assert ChangeMap.of_patching(patched).values.tolist() == [[0, 2, 4], [1, 3, 5]]
+        pieces=("a", "b"), layers=(0, 1, 2), change=np.arange(6.0).reshape(3, 2), where="word",
+        control=np.full((3, 2), -7.0), counts=np.array([[1, 4], [0, 4], [3, 4]]),
+    )  # fmt: skip
+    patched.change[1, 0] = np.nan
+    map_ = ChangeMap.of_patching(patched)
+    assert np.array_equal(map_.values, [[0, np.nan, 4], [1, 3, 5]], equal_nan=True)
+    fig = map_.figure()
+    assert fig.data[1].text[:3] == (
+        "layer 0<br>a<br>+0.000 nats<br>1 position patched", "layer 1<br>a<br>no aligned span",
+        "layer 2<br>a<br>+4.000 nats<br>3 positions patched",
+    )  # fmt: skip
+    control = ChangeMap.of_patching(patched, "random")
+    assert control.values.tolist() == [[-7] * 3] * 2
+    assert fig.data[0].zmax == control.figure().data[0].zmax == 7  # both in the same colours
+    assert ChangeMap.of_patching(patched, "difference").values[1].tolist() == [8, 10, 12]
     table = pd.DataFrame(
         {
             "rule": ["angle"] * 2,
@@ -130,3 +143,17 @@ def test_the_lens_rings_the_right_word() -> None:
     assert (list(ring.x), list(ring.y)) == ([1], [0])
     with pytest.raises(ModgapError):
         LensGrid(tokens, np.zeros((2, 3)), ("a", "b"), "time")
+
+
+def test_curves_of_the_answer() -> None:
+    table = pd.DataFrame(
+        {"run": ["speech"] * 2 + ["text"] * 2, "layer": [0, 1] * 2,
+         "probability": [0.1, 0.2, 0.3, 0.9], "rank": [4, 1, 2, 0]}
+    )  # fmt: skip
+    fig = AnswerCurves("<i>", table).figure()
+    assert [line.name for line in fig.data] == ["speech", "text"]
+    assert fig.data[1].y.tolist() == [0.3, 0.9]
+    assert fig.data[1].customdata.tolist() == [3, 1]
+    assert "&lt;i&gt;" in fig.layout.yaxis.title.text
+    with pytest.raises(ModgapError):
+        AnswerCurves("a", table.drop(columns="rank"))

@@ -43,7 +43,7 @@ def test_points_stand_at_layer_over_depth(dark: bool) -> None:
     assert (flat.line.color, deep.line.color) == palette(dark).series[:2]
     assert flat.line.dash != deep.line.dash
     assert [s.x0 for s in fig.layout.shapes if s.line.dash == "dot"] == [0.5]
-    assert fig.layout.yaxis.range == (0, 1.02)
+    assert fig.layout.yaxis.range == (-1.04, 1.04)
     table = curves.table()
     assert table["depth"].tolist() == [0, 0.5, 1, 0, 0.25, 0.5, 0.75, 1]
     assert table["aps_cos"].tolist()[3:] == [0.2, 0.3, 0.5, 0.6, 0.9]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,8 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modgap.evaluation.runs.tables import ANSWERS
-from modgap.gap.failure_reasons import false_alarms, reason, reasons
-from modgap.gap.per_question import auc, logistic, question_rows, within_items
+from modgap.figures.gap import AccuracyBars
+from modgap.gap.accuracy import gap_table
+from modgap.gap.failure_reasons import calibrated, false_alarms, reason, reasons
+from modgap.gap.per_question import (
+    Auc,
+    Logistic,
+    auc,
+    logistic,
+    question_rows,
+    within_items,
+)
+from modgap.gap.pipeline_hearing import pipeline_hearing
+from modgap.gap.reading import reading
 from modgap.gap.run_data import open_run
 from modgap.gap.run_table import Change, clip_rows
 from tests.gap.made import answer, full, question, write_run
@@ -201,6 +213,71 @@ def test_within_items_needs_items() -> None:
     assert within_items(always).reason == "no item fails in one voice and not in another"
 
 
+def fitted(ratio: float, low: float, high: float) -> Logistic:
+    terms = ["similarity", "length of the clip"]
+    table = pd.DataFrame({"term": terms, "odds_ratio": [ratio, 2.0], "low": [low, 1.5],
+                          "high": [high, 2.5], "p": [0.01, 0.01]})  # fmt: skip
+    return Logistic(table, 100, 0.1)
+
+
+def test_numbers_that_point_in_opposite_directions_are_said_to() -> None:
+    low_fails = Auc(0.7, 0.6, 0.8, 20, 80)
+    same = reading(low_fails, fitted(0.5, 0.4, 0.7))
+    assert "same way" in same
+    assert "less similar" in same
+    assert "no effect" not in same
+    assert "interval of the odds ratio holds no effect" in reading(low_fails, fitted(0.9, 0.7, 1.2))
+    turned = reading(low_fails, fitted(1.6, 1.2, 2.0))
+    assert "opposite directions" in turned
+    assert "alone, failed questions are less similar (AUC 0.70)" in turned
+    assert "more similar ones fail more (odds ratio 1.60 per SD, 95 % 1.20 to 2.00)" in turned
+    assert "put down to length of the clip" in turned
+    assert "nothing is left of it" in reading(low_fails, fitted(1.1, 0.9, 1.3))
+    # Distances: a high one goes with failure, an odds ratio above 1 says the same.
+    assert "same way" in reading(low_fails, fitted(1.6, 1.2, 2.0), higher_fails=True)
+    assert "opposite" in reading(low_fails, fitted(0.5, 0.4, 0.7), higher_fails=True)
+    assert reading(Auc(math.nan, math.nan, math.nan, 0, 9, "no question failed"),
+                   fitted(0.5, 0.4, 0.7)) == ""  # fmt: skip
+    assert reading(low_fails, Logistic(fitted(1, 1, 1).table.iloc[:0], 9, reason="few")) == ""
+
+
+def test_the_reading_of_made_data_by_its_making() -> None:
+    """Length alone decides failure, and similarity grows with length: the AUC is length's."""
+    rng = np.random.default_rng(3)
+    seconds = rng.normal(5, 1, 4000)
+    similarity = -seconds + rng.normal(0, 0.3, 4000)
+    logit = 2 * (seconds - 5) + 1.5 * (similarity + seconds)  # at equal length, the similar fail
+    failed = rng.random(4000) < 1 / (1 + np.exp(-logit))
+    made = pd.DataFrame({"failed": failed, "measure": similarity, "seconds": seconds,
+                         "wer": np.nan, "item": np.arange(4000)})  # fmt: skip
+    assert "opposite directions" in reading(auc(made), logistic(made))
+    honest = made.assign(failed=rng.random(4000) < 1 / (1 + np.exp(3 * made["measure"] + 15)))
+    assert "same way" in reading(auc(honest), logistic(honest))
+
+
+def test_how_well_the_pipeline_hears(tmp_path: Path) -> None:
+    rows = []
+    for model in ("m", "other"):  # the same recogniser, asked once a clip
+        for n, wer in enumerate((0.0, 0.5, None)):
+            rows.append(answer(model, f"q{n}", "pipeline", True, wer=wer))
+            rows.append(answer(model, f"q{n}", "speech", True, wer=0.9))
+    rows.append(answer("m", "q3", "pipeline", True, wer=1.0))
+    asked = [question(f"q{n}", half="a" if n < 2 else "b") for n in range(4)]
+    protocol = {"recognizer": {"name": "/models/whisper-tiny.en"}}
+    run = open_run(write_run(tmp_path / "r", asked, {"answers": [rows]}, protocol))
+    found = pipeline_hearing(run)
+    assert found is not None
+    assert (found.wer, found.clips) == (pytest.approx(0.5), 3)
+    assert found.label == "whisper-tiny.en, WER 50 %"
+    half = pipeline_hearing(run, {"half": ["a"]})
+    assert half is not None
+    assert half.label == "whisper-tiny.en, WER 25 %"
+    bars = AccuracyBars(gap_table(run, ["m"]), found.label).figure().data
+    assert "pipeline (whisper-tiny.en, WER 50 %)" in [b.name for b in bars]
+    without = open_run(failing_run(tmp_path / "s"))
+    assert pipeline_hearing(without) is None
+
+
 def failing_run(folder: Path) -> Path:
     said = [  # text right, speech right, parsed, word error rate
         (True, False, True, 0.5), (True, False, False, 0.5), (True, False, False, 0.0),
@@ -245,6 +322,46 @@ def test_false_alarms_worked_by_hand(tmp_path: Path) -> None:
     assert false_alarms(run, ["m"], {"half": ["a"]})["right"].tolist() == [2]
     silent = write_run(tmp_path / "t", asked, {"answers": [rows[len(said) :]]})
     assert false_alarms(open_run(silent)).empty
+
+
+def test_the_calibrated_threshold_by_hand(tmp_path: Path) -> None:
+    """Failures 0.5, 0.5, 0, 0, 0.2; right 0.9: no threshold tells them apart but the highest."""
+    found = calibrated(open_run(failing_run(tmp_path / "r")))
+    assert (found.failed, found.right) == (5, 1)
+    assert (found.tolerance, found.youden, found.detected, found.alarms) == (0.9, 0, 0, 0)
+    said = [(False, 0.5), (False, 0.4), (False, 0.1), (True, 0.3), (True, 0.2), (True, 0.0)]
+    rows = [answer("m", f"q{n}", "speech", right, wer=w) for n, (right, w) in enumerate(said)]
+    rows += [answer("m", f"q{n}", "text", True) for n in range(len(said))]
+    asked = [question(f"q{n}", half="a" if n else "b") for n in range(len(said))]
+    run = open_run(write_run(tmp_path / "s", asked, {"answers": [rows]}))
+    found = calibrated(run)
+    # Above 0.3: two of three failures and no right answer.
+    assert (found.tolerance, found.alarms) == (0.3, 0.0)
+    assert found.youden == found.detected == pytest.approx(2 / 3)
+    assert calibrated(run, where={"half": ["a"]}).detected == pytest.approx(1 / 2)
+    assert false_alarms(run, tolerance=found.tolerance)["misheard"].tolist() == [0]
+    nothing = calibrated(run, where={"half": ["b"]})
+    assert nothing.reason == "no right answer to speech has a word error rate"
+    assert nothing.tolerance == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_calibrated_threshold_by_trying_all(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    right = rng.random(40) < 0.6
+    wer = np.round(rng.integers(0, 8, 40) / rng.integers(4, 9, 40), 6)
+    rows = [answer("m", f"q{n}", "speech", bool(right[n]), wer=float(wer[n])) for n in range(40)]
+    rows += [answer("m", f"q{n}", "text", True) for n in range(40)]
+    asked = [question(f"q{n}") for n in range(40)]
+    found = calibrated(open_run(write_run(tmp_path / "r", asked, {"answers": [rows]})))
+    tried = []
+    for step in range(101):
+        misheard = wer > step / 100 + 1e-9
+        hit, alarm = misheard[~right].mean(), misheard[right].mean()
+        tried.append((round(hit - alarm, 9), -round(alarm, 9), -step))
+    best = max(tried)
+    assert (round(found.youden, 9), -round(found.alarms, 9)) == best[:2]
+    assert found.tolerance == pytest.approx(-best[2] / 100)
 
 
 @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])

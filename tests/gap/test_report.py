@@ -64,7 +64,7 @@ def test_the_report_holds_everything_and_asks_no_network(folder: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
     assert not re.findall(r'(?:src|href)="(?!#)[^"]+"', body)
     for heading in ("Accuracy and gap", "By group", "Why spoken questions fail",
-                    "Similarity against the gap", "Question by question", "Within items",
+                    "Similarity against the gap", "Per question", "Within items",
                     "Protocol", "could not be run"):  # fmt: skip
         assert heading in body
     assert body.count('class="plotly-graph-div"') >= 10

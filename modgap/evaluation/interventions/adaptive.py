@@ -20,13 +20,16 @@ from modgap.core.errors import SettingsError
 from modgap.evaluation.interventions.question_outcomes import (
     CONTROLS,
     PLAIN,
+    RULES_OF_THE_SOURCE,
     TEXT,
     interval,
     summary,
 )
 from modgap.interventions.intervention import Intervention, Stack
 
-__all__ = ["ADAPTIVE", "Choice", "choose", "evaluate", "grid", "split"]
+__all__ = [
+    "ADAPTIVE", "Choice", "choice_sentence", "choose", "evaluate", "grid", "shown", "split",
+]  # fmt: skip
 
 ADAPTIVE = "adaptive"
 #: Shares of the tuning split's clips to which an intervention may be applied, worst aligned first.
@@ -168,3 +171,22 @@ def evaluate(
     report["ahead"] = [difference.mean() for difference in ahead]
     report[["ahead_low", "ahead_high"]] = [interval(difference, seed) for difference in ahead]
     return choice, report
+
+
+def choice_sentence(choice: Choice, report: pd.DataFrame) -> str:
+    """What the tuning split chose, and how much of the rest it touches."""
+    tuned = f"{choice.tuned_right} of {choice.n} right on the tuning split"
+    if choice.variant == PLAIN:
+        return f"nothing, as no candidate helped ({tuned})"
+    touched, n = report.loc[report["variant"] == ADAPTIVE, ["touched", "n"]].to_numpy()[0]
+    return (
+        f"{choice.variant} where the path's similarity is at most {choice.threshold:.3f} "
+        f"({tuned}, {choice.plain_right} without); on the rest it touches {touched} of {n} "
+        "questions"
+    )
+
+
+def shown(choice: Choice, report: pd.DataFrame) -> pd.DataFrame:
+    """The rows worth printing: the chosen rule everywhere, but not all that it was chosen from."""
+    kept = [PLAIN, TEXT, *RULES_OF_THE_SOURCE, *CONTROLS, choice.variant, ADAPTIVE]
+    return report[report["variant"].isin(kept)]

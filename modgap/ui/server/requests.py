@@ -16,6 +16,7 @@ from modgap.ui.server.operator_models import recognizer_options
 from modgap.ui.server.recognizers import EMBEDDED
 
 if TYPE_CHECKING:
+    from modgap.analysis.estimate import Estimate
     from modgap.analysis.pipeline import Cascade
     from modgap.analysis.result import Analysis
     from modgap.speech.words import WordTimes
@@ -113,6 +114,8 @@ EDITS = {
     "patching": "patching: layer × word",
     "sweep": "sweep: layer × intervention",
     "lens": "logit lens",
+    "answer_lens": "logit lens of the answer",
+    "mismatched": "mismatched pairs",
 }
 
 
@@ -148,12 +151,49 @@ class EditRequest(_OfClip):
         return f"{self.of.title}: {EDITS[self.kind]}"
 
     def make(self, service: Service, progress: Progress) -> Any:
-        options = json.loads(self.options)
-        if self.kind == "compare":
-            options["interventions"] = self.stack
+        options = self.given(service, progress)
         with service.session(self.of, progress) as session:
             part = Steps(progress).part(0.05, 1.0, self.label)
             return getattr(session, self.kind)(progress=part, **options)
+
+    def given(self, service: Service, progress: Progress) -> dict[str, Any]:
+        """What the session is asked with; called in the worker."""
+        options: dict[str, Any] = json.loads(self.options)
+        if self.kind == "compare":
+            options["interventions"] = self.stack
+        if self.kind == "patching" and options.get("where", "word") == "word":
+            # By the server's own aligner, which is loaded once.
+            wanted = WordsRequest(self.of.clip, self.of.transcript)
+            part = Steps(progress).part(0.0, 0.05, "word times")
+            options["words"] = wanted.make(service, part)
+        return options
+
+
+@dataclass(frozen=True)
+class EstimateRequest(_OfClip):
+    """What a map would cost."""
+
+    edit: EditRequest
+    kind: ClassVar[str] = "estimate"
+    live: ClassVar[bool] = True
+
+    @property
+    def of(self) -> AnalysisRequest:  # type: ignore[override]
+        return self.edit.of
+
+    @property
+    def signature(self) -> str:
+        return digest(self.kind, self.edit.signature)
+
+    @property
+    def title(self) -> str:
+        return f"{self.edit.title}: estimate"
+
+    def make(self, service: Service, progress: Progress) -> Estimate:
+        options = self.edit.given(service, progress)
+        with service.session(self.of, progress) as session:
+            part = Steps(progress).part(0.05, 1.0, self.label)
+            return session.estimate(self.edit.kind, progress=part, **options)
 
 
 @dataclass(frozen=True)

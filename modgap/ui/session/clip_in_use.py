@@ -40,6 +40,7 @@ def use_clip(ref: ClipRef, transcript: str = "", instruction: str = "") -> None:
     inputs.TRIM.value = 0.0, min(_whole(found), longest_clip())
     inputs.CHANNEL.value = channel
     inputs.TRANSCRIPT.value = transcript[:MAX_TRANSCRIPT]
+    here.words_of, here.cutting = (inputs.TRANSCRIPT.value, (0.0, _whole(found))), False
     inputs.INSTRUCTION.value = instruction[:MAX_INSTRUCTION]
 
 
@@ -97,6 +98,22 @@ def clip() -> Clip | None:
     whole = (start, end) == (0.0, whole_seconds()) or math.isinf(end)
     part = None if whole else (start, end)
     return service().clip(ref.data, ref.name, part, inputs.CHANNEL.get(0) or None)
+
+
+def part(start: float, end: float) -> Clip:
+    """Another part of the clip in use (s).
+
+    Raises
+    ------
+    AudioError
+        It cannot be used.
+    """
+    ref = visit().clip
+    assert ref is not None
+    whole = (start, end) == (0.0, whole_seconds())
+    return service().clip(
+        ref.data, ref.name, None if whole else (start, end), inputs.CHANNEL.get(0) or None
+    )
 
 
 def transcript() -> str:

@@ -23,13 +23,16 @@ MARKERS = Widget[str]("markers")
 CLIPS = Widget[list[str]]("compare_clips")
 MODELS = Widget[list[str]]("compare_models")
 
+# Alignment.
+FILTERED = Widget[bool]("align_filtered")
+
 # Interventions, by the names of an `Intervention`'s parts.
 EDIT = {
     name: Widget[Any](f"iv_{name}")
     for name in ("rule", "strength", "path", "measure", "seed", "layer", "source", "tokens")
 }
 
-# Where is the gap decided?, by the names of the address.
+# Localize, by the names of the address.
 DECIDED = {
     name: Widget[Any](f"wd_{name}") for name in ("show", "where", "target", "rules", "tokens")
 }
@@ -57,6 +60,7 @@ SCALE = Widget[str]("co_scale")
 SPLIT = Widget[str]("co_split")
 ASKED = Widget[str]("co_model")
 CONTROLLED = Widget[str]("co_controlled")
+INTERVENED = Widget[str]("table1_model")
 
 
 def only(facet: str) -> Widget[list[str]]:

@@ -22,9 +22,9 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 MARKERS = ("keep", "drop")
 MEASURES = ("cosine", "euclidean")
 PATHS = ("argmax", "dtw", "words")
-WHERE = ("segment", "pair")
+WHERE = ("word", "segment", "pair", "after")
 SWEPT = ("bottom-3", "all", "top-3", "random-3")  # sets of tokens that a sweep offers
-SHOWN = ("patching", "sweep", "lens")
+SHOWN = ("patching", "sweep", "lens", "answer")
 MAX_PICKS = 6
 MAX_EDIT = 4000  # about 500 pairs: an address below the 8 kB that servers take
 MAX_NAME = 200  # of a run, a checkpoint, a group: their names are compared with what there is
@@ -59,8 +59,8 @@ def parse(
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
         ``quantize``, ``markers``, ``measure``, ``show``, ``where``, ``target``, ``pipeline``
         (str); ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L);
-        ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths``, ``rules``,
-        ``tokens`` (tuples without repetition).
+        ``filtered`` (True); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``, ``models``,
+        ``paths``, ``rules``, ``tokens`` (tuples without repetition).
         Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
         ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
         (tuples).
@@ -95,6 +95,8 @@ def parse(
         with contextlib.suppress(ModgapError):
             if len(single["edit"]) <= MAX_EDIT:  # a part of it would be another intervention
                 link["edit"] = Intervention.from_text(single["edit"])
+    if single.get("filtered") == "1":
+        link["filtered"] = True
     if single.get("where") in WHERE:
         link["where"] = single["where"]
     for name in ("start", "end"):

@@ -195,6 +195,8 @@ class RunPages:
     ----------
     own : dict
         Folders of runs that this visitor has opened, by name.
+    calibrated : tuple of str
+        The run and checkpoints that the threshold of hearing was set for.
     next : str or None
         The run that is to be chosen next.
     filters_of, models_of : str or None
@@ -206,6 +208,7 @@ class RunPages:
     """
 
     own: dict[str, str] = field(default_factory=dict)
+    calibrated: tuple[str, ...] = ()
     next: str | None = None
     problem: str | None = None
     filters_of: str | None = None
@@ -235,6 +238,11 @@ class Visit:
         Chosen on a page, for the sidebar, whose widgets come before.
     pipeline : str
         The recogniser that is asked; empty for none.
+    words_of : (str, (start, end))
+        The transcript, and the part of the clip (s) that it was given for; `cutting`: its words are
+        to be cut to the part that is chosen now.
+    started : set of str
+        Signatures of requests that take long and were started by a click.
     waits_for_paint, says_nothing : bool
         See `deferred`.
     openings, clicked, told : dict
@@ -255,6 +263,9 @@ class Visit:
     address: Address = field(default_factory=Address)
     next_model: str | None = None
     pipeline: str = ""
+    words_of: tuple[str, tuple[float, float]] = ("", (0.0, 0.0))
+    cutting: bool = False
+    started: set[str] = field(default_factory=set)
     waits_for_paint: bool = False
     says_nothing: bool = False
     openings: dict[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)

@@ -1,0 +1,109 @@
+"""A layer's scores on the Alignment page, and what they rest on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from modgap.ui import estimated, widgets
+from modgap.ui.server.requests import EditRequest
+from modgap.ui.session import result_shown
+from modgap.ui.session.inputs import FILTERED
+from modgap.ui.session.state import visit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modgap.analysis.mismatched import Mismatched
+    from modgap.analysis.result import Analysis
+    from modgap.ui.alignment.component import AlignEvent
+
+
+def others(analysis: Analysis, drawn: bool) -> Mismatched | None:
+    """The clip against other texts, asked for once the map is painted."""
+    if not drawn or not result_shown.is_current():
+        return None
+    request = result_shown.usable_request()
+    if request is None:
+        return None
+    wanted = EditRequest(request, "mismatched")
+    return estimated.ask(wanted, key="align_others", what="the mismatched pairs")
+
+
+def filtered_toggle() -> bool:
+    """Whether sinks and silence are left out."""
+    if not FILTERED.is_set:
+        FILTERED.value = bool(visit().link.get("filtered", False))
+    return st.toggle(
+        "Leave out sinks and silence", key=FILTERED.key, persist_state="session",
+        help="Silent: the sound of a speech token is 40 dB below the loudest one's. Sink: a speech "
+        "token that is the nearest of at least 3 text tokens, of a quarter of them, and of three "
+        "times as many as each would have, were all alike. The score of the others is a variant "
+        "of modgap's, not the paper's APS; the map's dots stay those of the paper's path.",
+    )  # fmt: skip
+
+
+def metrics(analysis: Analysis, event: AlignEvent, support: pd.DataFrame, filtered: bool) -> None:
+    """The layer's scores, and what they rest on."""
+    row = analysis.layers[analysis.layers["layer"] == event.layer].iloc[0]
+    at = support[support["layer"] == event.layer].iloc[0]
+    cosine = event.measure == "cosine"
+    kind, prefix = "cos" if cosine else "euc", "filtered_" if filtered else ""
+    rho = row["monotonicity" if cosine else "monotonicity_euc"]
+    reason = row["monotonicity_reason" if cosine else "monotonicity_euc_reason"]
+    box: Any = {"border": True, "height": "stretch"}
+    positions = len(analysis.speech_times)
+    with st.container(horizontal=True, key="scores"):
+        st.metric("Layer", str(event.layer), width=90, **box)
+        st.metric(
+            "Score without sinks and silence" if filtered else f"APS, {event.measure}",
+            widgets.number(at[f"{prefix}aps_{kind}"]),
+            help="Mean over text tokens of the best value in each one's row"
+            + (f", {at[f'left_out_{kind}']:.0f} of {positions} speech tokens left out; the paper's "
+               f"APS is {widgets.number(at[f'aps_{kind}'])}." if filtered else "."),
+            **box,
+        )  # fmt: skip
+        st.metric(
+            "Distinct speech tokens",
+            f"{at[f'{prefix}distinct_{kind}']:.0f} of {positions}",
+            help=f"Different speech tokens on the path of {len(analysis.pieces)} text tokens. Few: "
+            "the score is carried by tokens that are near everything.",
+            **box,
+        )
+        if f"word_{kind}" in support:
+            chance = at["filtered_chance_" + kind if filtered else "chance"]
+            st.metric(
+                f"In its word (chance {_share(chance)})",
+                _share(at[f"{prefix}word_{kind}"]),
+                help=f"Share of text tokens whose {event.measure} path lies in their word; chance: "
+                "a random speech token.",
+                **box,
+            )
+        if f"others_low_{kind}" in support:
+            low, high = (at[f"{prefix}others_{end}_{kind}"] for end in ("low", "high"))
+            st.metric(
+                "Mismatched pairs",
+                f"{widgets.number(low)} – {widgets.number(high)}",
+                help="The middle 90 % of the score of this speech against other texts. A score "
+                "inside says nothing of this clip's own words.",
+                **box,
+            )
+        st.metric("On the DTW path", widgets.number(row[f"aps_dtw_{kind}"]), **box)
+        defined = rho == rho
+        st.metric(
+            "Monotonicity ρ" if defined else "Monotonicity: undefined",
+            widgets.number(rho),
+            help=None if defined else widgets.plain(str(reason)),
+            **box,
+        )
+        st.metric(
+            "Pooled cosine" if cosine else "Pooled distance",
+            widgets.number(row[event.measure]),
+            **box,
+        )
+
+
+def _share(value: float) -> str:
+    """A share in percent."""
+    return f"{value:.0%}" if value == value else widgets.NO_VALUE
