@@ -35,7 +35,7 @@ def wanted(session: Session, kind: str, options: dict[str, Any]) -> Any:
         levels = sweeps.levels_of(session.model.editable_levels, full["layers"])
         full |= {"layers": list(levels), "words": _said(full["words"])}
     elif kind == "mismatched":
-        full["texts"] = list(other_texts(session.transcript, full["texts"]))
+        full["texts"] = list(other_texts(session.words_said, full["texts"]))
     return full
 
 
@@ -82,8 +82,9 @@ def stack_of(interventions: Intervention | Sequence[Intervention]) -> Stack:
 
     What a map's name stands for may change.
     """
-    one = isinstance(interventions, Intervention)
-    return pinned((interventions,) if one else tuple(interventions))
+    if isinstance(interventions, Intervention):
+        return pinned((interventions,))
+    return pinned(interventions)
 
 
 def bound(function: Callable[..., Any], options: dict[str, Any], **placed: Any) -> dict[str, Any]:

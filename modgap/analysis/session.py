@@ -118,6 +118,19 @@ class Session:
             self.clip, self.transcript, **settings.prompt, too_long=settings.too_long
         )
 
+    @property
+    def words_said(self) -> str:
+        """The transcript, for what needs one.
+
+        Raises
+        ------
+        SettingsError
+            There is none.
+        """
+        if self.transcript is None:
+            raise SettingsError("This needs the words of the clip: give a transcript.")
+        return self.transcript
+
     @cached_property
     def words(self) -> WordTimes:
         """When each word is said, by the aligner that `modgap.word_times` takes.
@@ -127,7 +140,7 @@ class Session:
         ModgapError
             The words cannot be found in the clip.
         """
-        return word_times(self.clip, self.transcript, store=self.store)
+        return word_times(self.clip, self.words_said, store=self.store)
 
     @property
     def plain(self) -> Prefill:

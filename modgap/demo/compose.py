@@ -84,7 +84,7 @@ def _write_lora(lora: Mapping[str, Tensor], folder: Path) -> None:
     LoraConfig(
         r=rank, lora_alpha=round(SCALE * rank), target_modules=list(TARGETS), bias="none",
         task_type="CAUSAL_LM",
-    ).save_pretrained(folder)  # fmt: skip
+    ).save_pretrained(str(folder))  # fmt: skip
 
 
 def _linked(source: Path, to: Path) -> None:

@@ -13,13 +13,18 @@ from tests.analysis.test_pipeline import EXAMPLES
 from tests.cli.test_interventions import strict
 from tests.cli.test_main import place, refused, run  # noqa: F401
 
-REAL = EXAMPLES / "ls-3005-163389-0007.flac"
-SAID = "you didn't want to come"
+REAL = EXAMPLES / "austen-0880.flac"
+SAID = "he was not an ill disposed young man"
 TINY = ("--model", "tiny")
 TEXTS = ("Bread and salt", "The ferry leaves.")
 
 
-def test_the_score_and_what_it_rests_on(run: Any, tiny_model: Any, place: Path) -> None:  # noqa: F811
+def test_the_score_and_what_it_rests_on(
+    run: Any,  # noqa: F811
+    tiny_model: Any,
+    place: Path,  # noqa: F811
+    ears_here: Path,
+) -> None:
     clip = modgap.load_clip(REAL)
     result = modgap.analyze(tiny_model, clip, SAID, answers=False)
     others = modgap.mismatched_aps(tiny_model, clip, SAID, texts=TEXTS, answers=False)

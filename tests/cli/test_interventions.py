@@ -16,6 +16,7 @@ from modgap.interventions.intervention import Intervention
 from modgap.models.loading import load as loading
 from modgap.models.loading.load import load_model
 from tests.cli.test_main import TEXT, place, refused, run  # noqa: F401
+from tests.even_words import aligned
 from tests.tiny import make_clip
 
 FAST = ("--model", "tiny", "--max-new-tokens", "3")
@@ -79,7 +80,12 @@ def test_what_intervene_refuses(run: Any, options: tuple[str, str], say: str) ->
     refused(run("intervene", "clip.wav", "--transcript", TEXT, *FAST, *options), say)
 
 
-def test_sweep_and_patching(run: Any, place: Path) -> None:  # noqa: F811
+def test_sweep_and_patching(
+    run: Any,  # noqa: F811
+    place: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("modgap.analysis.session.word_times", aligned)
     result = run("sweep", "clip.wav", "--transcript", "What is two?", "--model", "tiny",
                  "--rule", "patch", "--tokens", "all", "--strength", "1", "--target", "five",
                  "--out", "s.parquet")  # fmt: skip

@@ -58,7 +58,7 @@ def test_json_with_a_whisper_and_another_llm(
     assert str(whisper_folder) not in result.stdout
     assert "/" not in found["llm"]
     assert found["settings"]["instruction"] == "Briefly."
-    assert found["word_errors"]["words"] == 5
+    assert found["word_errors"]["words"] == 8
 
 
 @pytest.mark.usefixtures("ears_here")
