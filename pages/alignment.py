@@ -72,7 +72,7 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
 
 def opening(analysis: Analysis) -> None:
     """Which layer the page opens at, and why."""
-    from modgap.measures.alignment import most_monotone
+    from modgap.measures.monotone import most_monotone
 
     layer = most_monotone(analysis.alignment.monotonicity_cos, analysis.layer_ids)
     if layer is not None:

@@ -34,5 +34,5 @@ def make_ears(folder: Path) -> Path:
 def put_ears(ears: Path, cache: Path) -> Path:
     """A copy of that folder in a cache's folder of models."""
     target = cache / "models" / WHISPER.name
-    shutil.copytree(ears, target)
+    shutil.copytree(ears, target, dirs_exist_ok=True)
     return target

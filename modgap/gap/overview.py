@@ -86,7 +86,7 @@ def overview(folder: str | Path) -> dict[str, Any]:
         "table": table,
         "reasons": list(reasons.values()),
         "too_long": _too_long(folder, run),
-        "warnings": cut_warnings(table, run["settings"].get("max_new_tokens")),
+        "warnings": cut_warnings(table, run.get("settings", {}).get("max_new_tokens")),
     }
 
 
@@ -98,7 +98,7 @@ def _too_long(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
         for batch in batches(folder, "clips", ("question", "seconds")):
             for row in batch.to_pylist():
                 lengths.setdefault(row["question"], row["seconds"])
-    how = run["settings"].get("too_long", "fail")
+    how = run.get("settings", {}).get("too_long", "fail")
     found = []
     for name, limit in limits.items():
         longer = sum(seconds > limit + 1e-6 for seconds in lengths.values()) if limit else 0

@@ -5,7 +5,6 @@ Definitions after Xiang et al., "Understanding the Modality Gap", arXiv 2510.121
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,6 @@ __all__ = [
     "argmax_path",
     "dtw_paths",
     "monotonicity",
-    "most_monotone",
     "path_pairs",
     "similarity_matrices",
 ]
@@ -238,24 +236,6 @@ def monotonicity(i_star: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]
     rho = np.full(n_layers, np.nan)
     np.divide((ranks * j).sum(1), np.sqrt(spread * (j * j).sum()), out=rho, where=spread > 0)
     return np.clip(rho, -1, 1), tuple(None if s > 0 else ALL_EQUAL for s in spread)
-
-
-def most_monotone(rho: np.ndarray, layer_ids: Sequence[int] | np.ndarray) -> int | None:
-    """The layer in which a path follows the order of speech best, level 0 aside.
-
-    Parameters
-    ----------
-    rho : ndarray, shape (K,)
-        Monotonicity, NaN where undefined.
-    layer_ids : sequence of K int
-
-    Returns
-    -------
-    int or None
-        A layer's number; the lowest of those that are equal. None where none is defined.
-    """
-    found = [(-r, int(n)) for r, n in zip(rho, layer_ids, strict=True) if n > 0 and r == r]
-    return min(found)[1] if found else None
 
 
 def _matrices(x: Array, dtype: type | None = None) -> np.ndarray:

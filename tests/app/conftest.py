@@ -23,6 +23,7 @@ from modgap.ui.server.service import service
 from modgap.ui.session import asking
 from modgap.ui.session.state import Visit
 from tests.app.visitor import Visitor
+from tests.ears import put_ears
 from tests.even_words import aligned
 from tests.tiny import make_clip, make_tiny_checkpoint
 
@@ -76,10 +77,12 @@ def shared(
     tiny_folder: Path,
     second_folder: Path,
     example_folder: Path,
+    ears_folder: Path,
 ) -> Iterator[None]:
     """A server of its own: empty cache, two operator models and one that is missing."""
     names = [str(tiny_folder), str(second_folder), str(tmp_path / "missing")]
     monkeypatch.setenv("MODGAP_CACHE", str(tmp_path / "cache"))
+    put_ears(ears_folder, tmp_path / "cache")
     monkeypatch.setenv("MODGAP_MODELS", json.dumps(names))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(modgap.ui.server.operator_models, "_embedded", tuple)

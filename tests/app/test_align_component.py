@@ -90,7 +90,8 @@ def test_head_opens_where_asked_and_keeps_tokens_as_they_are(view, read):
 
 def test_unknown_openings_fall_back(view):
     head, _ = unpack(pack(view, layer=999, measure="<b>", paths=("x",), cell=(40, 0)))
-    assert head["start"] == {"layer": 2, "measure": "cosine", "paths": [], "cell": None,
+    opening = 1 + int(np.nanargmax(view.scores["monotonicity"]["cosine"][1:]))
+    assert head["start"] == {"layer": opening, "measure": "cosine", "paths": [], "cell": None,
                              "marks": [], "words": None}  # fmt: skip
 
 

@@ -129,12 +129,12 @@ def test_a_full_queue_is_told_and_tried_again(
         raise BusyError("The server is busy.")
 
     at = analysed
-    for page, again in (("interventions", "iv_again"), ("decided", "wd_again")):
+    for page, again in (("interventions", "iv_again"), ("decided", "wd_estimate_again")):
         with monkeypatch.context() as busy:
             busy.setattr(service().jobs, "submit", full)
             go(at, page)
             assert any("busy" in e.value for e in at.error)
-        at.button(key=again).click().run()
+        finish(at.button(key=again).click().run())
         assert not at.error
         assert at.get("plotly_chart")
 

@@ -104,7 +104,7 @@ def test_a_report_in_the_cache_is_shown(open_app: Open, tiny_folder: Path) -> No
     assert "Checked" not in said(at)
     check_model(tiny_folder, store=default_store(), device="cpu")
     finish(press(at, "Analyse"))
-    assert "all 24 checks passed (float32, bfloat16)" in said(at)
+    assert "all 26 checks passed (float32, bfloat16)" in said(at)
     (table,) = at.sidebar.table
     assert list(table.value["result"]) == ["pass"] * 24
 

@@ -25,10 +25,10 @@ from modgap.measures.alignment import (
     argmax_path,
     dtw_paths,
     monotonicity,
-    most_monotone,
     path_pairs,
     similarity_matrices,
 )
+from modgap.measures.monotone import most_monotone
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.measures.similarity import coarse
 

@@ -15,7 +15,7 @@ import soundfile as sf
 from modgap.core.errors import ModgapError
 from modgap.figures.palette import DARK, LIGHT, lookup_table
 from modgap.figures.text import visible
-from modgap.measures.alignment import most_monotone
+from modgap.measures.monotone import most_monotone
 
 ENVELOPE_BINS = 4000
 STEPS = 127  # int8 without -128, so that the scale is symmetric

@@ -81,8 +81,8 @@ def test_half_is_reserved_and_no_training_text_asks_for_it() -> None:
         for thing in topic.things:
             if reserved(topic.name, thing):
                 named = re.compile(rf"\b{re.escape(thing)}\b", re.IGNORECASE)
-                asked = topic.forms[0].format(x=thing)
-                assert asks_reserved(asked), asked
+                for form in topic.forms[:1]:  # some topics are of the evaluation alone
+                    assert asks_reserved(form.format(x=thing)), form
                 assert not any(named.search(t) for t in kept if re.search(topic.word, t))
 
 
