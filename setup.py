@@ -8,13 +8,12 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# The two runs by name, as in .gitignore: whoever builds may have runs of their own beside them.
+# The run by name, as in .gitignore: whoever builds may have runs of their own beside them.
 CARRIED = (
     "app.py",
     "pages/*.py",
     ".streamlit/config.toml",
     "cache/runs/demo/**/*",
-    "cache/runs/demo-conditions/**/*",
 )
 
 

@@ -176,7 +176,7 @@ def test_a_run_opens_by_its_path_and_downloads(visit: Callable, run_folder: Path
     v.check()
 
 
-@pytest.mark.parametrize("run", ["demo", "demo-conditions"])
+@pytest.mark.parametrize("run", ["demo"])
 def test_shipped_runs_fill_both_pages(visit: Callable, run: str) -> None:
     v = visit()
     page = v.open("/gap", set=run)

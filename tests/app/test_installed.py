@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("wh
 
 SOURCES = (
     *("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"),
-    *("app.py", "pages", ".streamlit", "cache/runs/demo", "cache/runs/demo-conditions", "modgap"),
+    *("app.py", "pages", ".streamlit", "cache/runs/demo", "modgap"),
 )
 PATIENCE = 300.0
 OURS = ("PYTHONPATH", "MODGAP_CACHE", "MODGAP_MODELS", "MODGAP_RUNS")
@@ -128,7 +128,7 @@ def server(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 def test_a_wheel_carries_what_is_shipped_and_no_more(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    carried = [p for d in ("cache/runs/demo", "cache/runs/demo-conditions", "pages")
+    carried = [p for d in ("cache/runs/demo", "pages")
                for p in (ROOT / d).rglob("*") if p.is_file()]  # fmt: skip
     carried += [ROOT / "app.py", ROOT / ".streamlit" / "config.toml"]
     expected = {
