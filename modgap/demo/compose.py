@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +34,7 @@ SCALE = 2.0
 
 
 def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) -> Path:
-    """Make the composite folder of trained weights; safe when two do it at the same time.
+    """Make the composite folder of trained weights; safe when two processes or threads do it at once.
 
     Parameters
     ----------
@@ -52,8 +53,7 @@ def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) 
     """
     if (out / "config.json").is_file():
         return out
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:12]}.partial")
     try:
         _linked(encoder, partial / "encoder")
         _linked(llm, partial / "llm")

@@ -69,7 +69,7 @@ def test_a_clip_of_ones_own_from_upload_to_a_clicked_cell(visit: Any, tiny_folde
     v.go("Alignment")
     page.wait_for_selector(READY)
     before = page.locator(".lv").inner_text()
-    page.locator(".mg .slider").press("ArrowRight")
+    page.locator(".mg .slider").press("ArrowLeft")
     v.settle()
     assert page.locator(".lv").inner_text() != before
     layer = int(page.locator(".lv").inner_text().split("/")[0])

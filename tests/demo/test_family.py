@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_a_snapshot_is_what_was_written(tiny_family: Path, tmp_path: Path) -> No
     final = read_compact(tiny_family / "adapter.safetensors")
     wanted = read_compact(tiny_family / "adapter-1.safetensors", final)
     assert all(torch.equal(made[k], wanted[f"adapter.{k}"].half()) for k in made)
+
+
+def test_two_threads_may_put_it_together_at_once(tiny_family: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: family.resolve("demo", tmp_path), range(4)))
+    assert len(set(folders)) == 1
+    assert load_model(folders[0]).identity
+    assert [p.name for p in tmp_path.iterdir()] == [folders[0].name]
 
 
 def test_other_base_models_make_another_folder(tiny_family: Path, tmp_path: Path) -> None:
