@@ -34,7 +34,7 @@ SCALE = 2.0
 
 
 def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) -> Path:
-    """Make the composite folder of trained weights; safe when two processes or threads do it at once.
+    """Make the composite folder of trained weights; safe when two do it at the same time.
 
     Parameters
     ----------
