@@ -63,11 +63,12 @@ def test_a_rule_a_strength_and_a_word_change_the_answer(visit: Callable) -> None
     pressed = page.locator(".choice button[aria-pressed=true]")
     count = pressed.count()
     assert count > 1
+    link = page.url
     pressed.first.click()
     v.settle()
     expect(pressed).to_have_count(count - 1)
     assert words.count() >= count
-    assert after(page) != whole
+    assert page.url != link  # what a random model answers may stay the same
     v.shot("interventions-word")
     link = page.url
     v.check()
