@@ -56,6 +56,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> Path:
     if not all(find(name, folder) for name in BASES):
         pytest.skip("The base models are not in cache/models: run modgap fetch.")
     monkeypatch.setenv("MODGAP_DEMO_WEIGHTS", str(WEIGHTS))
+    monkeypatch.setenv("MODGAP_CACHE", str(folder.parent))
     return folder
 
 

@@ -113,8 +113,8 @@ MOVES = """() => {
 
 
 @pytest.mark.xfail(
-    reason="word times and mismatched pairs, shown unless they are switched off, come after the map "
-    "and push the downloads down: their room is to be kept",
+    reason="word times and mismatched pairs come after the map and push the downloads down: "
+    "their room is to be kept",
     strict=False,
 )
 def test_the_map_comes_first_and_nothing_moves_then(visit: Any, tiny_folder: Path) -> None:

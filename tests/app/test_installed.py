@@ -146,7 +146,7 @@ def test_it_is_the_wheel_that_runs(place: Place) -> None:
     said = place.run("python", "-c", "import modgap; print(modgap.__file__)")
     assert Path(said.strip()) == place.site / "modgap" / "__init__.py"
     assert str(place.home / "caches" / "modgap") in place.run("modgap", "cache", "info")
-    assert "demo:lora@1" in place.run("modgap", "gap", "demo")
+    assert "demo:lora@2" in place.run("modgap", "gap", "demo")
 
 
 def test_the_explorer(place: Place, visit: Callable) -> None:

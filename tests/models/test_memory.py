@@ -103,15 +103,16 @@ def test_the_clip_covers_what_was_measured(embedded: Path) -> None:
         make_clip(10.0),
     )
     words = " ".join(["one two three four"] * 10)
-    found = estimate_memory("demo", dtype="float32", cache_dir=embedded)
-    assert found.tokens == len(model.text_prompt(words).content) - 1
+    found = estimate_memory("demo", dtype="float32", cache_dir=embedded, seconds=10.0)
+    assert found.tokens == len(model.text_prompt(words).content)
 
     for work in (
         lambda: analyze(model, clip, words),
         lambda: Prefill.of(model, model.prepare(clip, words)),
     ):
         work()
-        assert 0.5 * found.clip_total < peak_bytes(work) < found.clip_total
+        # The encoder is reckoned with its whole window, but hears the clip alone here.
+        assert 0.1 * found.clip_total < peak_bytes(work) < found.clip_total
 
 
 def test_no_weights_are_needed_or_read(tiny_folder: Path, tmp_path: Path) -> None:
