@@ -148,7 +148,7 @@ def test_the_pipeline_is_answered_by_the_base_where_there_is_one(
 
 @pytest.mark.slow
 def test_the_embedded_family_has_its_base_and_its_gap(run: Any, embedded: Path) -> None:
-    words = "--data demo --limit 40 --model demo --model demo:lora@1 --inputs text,speech,base"
+    words = "--data demo --limit 20 --model demo --model demo:lora@1 --inputs text,speech,base"
     made = CliRunner().invoke(
         main.app, ["eval", *words.split(), "--base", "demo:base", "--out", "demo-run"]
     )
