@@ -35,8 +35,11 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
-    """The matrix of all layers; opens where the session or the address left it."""
+def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None, bool]:
+    """The matrix of all layers, the words on it, and whether these are still to come.
+
+    It opens where the session or the address left it.
+    """
     from modgap.ui.alignment.component import align_view, paths_now
 
     here, opened = visit().alignment, visit().link
@@ -44,9 +47,9 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
     last = here.place or AlignmentPlace(
         opened.get("layer"), opened.get("measure", "cosine"), opened.get("paths", link.PATHS)
     )
-    words, rows = None, []
+    words, to_come, rows = None, False, []
     if "words" in paths_now("align", last.paths):
-        words = recognition.word_times(analysis)
+        words, to_come = recognition.word_times(analysis)
     if words is not None:
         from modgap.analysis.word_hits import word_rows
 
@@ -67,7 +70,8 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None]:
         cell is not None and len(analysis.speech_times) > cell[0] and len(analysis.pieces) > cell[1]
     ):
         here.cell = (analysis.key, *cell)
-    return event, words if "words" in event.paths else None
+    wanted = "words" in event.paths
+    return event, words if wanted else None, to_come and wanted
 
 
 def opening(analysis: Analysis) -> None:
@@ -108,6 +112,7 @@ def below(
     event: AlignEvent,
     words: WordTimes | None,
     hits: WordHits | None,
+    to_come: bool,
     panels: Panels,
     support: pd.DataFrame,
     drawn: bool,
@@ -136,15 +141,15 @@ def below(
         st.caption(
             f"{len(analysis.pieces)} text tokens and {len(analysis.speech_times)} speech tokens"
         )
-    if hits is not None:
+    if hits is not None or to_come:
         landing(hits, event, drawn)
     files(analysis, event, words, hits, panels, support)
 
 
-def landing(hits: WordHits, event: AlignEvent, drawn: bool) -> None:
-    """How often the paths land in the word, over layers."""
+def landing(hits: WordHits | None, event: AlignEvent, drawn: bool) -> None:
+    """How often the paths land in the word, over layers; its place, while the words are to come."""
     st.subheader("Does the path land in the word?", anchor=False)
-    if not drawn:
+    if not drawn or hits is None:
         deferred.place(HEIGHT)
         return
     widgets.chart(
@@ -245,7 +250,7 @@ def page() -> None:
     from modgap.analysis.score_support import score_support
     from modgap.figures.scores import path_scores
 
-    event, words = component(analysis)
+    event, words, to_come = component(analysis)
     hits = None
     if words is not None:
         from modgap.analysis.word_hits import word_hits
@@ -256,9 +261,11 @@ def page() -> None:
     filtered = scores.filtered_toggle()
     place = st.container()
     drawn = deferred.may_draw(event.painted)
-    support = score_support(analysis, words=words, others=scores.others(analysis, drawn))
+    with st.container():  # what is said of the wait comes and goes; nothing below it is made anew
+        others = scores.others(analysis, drawn)
+    support = score_support(analysis, words=words, others=others)
     with place:
-        scores.metrics(analysis, event, support, filtered)
+        scores.metrics(analysis, event, support, filtered, words_to_come=to_come)
     panels = path_scores(analysis, event.measure, support, filtered=filtered)
     run, *cell = here.alignment.cell or ("",)
     here.view = {
@@ -268,7 +275,7 @@ def page() -> None:
         "filtered": "1" if filtered else None,
         "cell": tuple(cell) if run == analysis.key else None,
     }
-    below(analysis, event, words, hits, panels, support, drawn)
+    below(analysis, event, words, hits, to_come, panels, support, drawn)
 
 
 page()

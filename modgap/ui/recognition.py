@@ -111,8 +111,11 @@ def words_request(analysis: Analysis) -> WordsRequest:
     return WordsRequest(clip, analysis.transcript)
 
 
-def word_times(analysis: Analysis) -> WordTimes | None:
-    """When the words are said, or None while that is found out, or after a word on why it fails."""
+def word_times(analysis: Analysis) -> tuple[WordTimes | None, bool]:
+    """When the words are said, and whether that is still to come.
+
+    Neither, after a word on why they cannot be found.
+    """
     wanted = words_request(analysis)
     found: WordTimes | None = asking.ask(wanted)
     problem = asking.failure(wanted)
@@ -120,4 +123,4 @@ def word_times(analysis: Analysis) -> WordTimes | None:
         with st.container(horizontal=True, vertical_alignment="center", key="words_failed"):
             st.caption(widgets.plain(f"No word boundaries: {problem}"))
             guards.try_again(wanted, key="words_again")
-    return found
+    return found, found is None and not problem

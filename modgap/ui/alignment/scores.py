@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from modgap.ui.alignment.component import AlignEvent
 
 
+#: Width of a score that may come later, in pixels: its place is as wide.
+LATE = 190
+
+
 def others(analysis: Analysis, drawn: bool) -> Mismatched | None:
     """The clip against other texts, asked for once the map is painted."""
     if not drawn or not result_shown.is_current():
@@ -44,8 +48,15 @@ def filtered_toggle() -> bool:
     )  # fmt: skip
 
 
-def metrics(analysis: Analysis, event: AlignEvent, support: pd.DataFrame, filtered: bool) -> None:
-    """The layer's scores, and what they rest on."""
+def metrics(
+    analysis: Analysis,
+    event: AlignEvent,
+    support: pd.DataFrame,
+    filtered: bool,
+    *,
+    words_to_come: bool,
+) -> None:
+    """The layer's scores, and what they rest on; what is to come has its place."""
     row = analysis.layers[analysis.layers["layer"] == event.layer].iloc[0]
     at = support[support["layer"] == event.layer].iloc[0]
     cosine = event.measure == "cosine"
@@ -78,8 +89,11 @@ def metrics(analysis: Analysis, event: AlignEvent, support: pd.DataFrame, filter
                 _share(at[f"{prefix}word_{kind}"]),
                 help=f"Share of text tokens whose {event.measure} path lies in their word; chance: "
                 "a random speech token.",
+                width=LATE,
                 **box,
             )
+        elif words_to_come:
+            _place("In its word", box)
         if f"others_low_{kind}" in support:
             low, high = (at[f"{prefix}others_{end}_{kind}"] for end in ("low", "high"))
             st.metric(
@@ -87,8 +101,11 @@ def metrics(analysis: Analysis, event: AlignEvent, support: pd.DataFrame, filter
                 f"{widgets.number(low)} – {widgets.number(high)}",
                 help="The middle 90 % of the score of this speech against other texts. A score "
                 "inside says nothing of this clip's own words.",
+                width=LATE,
                 **box,
             )
+        elif result_shown.is_current():
+            _place("Mismatched pairs", box)
         st.metric("On the DTW path", widgets.number(row[f"aps_dtw_{kind}"]), **box)
         defined = rho == rho
         st.metric(
@@ -102,6 +119,12 @@ def metrics(analysis: Analysis, event: AlignEvent, support: pd.DataFrame, filter
             widgets.number(row[event.measure]),
             **box,
         )
+
+
+def _place(label: str, box: dict[str, Any]) -> None:
+    """Where a score will stand."""
+    with st.container(width=LATE, **box):
+        st.caption(label)
 
 
 def _share(value: float) -> str:
