@@ -65,12 +65,13 @@ def test_a_rule_a_strength_and_a_word_change_the_answer(visit: Callable) -> None
     pressed = page.locator(".choice button[aria-pressed=true]")
     count = pressed.count()
     assert count > 1
-    link = page.url
-    pressed.first.click()
-    v.settle()
-    expect(pressed).to_have_count(count - 1)
+    half = count // 2  # of one word less a random model's KL may be the same in what is shown
+    for n in range(1, half + 1):
+        pressed.first.click()
+        v.settle()
+        expect(pressed).to_have_count(count - n)
     assert words.count() >= count
-    assert page.url != link  # what a random model answers may stay the same
+    assert after(page) != whole
     v.shot("interventions-word")
     link = page.url
     v.check()
@@ -104,25 +105,27 @@ def test_two_visitors_toggle_at_once(visit: Callable) -> None:
         v.check()
 
 
-@pytest.mark.xfail(
-    reason="written for the family before this one: patching is of aligned words now", strict=False
-)
 def test_where_the_gap_is_decided(visit: Callable) -> None:
     v = visit()
     page = v.open("/decided", example="capital-Greece-open")
     page.get_by_text("Log-probability of").wait_for()
     v.settle()
     v.shot("decided-patching")
-    click_a_cell(page, ".st-key-patching", 0.8, 0.3)  # of 8 layers and 8 words
+    layers, words = page.locator(".st-key-patching .js-plotly-plot").evaluate(
+        "e => ['xaxis', 'yaxis'].map(a => e._fullLayout[a].range)"
+        ".map(([a, b]) => Math.round(Math.abs(b - a)))"
+    )
+    layer, word = int(0.8 * layers), int(0.3 * words)
+    click_a_cell(page, ".st-key-patching", 0.8, 0.3)
     v.settle()
     ring = page.locator(".st-key-patching .shapelayer path")
     expect(ring).to_have_count(1)
-    assert boxes(page) == ["6", "2"]
+    assert boxes(page) == [str(layer), str(word)]
     page.get_by_role("button", name="Patch it on the Interventions page").click()
     page.locator(READY).wait_for()
     v.settle()
-    v.wait_for_address("layers%3D6")
-    assert pressed(page) == [n == 2 for n in range(8)]
+    v.wait_for_address(f"layers%3D{layer}")
+    assert pressed(page) == [n == word for n in range(words)]
     v.go("Localize")
     page.get_by_role("radio", name="Logit lens").click()
     v.settle()
