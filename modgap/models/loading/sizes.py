@@ -63,8 +63,9 @@ def clip_bytes(text: Any, positions: int, tokens: int, itemsize: int) -> dict[st
 def encoder_bytes(hf: Any, seconds: float, itemsize: int) -> int:
     """What the audio encoder holds at most within one layer: N (6 d + 3 f) b + 4 N^2.
 
-    N frames of 20 ms (at least the encoder's fixed window, where it has one), width d, MLP width f,
-    b bytes a number, and a float32 mask; 0 where the config names no encoder.
+    N frames of 20 ms (at least the encoder's fixed window, where it has one and does not hear the
+    clip alone), width d, MLP width f, b bytes a number, and a float32 mask; 0 where the config
+    names no encoder.
 
     Parameters
     ----------
@@ -82,7 +83,9 @@ def encoder_bytes(hf: Any, seconds: float, itemsize: int) -> int:
     )
     d = _first(config, "d_model", "hidden_size", "hidden_dim")
     f = _first(config, "encoder_ffn_dim", "intermediate_size") or 4 * d
-    frames = max(math.ceil(50 * seconds), _first(config, "max_source_positions")) if d else 0
+    alone = getattr(getattr(hf, "settings", None), "hears", "window") == "clip"
+    window = 0 if alone else _first(config, "max_source_positions")
+    frames = max(math.ceil(50 * seconds), window) if d else 0
     return frames * (6 * d + 3 * f) * itemsize + 4 * frames**2
 
 
