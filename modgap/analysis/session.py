@@ -29,7 +29,7 @@ from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings, analysis_key, check_text, digest
 from modgap.interventions.intervention import Intervention
-from modgap.interventions.prefill import Prefill
+from modgap.interventions.prefill import NO_WORDS, Prefill
 from modgap.measures.sinks import silent
 from modgap.models.capture import capture_pair
 from modgap.speech.word_times import word_times
@@ -128,7 +128,7 @@ class Session:
             There is none.
         """
         if self.transcript is None:
-            raise SettingsError("This needs the words of the clip: give a transcript.")
+            raise SettingsError(NO_WORDS)
         return self.transcript
 
     @cached_property

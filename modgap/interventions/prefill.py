@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Edited", "Prefill", "check_stack", "editing"]
 
+#: Told where the transcript is lacking.
+NO_WORDS = (
+    "This needs the words of the clip: give a transcript, or let them be heard (modgap.heard, "
+    "--heard-by)."
+)
 #: Variants that go through the model together.
 BATCH = 16
 
@@ -240,10 +245,7 @@ class Prefill:
             There is no transcript.
         """
         if not self.told:
-            raise SettingsError(
-                "This needs the words of the clip: give a transcript, or let them be heard "
-                "(modgap.heard, --heard-by)."
-            )
+            raise SettingsError(NO_WORDS)
         key = (layer, path, measure)
         if key not in self._paths:
             H_s = self._levels[layer][self._content().to(self._levels[layer].device)]
