@@ -85,22 +85,6 @@ def band_limit(x: np.ndarray, low: float | None, high: float) -> np.ndarray:
     return signal.sosfilt(sos, x)
 
 
-def change_speed(x: np.ndarray, factor: float) -> np.ndarray:
-    """Play ``factor`` times as fast; pitch moves along, which is another speaker, nearly.
-
-    Parameters
-    ----------
-    x : ndarray float, shape (n,)
-    factor : float
-
-    Returns
-    -------
-    ndarray float64, shape (n / factor,), rounded and at least 2
-    """
-    n = max(round(x.size / factor), 2)
-    return np.interp(np.linspace(0, x.size - 1, n), np.arange(x.size), x)
-
-
 def normalise(x: np.ndarray, peak: float = 0.7) -> np.ndarray:
     """Scale to a peak value: ndarray float, shape (n,), to float32 of the same shape."""
     return (x * (peak / (np.max(np.abs(x)) + 1e-9))).astype(np.float32)

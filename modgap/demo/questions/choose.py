@@ -24,8 +24,8 @@ import pandas as pd
 from modgap.core.files import table_bytes, write_atomic
 from modgap.demo.questions.asked import TABLES, Asked, candidates, rank
 from modgap.demo.questions.stored import PROBE, QUESTIONS
-from modgap.demo.questions.typed import Typed
 from modgap.demo.topics import asked_in
+from modgap.demo.writer import Writer
 from modgap.scoring.question import Question
 from modgap.scoring.scorers import score
 
@@ -37,6 +37,8 @@ __all__ = ["BOUND", "KEPT", "PROBED", "accuracies", "chosen", "probe", "probed"]
 PROBED = 14
 BOUND = 0.6
 KEPT = 3
+#: Half of the evaluation's: a short answer that has not come by then is no short answer.
+NEW_TOKENS = 24
 
 Answerer = Callable[[Sequence[str]], list[str]]
 
@@ -137,7 +139,12 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, help="folder of a training's texts (parquet)")
     given = parser.parse_args()
     if given.base is not None:
-        write_atomic(PROBE, table_bytes(probe(Typed(given.base))))
+        writer = Writer(given.base)
+
+        def answer(texts: Sequence[str]) -> list[str]:
+            return [writer.text(w.tokens).strip() for w in writer.answers(texts, NEW_TOKENS)]
+
+        write_atomic(PROBE, table_bytes(probe(answer)))
     found = pd.read_parquet(PROBE)
     table = chosen(found, _texts(given.texts) if given.texts else ())
     write_atomic(QUESTIONS, table_bytes(table))

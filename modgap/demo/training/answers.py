@@ -10,14 +10,13 @@ import pandas as pd
 
 from modgap.demo.training import shards
 from modgap.demo.training.settings import TrainSettings
-from modgap.demo.training.writer import KEPT, Writer
+from modgap.demo.writer import KEPT, Writer
 
 __all__ = ["ASKED", "Answer", "answer_texts", "asked_texts", "read_answers"]
 
 #: Kinds of texts that are answered: the others are no turns of a conversation.
 ASKED = ("turn", "question")
 TOKENS = 24
-BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -53,22 +52,16 @@ def answer_texts(writer: Writer, asked: Sequence[str]) -> pd.DataFrame:
     DataFrame
         Columns text, tokens, likely, shares; the last two flattened.
     """
-    # Similar lengths together: the shorter ones of a batch are padded.
     asked = sorted(asked, key=len)
-    rows = []
-    for start in range(0, len(asked), BATCH):
-        batch = asked[start : start + BATCH]
-        for text, written in zip(
-            batch, writer.go_on([writer.prompt(t) for t in batch], TOKENS), strict=True
-        ):
-            rows.append(
-                {
-                    "text": text,
-                    "tokens": np.array(written.tokens, dtype=np.int32),
-                    "likely": written.likely.astype(np.int32).ravel(),
-                    "shares": written.shares.astype(np.float32).ravel(),
-                }
-            )
+    rows = [
+        {
+            "text": text,
+            "tokens": np.array(written.tokens, dtype=np.int32),
+            "likely": written.likely.astype(np.int32).ravel(),
+            "shares": written.shares.astype(np.float32).ravel(),
+        }
+        for text, written in zip(asked, writer.answers(asked, TOKENS), strict=True)
+    ]
     return pd.DataFrame(rows, columns=["text", "tokens", "likely", "shares"])
 
 

@@ -24,7 +24,6 @@ from modgap.demo.training.speakers import Speakers, Utterance, recorded
 from modgap.models.composite_net import encode, load_encoder
 
 __all__ = [
-    "FRAMES_PER_SECOND",
     "Heard",
     "Hearing",
     "files_of",
@@ -33,7 +32,6 @@ __all__ = [
     "write_frames",
 ]
 
-FRAMES_PER_SECOND = 50
 MAX_SECONDS = 12.0
 
 

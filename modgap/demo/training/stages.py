@@ -19,8 +19,8 @@ from modgap.demo.training.listening import run_listening
 from modgap.demo.training.plain import SHARD, texts
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.speakers import Speakers
-from modgap.demo.training.writer import Writer
 from modgap.demo.training.written import sentences, turns
+from modgap.demo.writer import Writer
 
 __all__ = ["STAGES", "main", "run"]
 

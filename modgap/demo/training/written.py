@@ -10,7 +10,7 @@ import torch
 from modgap.demo.topics import asks_reserved
 from modgap.demo.training.sayable import first_sentences, sayable
 from modgap.demo.training.shards import stable_rng
-from modgap.demo.training.writer import Writer
+from modgap.demo.writer import Writer
 
 __all__ = ["OPENINGS", "sentences", "turns"]
 

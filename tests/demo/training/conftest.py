@@ -13,7 +13,7 @@ from modgap.demo.training.features import Hearing, speak_texts
 from modgap.demo.training.heldout import make_voices
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.speakers import Speakers
-from modgap.demo.training.writer import Writer
+from modgap.demo.writer import Writer
 from tests.families.makers import text_model, whisper_encoder
 
 TEXTS = [

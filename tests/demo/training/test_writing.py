@@ -16,8 +16,8 @@ from modgap.demo.training.ctc import TokenReader
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import read
 from modgap.demo.training.speaking import TRANSCRIBE, Prompts, Task, pack, target_loss
-from modgap.demo.training.writer import Writer
 from modgap.demo.training.written import sentences, turns
+from modgap.demo.writer import Writer
 
 
 def test_a_batch_goes_on_as_each_alone(micro: TrainSettings) -> None:

@@ -69,6 +69,25 @@ class Writer:
         mark = "<|user|>"
         return self.prompt(mark).split(mark)[0] + beginning
 
+    def answers(self, texts: Sequence[str], tokens: int, batch: int = 128) -> list[Written]:
+        """Greedy answers to users' turns, in their order; similar lengths go together.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        tokens : int
+            How many tokens at most.
+        batch : int
+        """
+        # The shorter ones of a batch are padded.
+        order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
+        found: dict[int, Written] = {}
+        for start in range(0, len(order), batch):
+            part = order[start : start + batch]
+            prompts = [self.prompt(texts[n]) for n in part]
+            found |= dict(zip(part, self.go_on(prompts, tokens), strict=True))
+        return [found[n] for n in range(len(texts))]
+
     @torch.inference_mode()
     def go_on(
         self,
