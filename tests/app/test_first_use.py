@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +26,13 @@ def said(at: AppTest) -> list[str]:
     return [text.replace("\\", "").replace("\u2060", "") for text in texts]
 
 
-@pytest.mark.usefixtures("real_example")
+@pytest.fixture
+def bare(real_example: None) -> None:  # noqa: F811
+    """Real speech, and no file of a base model on this machine."""
+    shutil.rmtree(local.models_folder())
+
+
+@pytest.mark.usefixtures("bare")
 def test_the_pipelines_job_fetches_with_progress(
     shared: None,
     server: Any,  # noqa: F811
@@ -56,10 +62,8 @@ def test_the_pipelines_job_fetches_with_progress(
     assert not any("On first use" in text for text in said(at))
 
 
-@pytest.mark.usefixtures("real_example")
-def test_without_files_and_network_a_sentence_says_what_to_do(
-    open_app: Open, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("bare")
+def test_without_files_and_network_a_sentence_says_what_to_do(open_app: Open) -> None:
     at = finish(press(open_app(), "Analyse"))
     assert not any("On first use" in text for text in said(at))
     finish(press(at, "Ask the pipeline"))

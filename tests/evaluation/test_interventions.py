@@ -43,6 +43,13 @@ ROWS = [
     {"audio": "a.wav", "transcript": "What is two plus three?", "reference": "five"},
     {"audio": "b.wav", "transcript": "The brown fox", "reference": "dog"},
 ]
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def strategies() -> list[str]:
+    """Those whose answers are shipped: each has an adaptive table and a section in the docs."""
+    names = [file.stem.split("-") for file in sorted((DOCS / "results").glob("table1-*.parquet"))]
+    return [name[1] for name in names if len(name) == 2]
 
 
 @pytest.fixture(scope="module")
@@ -246,13 +253,17 @@ def test_controls_are_reported_and_never_chosen() -> None:
     assert rows.loc["adaptive", ["ahead", "ahead_low", "ahead_high"]].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("name", ["full", "lora"])
+NONE_YET = pytest.param(
+    "", marks=pytest.mark.skip("No table1-<strategy>.parquet lies in docs/results yet.")
+)
+
+
+@pytest.mark.parametrize("name", strategies() or [NONE_YET])
 def test_the_adaptive_tables_of_the_docs_are_those_of_the_shipped_answers(name: str) -> None:
-    docs = Path(__file__).parents[2] / "docs"
-    choice, report = evaluate(pd.read_parquet(docs / "results" / f"table1-{name}.parquet"))
-    kept = pd.read_parquet(docs / "results" / f"table1-{name}-adaptive.parquet")
+    choice, report = evaluate(pd.read_parquet(DOCS / "results" / f"table1-{name}.parquet"))
+    kept = pd.read_parquet(DOCS / "results" / f"table1-{name}-adaptive.parquet")
     pd.testing.assert_frame_equal(report, kept, check_dtype=False, atol=1e-9)
-    text = (docs / "results.md").read_text()
+    text = (DOCS / "results.md").read_text()
     part = text[text.index(f"## demo:{name}\n") :]
     assert f"Chosen: `{choice_sentence(choice, report)}`." in part
     table = part[part.index("Chosen: ") :].split("\n\n")[1]

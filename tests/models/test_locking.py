@@ -23,6 +23,7 @@ from modgap.interventions.intervention import Intervention
 from modgap.models.base import SpeechLM
 from modgap.scoring.answers import answer
 from modgap.scoring.question import Question
+from tests.even_words import even_words
 from tests.tiny import make_clip
 
 WORDS = "What is two plus three? A, four. B, five."
@@ -72,7 +73,7 @@ def run_questions(model: SpeechLM) -> None:
 def search(model: SpeechLM) -> None:
     ready, name = with_target(model, model.prepare(make_clip(1.2), WORDS))
     sweep(ready, name, layers=(0, 2), strengths=(1.0,))
-    patching(ready, name, layers=(1,))
+    patching(ready, name, layers=(1,), words=even_words(WORDS, 1.2))
     logit_lens(ready)
 
 
