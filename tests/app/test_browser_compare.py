@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import serving
+from modgap.analysis.examples import examples
 from tests.app.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -118,7 +119,8 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
 def test_the_consistency_over_the_examples(visit: Callable) -> None:
     v = visit()
     page = opened(v)
-    page.get_by_role("button", name="Measure 12 examples in 2 models").click()
+    clips = len(examples())
+    page.get_by_role("button", name=f"Measure {clips} examples in 2 models").click()
     page.locator(".st-key-cm_points_aps_cos .js-plotly-plot").first.wait_for()
     v.settle()
     for key in ("aps_cos", "monotonicity"):
@@ -130,7 +132,7 @@ def test_the_consistency_over_the_examples(visit: Callable) -> None:
     with download(page, "Statistics (CSV)").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
-    assert {r["clips"] for r in rows} == {"12"}
+    assert {r["clips"] for r in rows} == {str(clips)}
     page.locator(".st-key-cm_points_monotonicity").scroll_into_view_if_needed()
     v.shot("compare-consistency")
     v.check()

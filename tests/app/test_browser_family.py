@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.browser import READY, serving
 from examples.families.test_own_forward import FILE, make
+from tests.ears import put_ears
 
 pytestmark = pytest.mark.browser
 
@@ -26,8 +27,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, own: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(
+    folder: Path, own: Path, ears_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     place = tmp_path_factory.mktemp("family")
+    put_ears(ears_folder, place / "cache")
     settings = {
         "MODGAP_CACHE": str(place / "cache"),
         "MODGAP_MODELS": json.dumps([str(folder), str(own)]),
