@@ -107,11 +107,19 @@ class ConvTransformerAdapter(nn.Module):
         -------
         Tensor, shape (B, n, outputs)
         """
+        return self.positions(self.layer_states(stacked, mask)[-1])
+
+    def layer_states(self, stacked: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """What goes into the first layer, and what comes out of each, (B, n, width) each."""
         x = self.linear_in(self.norm_in(stacked))
-        x = x + functional.gelu(_convolved(self.conv, x, mask))
+        states = [x + functional.gelu(_convolved(self.conv, x, mask))]
         for layer in self.layers:
-            x = layer(x, mask)
-        return self.linear_out(self.norm_out(x))
+            states.append(layer(states[-1], mask))
+        return states
+
+    def positions(self, states: Tensor) -> Tensor:
+        """Positions (B, n, outputs) of the last layer's states (B, n, width)."""
+        return self.linear_out(self.norm_out(states))
 
 
 class _Layer(nn.Module):

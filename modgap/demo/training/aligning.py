@@ -19,7 +19,7 @@ from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import collate
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
-from modgap.demo.training.listening import Listener, measured, training_set
+from modgap.demo.training.listening import HEADS, Listener, measured, training_set
 from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.low_rank import add_low_rank
 from modgap.demo.training.settings import TrainSettings
@@ -105,12 +105,9 @@ class Aligner:
         """The loss of step `n`, and its parts."""
         answered, written, typed = self.draw(n)
         rows = np.concatenate([answered, written])
-        stacked, mask = collate(self.heard, rows, stable_rng("noise", self.s.seed, n))
-        with torch.autocast("cpu", torch.bfloat16):
-            made = self.listener.adapter(stacked, mask)
+        made, mask, read = self.listener.hear(rows, stable_rng("noise", self.s.seed, n))
+        ctc = torch.stack(list(read.values())).sum()
         tokens = [self.listener.tokens[int(i)] for i in rows]
-        others = self.listener.others(stable_rng("others", self.s.seed, n))
-        ctc = self.listener.reader.loss(made, mask, tokens, others)
         positions = [m[there] for m, there in zip(made.float(), mask, strict=True)]
         texts = self.heard.table.text
         tasks = [
@@ -181,7 +178,7 @@ class Aligner:
             rows = np.arange(min(most, len(held)))
             said = held.table.text.iloc[rows].to_list()
             found[name] = error_rate(said, self.write_down(held, rows))
-            found[f"{name}_ctc"] = error_rate(said, self.listener.read(held)[: len(rows)])
+            found[f"{name}_ctc"] = error_rate(said, self.listener.read(held)[0][: len(rows)])
         return found
 
 
@@ -220,7 +217,7 @@ def run_alignment(s: TrainSettings, strategy: str, stop: int | None = None) -> N
 
     def snapshot(done: int) -> None:
         path = s.work / strategy / "snapshots" / f"{done:06d}.safetensors"
-        kept = {n: p.half() for n, p in parameters.items() if not n.startswith("reader.")}
+        kept = {n: p.half() for n, p in parameters.items() if not n.startswith(HEADS)}
         write_tensors(path, kept, {"strategy": strategy, "step": str(done)})
 
     run.run(step, snapshot, stop)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from modgap.demo.compose import COMPOSITE
 from modgap.demo.training.features import Heard
@@ -14,6 +15,9 @@ from modgap.demo.training.shards import stable_rng
 from modgap.models.composite_net import stack
 
 __all__ = ["Epochs", "collate", "positions"]
+
+#: How much faster or slower frames are made in training: by this factor's logarithm at most.
+TEMPO = 0.16
 
 
 def positions(frames: int | np.ndarray) -> int | np.ndarray:
@@ -73,7 +77,7 @@ def collate(
     heard : Heard
     rows : ndarray of int
     rng : numpy.random.Generator, optional
-        Of training: frames get noise, and a few short stretches are wiped out.
+        Of training: another tempo, noise, and a few short stretches wiped out.
 
     Returns
     -------
@@ -97,10 +101,16 @@ def collate(
 
 
 def _disturbed(frames: Tensor, rng: np.random.Generator) -> Tensor:
-    noise = rng.standard_normal(frames.shape, dtype=np.float32) * (0.1 * float(frames.std()))
-    frames = frames + torch.from_numpy(noise)
-    for _ in range(int(rng.integers(0, 3))):
-        length = int(rng.integers(1, 9))
-        start = int(rng.integers(0, max(1, len(frames) - length)))
-        frames[start : start + length] = 0.0
+    """Frames said faster or slower, with noise, and with stretches and dimensions wiped out."""
+    length = max(COMPOSITE.stack, round(len(frames) * float(np.exp(rng.uniform(-TEMPO, TEMPO)))))
+    frames = functional.interpolate(frames.T[None], length, mode="linear", align_corners=True)[0].T
+    chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    frames = torch.randn(frames.shape, generator=chance).mul_(0.12 * frames.std()).add_(frames)
+    for _ in range(int(rng.integers(0, 2 + length // 60))):
+        size = int(rng.integers(1, 13))
+        start = int(rng.integers(0, max(1, length - size)))
+        frames[start : start + size] = 0.0
+    if rng.random() < 0.5:
+        dimensions = rng.choice(frames.shape[1], int(0.1 * frames.shape[1]), replace=False)
+        frames[:, torch.from_numpy(dimensions)] = 0.0
     return frames

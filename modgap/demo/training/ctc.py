@@ -1,8 +1,10 @@
-"""Reading tokens off the adapter's positions: the head of the first stage, which is not shipped.
+"""Reading tokens and letters off the adapter: heads of the training, which are not shipped.
 
 CTC (Graves et al. 2006) needs no word boundaries. A position reads as the token whose embedding in
 the text LLM it points to, so the adapter learns to put, where a token is said, what the LLM knows
-it by.
+it by. Most tokens are said seldom, so half-way through the adapter its states are also read as
+letters, of which every utterance teaches all (intermediate CTC, Lee & Watanabe 2021, with the
+smaller alphabet below as in Sanabria & Metze 2018).
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["TokenReader"]
+__all__ = ["Speller", "TokenReader"]
+
+_LETTERS = " abcdefghijklmnopqrstuvwxyz0123456789'"
+_LETTER = {c: i + 1 for i, c in enumerate(_LETTERS)}
 
 
 class TokenReader(nn.Module):
@@ -82,3 +87,58 @@ class TokenReader(nn.Module):
             ids = torch.unique_consecutive(row[there])
             out.append(tokens[ids[ids > 0] - 1].tolist())
         return out
+
+
+class Speller(nn.Module):
+    """Letters that the frames of a position say, several after one another.
+
+    Parameters
+    ----------
+    width : int
+        Of the adapter's layers.
+    frames : int
+        Places for letters in a position; at 12.5 positions a second one would be too few.
+    """
+
+    def __init__(self, width: int, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, frames * (1 + len(_LETTERS)))
+
+    @staticmethod
+    def letters(text: str) -> list[int]:
+        """Numbers of a text's letters, digits and spaces; the rest is not heard."""
+        kept = "".join(c if c in _LETTER else " " for c in text.lower())
+        return [_LETTER[c] for c in " ".join(kept.split())]
+
+    def log_probabilities(self, states: Tensor) -> Tensor:
+        """Of "nothing new" and of each letter (B, n * frames, 1 + letters), of (B, n, width)."""
+        size, n, _ = states.shape
+        with torch.autocast("cpu", enabled=False):
+            made = self.linear(self.norm(states.float()))
+        return made.view(size, n * self.frames, -1).log_softmax(-1)
+
+    def loss(self, states: Tensor, mask: Tensor, targets: list[list[int]]) -> Tensor:
+        """The CTC loss per letter, mean over the batch.
+
+        Parameters
+        ----------
+        states : Tensor, shape (B, n, width)
+        mask : Tensor of bool, shape (B, n)
+        targets : list of list of int
+            As `letters` makes them.
+        """
+        logp = self.log_probabilities(states).transpose(0, 1)
+        said = torch.tensor([t for row in targets for t in row])
+        lengths = torch.tensor([len(row) for row in targets])
+        return functional.ctc_loss(
+            logp, said, mask.sum(1) * self.frames, lengths, zero_infinity=True
+        )
+
+    @torch.no_grad()
+    def read(self, states: Tensor, mask: Tensor) -> list[str]:
+        """What each row says, by the likeliest letter at each place."""
+        best = self.log_probabilities(states).argmax(-1).view(*mask.shape, self.frames)
+        rows = [torch.unique_consecutive(b[m].flatten()) for b, m in zip(best, mask, strict=True)]
+        return ["".join(_LETTERS[int(i) - 1] for i in row if i) for row in rows]

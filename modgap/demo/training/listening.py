@@ -13,7 +13,7 @@ from modgap.demo.checkpoints import read_tensors
 from modgap.demo.compose import COMPOSITE
 from modgap.demo.training import features
 from modgap.demo.training.batches import Epochs, collate
-from modgap.demo.training.ctc import TokenReader
+from modgap.demo.training.ctc import Speller, TokenReader
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.loop import LoopSettings, Run
@@ -21,8 +21,10 @@ from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.models.conv_adapter import ConvTransformerAdapter
 
-__all__ = ["Listener", "new_adapter", "run_listening", "tokenizer_of", "training_set"]
+__all__ = ["HEADS", "Listener", "new_adapter", "run_listening", "tokenizer_of", "training_set"]
 
+#: Beginnings of the names of what only trains the adapter.
+HEADS = ("reader.", "speller.")
 #: Wrong tokens that a position chooses among, beside the batch's own.
 OTHERS = 3000
 
@@ -57,7 +59,7 @@ def training_set(s: TrainSettings) -> Heard:
 
 
 class Listener:
-    """Adapter and reader with what they need to be trained and measured.
+    """Adapter, reader and speller with what they need to be trained and measured.
 
     Parameters
     ----------
@@ -75,19 +77,39 @@ class Listener:
         table = embeddings(s)
         self.adapter = new_adapter(s, heard.frames(0).shape[1], table.shape[1])
         self.reader = TokenReader(table)
+        self.letters = [Speller.letters(text) for text in texts]
+        self.speller = Speller(s.width, COMPOSITE.stack)
+        self.half = (s.layers + 1) // 2
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """All that is trained, by name."""
         named = {f"adapter.{n}": p for n, p in self.adapter.named_parameters()}
-        return named | {f"reader.{n}": p for n, p in self.reader.named_parameters()}
+        for head, module in (("reader", self.reader), ("speller", self.speller)):
+            named |= {f"{head}.{n}": p for n, p in module.named_parameters()}
+        return named
 
-    def loss(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """CTC loss of utterances."""
+    def hear(
+        self, rows: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Positions of utterances, and the losses of reading them.
+
+        Returns
+        -------
+        positions : Tensor, shape (B, n, d)
+        mask : Tensor of bool, shape (B, n)
+        losses : dict of str to Tensor
+            "tokens" and "letters", per token and per letter.
+        """
         stacked, mask = collate(self.heard, rows, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            made = self.adapter(stacked, mask)
-        targets = [self.tokens[int(i)] for i in rows]
-        return self.reader.loss(made, mask, targets, self.others(rng))
+            states = self.adapter.layer_states(stacked, mask)
+            made = self.adapter.positions(states[-1])
+        tokens = [self.tokens[int(i)] for i in rows]
+        letters = [self.letters[int(i)] for i in rows]
+        return made, mask, {
+            "tokens": self.reader.loss(made, mask, tokens, self.others(rng)),
+            "letters": self.speller.loss(states[self.half], mask, letters),
+        }  # fmt: skip
 
     def others(self, rng: np.random.Generator) -> Tensor:
         """Some tokens of the vocabulary."""
@@ -95,26 +117,31 @@ class Listener:
         return self.vocabulary[rng.choice(len(self.vocabulary), count, replace=False)]
 
     @torch.inference_mode()
-    def read(self, heard: Heard, batch: int = 32) -> list[str]:
-        """What the reader makes of utterances."""
+    def read(self, heard: Heard, batch: int = 32) -> tuple[list[str], list[str]]:
+        """What reader and speller make of utterances."""
         self.adapter.eval()
-        out: list[str] = []
+        read: list[str] = []
+        spelt: list[str] = []
         for start in range(0, len(heard), batch):
             rows = np.arange(start, min(start + batch, len(heard)))
             stacked, mask = collate(heard, rows)
             with torch.autocast("cpu", torch.bfloat16):
-                made = self.adapter(stacked, mask)
+                states = self.adapter.layer_states(stacked, mask)
+                made = self.adapter.positions(states[-1])
             tokens = self.reader.read(made, mask, self.vocabulary)
-            out += [self.tokenizer.decode(row) for row in tokens]
+            read += [self.tokenizer.decode(row) for row in tokens]
+            spelt += self.speller.read(states[self.half], mask)
         self.adapter.train()
-        return out
+        return read, spelt
 
     def errors(self) -> dict[str, float]:
-        """Word error rate on each held-out set."""
-        return {
-            name: error_rate(held.table.text.to_list(), self.read(held))
-            for name, held in heldout_sets(self.s).items()
-        }
+        """Word error rate on each held-out set, by the reader and by the speller."""
+        found = {}
+        for name, held in heldout_sets(self.s).items():
+            said = held.table.text.to_list()
+            read, spelt = self.read(held)
+            found[name], found[f"{name}_spelt"] = error_rate(said, read), error_rate(said, spelt)
+        return found
 
 
 def embeddings(s: TrainSettings) -> Tensor:
@@ -123,7 +150,7 @@ def embeddings(s: TrainSettings) -> Tensor:
 
 
 def run_listening(s: TrainSettings, stop: int | None = None) -> None:
-    """Train adapter and reader."""
+    """Train the adapter with its reader and its speller."""
     listener = Listener(s, training_set(s))
     epochs = Epochs(listener.heard.table.frames.to_numpy(), s.listen_batch, s.seed, "listen")
     parameters = listener.parameters()
@@ -133,9 +160,9 @@ def run_listening(s: TrainSettings, stop: int | None = None) -> None:
     run = Run(s.work / "listen", parameters, rates, settings, s.seed)
 
     def step(n: int) -> dict[str, float]:
-        loss = listener.loss(epochs.step(n), stable_rng("listen", s.seed, n))
-        loss.backward()
-        numbers = {"loss": float(loss.detach())}
+        losses = listener.hear(epochs.step(n), stable_rng("listen", s.seed, n))[2]
+        torch.stack(list(losses.values())).sum().backward()
+        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
         return numbers | measured(n + 1, s.listen_steps, s.measure_every, listener.errors)
 
     run.run(step, stop_after=stop)

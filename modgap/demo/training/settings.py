@@ -71,7 +71,7 @@ class TrainSettings:
     rounds: int = 1
     people: Path | None = None
     width: int = 512
-    layers: int = 3
+    layers: int = 4
     inner: int = 1024
     dropout: float = 0.1
     listen_steps: int = 6000

@@ -22,7 +22,7 @@ from modgap.demo.training.aligning import Aligner, run_alignment
 from modgap.demo.training.answers import read_answers
 from modgap.demo.training.batches import Epochs, collate, positions
 from modgap.demo.training.features import Hearing, speak_texts
-from modgap.demo.training.listening import run_listening, training_set
+from modgap.demo.training.listening import HEADS, run_listening, training_set
 from modgap.demo.training.package import package, snapshot_steps, trained
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.speakers import Speakers, Utterance
@@ -152,7 +152,7 @@ def test_the_folder_hears_what_training_heard(
     aligner = Aligner(aligned, "lora", training_set(aligned))
     with torch.no_grad():
         for name, p in aligner.parameters().items():
-            if not name.startswith("reader."):
+            if not name.startswith(HEADS):
                 p.copy_(trained(aligned, "lora", step)[name])
     aligner.llm.float().eval()
     heard = features.Heard(pd.DataFrame({"frames": [len(frames)]}), [frames.numpy()],
