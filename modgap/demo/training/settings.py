@@ -57,6 +57,9 @@ class TrainSettings:
         Along each strategy's run, denser at its start.
     measure_every : int
         Steps between two measurements on what is held out.
+    compiled : int
+        1: the LLM's layers are compiled where there is a C++ compiler, which takes a minute and
+        saves two fifths of each step; 0: never.
     """
 
     work: Path
@@ -88,6 +91,7 @@ class TrainSettings:
     ctc_weight: float = 0.1
     snapshots: int = 8
     measure_every: int = 250
+    compiled: int = 1
 
     def changed(self, pairs: Sequence[str]) -> TrainSettings:
         """These settings with some numbers changed.

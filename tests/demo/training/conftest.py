@@ -37,7 +37,7 @@ def micro(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
         work=root / "work", encoder=whisper_encoder(root / "whisper"), llm=llm, width=16, layers=1,
         inner=16,
         listen_steps=6, listen_batch=3, answered=2, transcribed=2, typed=1, adapter_steps=4,
-        lora_steps=4, rank=2, snapshots=2, measure_every=3,
+        lora_steps=4, rank=2, snapshots=2, measure_every=3, compiled=0,
     )  # fmt: skip
     s.save()
     table = pd.DataFrame({"text": TEXTS, "source": "turn"})
