@@ -28,6 +28,7 @@ PARTS = {
         "8",
     ],
     "Interventions": ["benchmarks.interventions"],
+    "A patching map": ["benchmarks.patching"],
     "A map fitted on 1,000 clips": ["benchmarks.fitting"],
     "A cached analysis on screen": ["benchmarks.page"],
     "A run of 100,000 clips": ["benchmarks.bigrun", "--page"],

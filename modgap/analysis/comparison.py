@@ -105,6 +105,8 @@ def compare_variants(
     model, pair = prefill.model, prefill.pair
     length = pair.speech.length
     before, text = _plain_answers(prefill, chosen, steps.part(0.0, 0.4, "plain answers"))
+    # Most edits leave the answer as it was, or make it the text's.
+    expected = [given.token_ids for given in (before, text) if given is not None]
     told = prefill.told
 
     def kl(logits: torch.Tensor) -> float:
@@ -126,7 +128,7 @@ def compare_variants(
             grown = keys_values(edited.cache)
             made = decode_rows(
                 model, edited.cache, edited.logits[:, 0], length, progress=report,
-                **chosen.decoding,
+                drafts=expected, **chosen.decoding,
             )  # fmt: skip
             assert edited.states is not None
             for v, stack in enumerate(part):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from modgap.core.errors import SettingsError
+from modgap.models.drafts import Ahead
 from modgap.models.hooks import holding_lock
 from modgap.models.prompt import Generation, Prompt
 from modgap.models.sampling import Sampling
@@ -72,6 +73,7 @@ def decode_rows(
     progress: Progress | None = None,
     sampling: Sampling | None = None,
     prompts: Sequence[torch.Tensor] | None = None,
+    drafts: Sequence[Sequence[int]] = (),
 ) -> list[Generation]:
     """Go on after a prefill, several sequences side by side.
 
@@ -92,6 +94,8 @@ def decode_rows(
         Takes the place of `temperature`.
     prompts : sequence of B LongTensor (S,), optional
         Ids of the prompts, which `sampling` may have to know.
+    drafts : sequence of sequences of int
+        Ids of answers that may be given again. They only save time, to a single greedy row.
 
     Returns
     -------
@@ -108,6 +112,8 @@ def decode_rows(
     finished = [False] * rows
     first = _likeliest(scores)
     going = list(range(rows))
+    greedy = rows == 1 and sampling is None and temperature == 0 and mask is None
+    ahead = Ahead(model, cache, lengths[0], drafts if greedy else (), max_new_tokens)
     for step in range(max_new_tokens):
         if progress is not None and step:
             progress(step / max_new_tokens, f"answer, token {step + 1}")
@@ -135,6 +141,9 @@ def decode_rows(
             mask = None if mask is None else mask[chosen]
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(len(going), 1)], dim=1)
+        if ahead.drafts and (known := ahead.after(ids[0])) is not None:
+            scores = known
+            continue
         masked = {} if mask is None else {"attention_mask": mask}
         out = model.trunk(
             input_ids=torch.tensor([[ids[row][-1]] for row in going], device=model.device),
