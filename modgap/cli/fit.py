@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
-        epilog="Example: modgap fit ridge-0 --data demo --model demo:full --layer 0 --kind ridge"
+        epilog="Example: modgap fit ridge-0 --data demo --layer 0 --kind ridge"
     )(fit)
 
 

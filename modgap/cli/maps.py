@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     maps_app.command("show", epilog="Example: modgap maps show ridge-0")(show)
     maps_app.command(
         "table",
-        epilog="Example: modgap maps table --data demo --model demo:full --layers 0,2,4 "
+        epilog="Example: modgap maps table --data demo --layers 0,12,24 "
         "--out results",
     )(table)
     app.add_typer(maps_app, name="maps")
@@ -125,7 +125,7 @@ def table(
     from modgap.evaluation.interventions.map_table import unseen
     from modgap.evaluation.interventions.question_outcomes import judgeable
 
-    names = model or ["demo:full", "demo:lora"]
+    names = model or ["demo"]
     how.check(names)
     settings = FitSettings(
         layers=parse_layers(layers), kinds=tuple(k.strip() for k in kinds.split(",") if k.strip()),

@@ -59,8 +59,8 @@ def words(
     aligner: Annotated[
         str,
         typer.Option(
-            help="A Whisper: whisper-tiny.en, a folder or a hub id; or with --data demo:robot: "
-            "espeak, the synthesizer's own account."
+            help="A Whisper: whisper-tiny.en, a folder or a hub id; or espeak, the synthesizer's "
+            "own account, with --data demo:robot."
         ),
     ] = EMBEDDED,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
