@@ -21,6 +21,7 @@ MARKERS = {
     "keep": "keep: only the content differs",
     "drop": "drop: a plain typed message",
 }
+TOO_LONG = {"fail": "refuse it", "cut": "hear its beginning"}
 
 
 def choose() -> None:
@@ -184,10 +185,28 @@ def channel() -> None:
         )
 
 
+def longer() -> None:
+    """What becomes of a clip that is longer than a model takes."""
+    if inputs.TOO_LONG.get("") not in TOO_LONG:
+        inputs.TOO_LONG.value = "fail"
+    st.segmented_control(
+        "A clip longer than the model takes",
+        list(TOO_LONG),
+        key=inputs.TOO_LONG.key,
+        format_func=TOO_LONG.__getitem__,
+        required=True,
+        persist_state="session",
+        help="The model hears as much as it takes; the transcript stays whole, and a note says how "
+        "much was heard.",
+    )
+
+
 def limit() -> None:
     """What the model can take, once it is known."""
     longest = longest_clip()
     start, end = inputs.TRIM.value
+    if end - start > longest + 0.005 or inputs.TOO_LONG.get("") == "cut":
+        longer()
     if end - start > longest + 0.005:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"This model hears {longest:g} s at most.")

@@ -82,6 +82,8 @@ def answers(found: ModelComparison, count: int) -> None:
                         widgets.verdict(row.get(f"{kind}_verdict"), known)
     if known is not None:
         st.caption(f"Reference answer: {widgets.plain(known)}")
+    for name, analysis in zip(found.names, found.analyses, strict=True):
+        guards.part_heard(analysis, name)
     for group in found.same_weights:
         st.caption(f"{widgets.plain(' and '.join(group))} are one model: the weights are the same.")
 

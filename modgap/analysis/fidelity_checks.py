@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from modgap.interventions.editing import editing
 from modgap.interventions.intervention import Intervention
-from modgap.interventions.prefill import Prefill, editing
+from modgap.interventions.prefill import Prefill
 from modgap.models.capture import capture_states
 from modgap.models.hooks import stream_of, visiting
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from modgap.core.errors import SettingsError, StoreError
 from modgap.core.settings import digest
+from modgap.models.clip_limit import cut_notes
 from modgap.models.prompt import TRANSCRIBE
 from modgap.store.lookup import kept
 from modgap.store.record import Record
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from modgap.audio.clip import Clip
     from modgap.core.progress import Progress
     from modgap.models.base import SpeechLM
+    from modgap.models.prompt import TooLong
     from modgap.speech.base import Recognizer
     from modgap.store.cache import Store
 
@@ -30,6 +32,7 @@ def heard(
     by: str | Recognizer = OWN,
     *,
     instruction: str = TRANSCRIBE,
+    too_long: TooLong = "fail",
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> str:
@@ -44,6 +47,9 @@ def heard(
         128 tokens). Else a recogniser, or the name of one (`modgap.load_recognizer`).
     instruction : str
         How the model is asked; by default as the embedded family was taught.
+    too_long : "fail" or "cut"
+        With "cut", the model writes down the beginning of a clip that is longer than it takes; a
+        recogniser hears the whole one.
     store : Store, optional
         A cache to look in first and to keep the words in.
     progress : callable (fraction, note), optional
@@ -57,11 +63,13 @@ def heard(
     ------
     SettingsError
         No words were heard.
+    AudioError
+        The clip is longer than the model takes, and not to be cut.
     ModelError
         There is no such recogniser.
     """
     words = heard_or_nothing(
-        model, clip, by, instruction=instruction, store=store, progress=progress
+        model, clip, by, instruction=instruction, too_long=too_long, store=store, progress=progress
     )
     if not words:
         name = "The model" if by == OWN else getattr(by, "name", by)
@@ -78,6 +86,7 @@ def heard_or_nothing(
     by: str | Recognizer = OWN,
     *,
     instruction: str = TRANSCRIBE,
+    too_long: TooLong = "fail",
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> str:
@@ -86,6 +95,8 @@ def heard_or_nothing(
     if by == OWN:
         dtype = str(model.dtype).removeprefix("torch.")
         who = [OWN, model.identity, dtype, model.device.type, instruction]
+        if cut_notes(model, clip, too_long):
+            who.append(too_long)
     else:
         if isinstance(by, str):
             from modgap.speech.recognizers import load_recognizer
@@ -96,7 +107,7 @@ def heard_or_nothing(
     def make() -> str:
         if not isinstance(by, str):
             return by.transcribe(clip, progress=progress).strip()
-        prompt = model.speech_prompt(clip, instruction=instruction)
+        prompt = model.speech_prompt(clip, instruction=instruction, too_long=too_long)
         return model.generate(prompt, max_new_tokens=MAX_TOKENS, progress=progress).text.strip()
 
     key = digest("heard", VERSION, who, clip.sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -12,32 +13,85 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modgap.analysis.result import Analysis
-from modgap.core.errors import StoreError
+from modgap.analysis.result import Analysis, states_from_record, states_record
+from modgap.core.errors import SettingsError, StoreError
 from modgap.core.names import short_name
-from modgap.core.settings import METHOD_VERSION, AnalysisSettings
+from modgap.core.progress import Steps
+from modgap.core.settings import METHOD_VERSION, AnalysisSettings, digest
 from modgap.core.version import __version__
 from modgap.measures.pair_metrics import PairMetrics
 from modgap.measures.tables import layer_table, token_table
-from modgap.models.capture import check_layers, stream_pair
+from modgap.models.capture import capture_pair, check_layers, stream_pair
 from modgap.scoring.answers import answer
-from modgap.store.lookup import look_up
+from modgap.store.lookup import keep, look_up
 
 if TYPE_CHECKING:
+    from modgap.analysis.session import Session
     from modgap.audio.clip import Clip
-    from modgap.core.progress import Steps
+    from modgap.core.progress import Progress
     from modgap.models.base import SpeechLM
     from modgap.models.prompt import PromptPair
     from modgap.store.cache import Store
     from modgap.store.record import Record
 
-__all__ = ["cached_analysis", "clip_info", "heard_audio", "measure", "model_info", "versions"]
+__all__ = [
+    "analysis_of", "cached_analysis", "clip_info", "heard_audio", "measure", "model_info",
+    "versions",
+]  # fmt: skip
 
 #: What a result says of its model, out of `SpeechLM.info`.
 _MODEL = (
     "name", "identity", "dtype", "quantization", "adapter", "revision", "model_type", "n_layers",
     "hidden_size", "editable_layers", "unsupported",
 )  # fmt: skip
+
+
+def analysis_of(session: Session, progress: Progress | None = None) -> Analysis:
+    """The analysis of a session's clip, from its cache or made; see `modgap.analyze`.
+
+    Raises
+    ------
+    SettingsError
+        A layer does not exist.
+    """
+    model, settings, store = session.model, session.settings, session.store
+    about = model_info(model)
+    if settings.layers is not None and settings.layers[-1] > model.n_layers:
+        raise SettingsError(
+            f"Layer {settings.layers[-1]} does not exist: this model has layers 0 to "
+            f"{model.n_layers}, where 0 is what enters the first decoder layer."
+        )
+    key = session.key("analysis")
+    states_key = digest("states", key)
+    steps = Steps(progress)
+    steps(0.0, "looking in the cache" if store is not None else "preparing")
+    found = None if store is None else cached_analysis(key, store)
+    if found is None:
+        found = measure(model, session.clip, session.pair, settings, key, steps)
+        keep(store, key, found.record)
+    states = None
+    if settings.states:
+        states = look_up(store, states_key, states_from_record)
+        if states is None:
+            captured = capture_pair(
+                model,
+                session.pair,
+                layers=settings.layers,
+                final_norm=settings.final_norm,
+                progress=steps.part(steps.done, 1.0, "states"),
+            )
+            states = replace(captured, speech=captured.speech.cpu(), text=captured.text.cpu())
+            keep(store, states_key, lambda: states_record(states))
+    steps(1.0, "done")
+    # What does not enter the key is this call's, not that of the call that filled the cache.
+    return replace(
+        found,
+        model=about,
+        clip=clip_info(session.clip),
+        settings=settings,
+        states=states,
+        notes=tuple(dict.fromkeys((*session.notes, *found.notes))),
+    )
 
 
 def cached_analysis(key: str, store: Store) -> Analysis | None:

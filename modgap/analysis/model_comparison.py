@@ -112,7 +112,10 @@ class ModelComparison:
             "clip": first.clip,
             "transcript": first.transcript,
             "models": [
-                {"as": name, "key": a.key, "settings": a.settings.to_dict(), **a.model}
+                {
+                    **{"as": name, "key": a.key, "settings": a.settings.to_dict()},
+                    **{"notes": list(a.notes), **a.model},
+                }
                 for name, a in zip(self.names, self.analyses, strict=True)
             ],
             "answers": records(self.answers()),

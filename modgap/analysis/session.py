@@ -5,51 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modgap.analysis import asked, records, sweeps
+from modgap.analysis import asked, records
 from modgap.analysis.answer_lens import AnswerLens
+from modgap.analysis.asked import KINDS
+from modgap.analysis.clip_runs import ClipRuns
 from modgap.analysis.comparison import Comparison, compare_variants
 from modgap.analysis.estimate import Estimate, work_of
 from modgap.analysis.lens import Lens, logit_lens
-from modgap.analysis.measure import (
-    cached_analysis,
-    clip_info,
-    heard_audio,
-    measure,
-    model_info,
-)
+from modgap.analysis.measure import analysis_of, heard_audio
 from modgap.analysis.mismatched import Mismatched, mismatched_aps
 from modgap.analysis.patching import Patching, patching
-from modgap.analysis.result import states_from_record, states_record
-from modgap.audio.clip import Clip
 from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
-from modgap.core.settings import AnalysisSettings, analysis_key, check_text, digest
 from modgap.interventions.intervention import Intervention
-from modgap.interventions.prefill import NO_WORDS, Prefill
 from modgap.measures.sinks import silent
-from modgap.models.capture import capture_pair
 from modgap.speech.word_times import word_times
-from modgap.store.lookup import keep, kept, look_up
+from modgap.store.lookup import kept
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
+    from modgap.analysis.sweeps import Sweep
+    from modgap.audio.clip import Clip
     from modgap.core.progress import Progress
+    from modgap.core.settings import AnalysisSettings
     from modgap.models.base import SpeechLM
-    from modgap.models.prompt import PromptPair
     from modgap.speech.words import WordTimes
     from modgap.store.cache import Store
 
 __all__ = ["KINDS", "Session"]
 
-#: What can be asked of a session, by the names that `Session.key` takes.
-KINDS = ("analysis", "compare", "sweep", "patching", "lens", "answer_lens", "mismatched")
 
-
-class Session:
+class Session(ClipRuns):
     """A clip and its transcript in a model: prompts and plain runs are made once, and kept.
 
     Everything that is asked of it has a key (`key`): the page, the command and the library find
@@ -94,42 +83,8 @@ class Session:
         store: Store | None = None,
         **overrides: Any,
     ) -> None:
-        self.model, self.clip, self.store = model, clip, store
-        self.settings = (settings or AnalysisSettings()).updated(**overrides)
-        self.transcript = None if transcript is None else check_text("transcript", transcript)
-        if not isinstance(clip, Clip):
-            raise SettingsError("The clip must be a Clip: make one with modgap.load_clip(...).")
-        self._plain: Prefill | None = None
-        # The plain runs with a target's tokens behind the prompt; those of the last one asked for.
-        self._aimed: tuple[str | None, Prefill, str] | None = None
-        self._rate: float | None = None  # seconds a decoder layer, of what was computed last
-
-    @cached_property
-    def pair(self) -> PromptPair:
-        """The speech prompt and the text prompt, equal but for the content.
-
-        Raises
-        ------
-        AudioError
-            The clip is longer than the model takes.
-        """
-        settings = self.settings
-        return self.model.prepare(
-            self.clip, self.transcript, **settings.prompt, too_long=settings.too_long
-        )
-
-    @property
-    def words_said(self) -> str:
-        """The transcript, for what needs one.
-
-        Raises
-        ------
-        SettingsError
-            There is none.
-        """
-        if self.transcript is None:
-            raise SettingsError(NO_WORDS)
-        return self.transcript
+        super().__init__(model, clip, transcript, settings, **overrides)
+        self.store = store
 
     @cached_property
     def words(self) -> WordTimes:
@@ -142,58 +97,11 @@ class Session:
         """
         return word_times(self.clip, self.words_said, store=self.store)
 
-    @property
-    def plain(self) -> Prefill:
-        """One run of each prompt as it is: raw states, keys and values."""
-        return self._runs(None)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the runs that are kept, on the model's device."""
-        made = (self._plain, self._aimed and self._aimed[1])
-        return sum(runs.nbytes for runs in made if runs)
-
     # ---- what is asked ---------------------------------------------------------------------------
 
     def analyze(self, *, progress: Progress | None = None) -> Analysis:
         """Measure how the clip and its transcript line up; see `modgap.analyze`."""
-        model, settings, about = self.model, self.settings, model_info(self.model)
-        if settings.layers is not None and settings.layers[-1] > model.n_layers:
-            raise SettingsError(
-                f"Layer {settings.layers[-1]} does not exist: this model has layers 0 to "
-                f"{model.n_layers}, where 0 is what enters the first decoder layer."
-            )
-        key = self.key("analysis")
-        states_key = digest("states", key)
-        steps = Steps(progress)
-        steps(0.0, "looking in the cache" if self.store is not None else "preparing")
-        found = None if self.store is None else cached_analysis(key, self.store)
-        if found is None:
-            found = measure(model, self.clip, self.pair, settings, key, steps)
-            keep(self.store, key, found.record)
-        states = None
-        if settings.states:
-            states = look_up(self.store, states_key, states_from_record)
-            if states is None:
-                captured = capture_pair(
-                    model,
-                    self.pair,
-                    layers=settings.layers,
-                    final_norm=settings.final_norm,
-                    progress=steps.part(steps.done, 1.0, "states"),
-                )
-                states = replace(captured, speech=captured.speech.cpu(), text=captured.text.cpu())
-                keep(self.store, states_key, lambda: states_record(states))
-        steps(1.0, "done")
-        # What does not enter the key is this call's, not that of the call that filled the cache.
-        return replace(
-            found,
-            model=about,
-            clip=clip_info(self.clip),
-            settings=settings,
-            states=states,
-            notes=tuple(dict.fromkeys((*self.clip.notes, *found.notes))),
-        )
+        return analysis_of(self, progress)
 
     def compare(
         self,
@@ -221,7 +129,7 @@ class Session:
         steps = Steps(progress)
 
         def make() -> Comparison:
-            plain = self._runs(steps.part(0.0, 0.4, "plain runs"))
+            plain = self.runs(steps.part(0.0, 0.4, "plain runs"))
             return compare_variants(
                 plain, [stack], self.settings, progress=steps.part(0.4, 1.0, "edited")
             )[0]
@@ -234,7 +142,7 @@ class Session:
         target: str | None = None,
         progress: Progress | None = None,
         **grid: Any,
-    ) -> sweeps.Sweep:
+    ) -> Sweep:
         """How much likelier a grid of interventions makes the target answer.
 
         Parameters
@@ -285,7 +193,7 @@ class Session:
         steps = Steps(progress)
 
         def make() -> Lens:
-            plain = self._runs(steps.part(0.0, 0.4, "plain runs"))
+            plain = self.runs(steps.part(0.0, 0.4, "plain runs"))
             return logit_lens(plain, progress=steps.part(0.4, 1.0, "logit lens"), **options)
 
         return self._kept("lens", make, **options)
@@ -327,7 +235,7 @@ class Session:
         steps = Steps(progress)
 
         def make() -> Mismatched:
-            plain = self._runs(steps.part(0.0, 0.1, "plain runs"))
+            plain = self.runs(steps.part(0.0, 0.1, "plain runs"))
             times = self.pair.speech.times
             assert times is not None
             quiet = silent(heard_audio(self.clip, self.model), self.model.sampling_rate, times)
@@ -359,7 +267,7 @@ class Session:
             raise SettingsError(f"{kind!r} has no estimate; use {', '.join(KINDS[1:])}.")
         if self.store is not None and self.store.has(self.key(kind, **options)):
             return Estimate(0, 0.0, cached=True)
-        plain = self._runs(progress)
+        plain = self.runs(progress)
         work = work_of(kind, plain, asked.given(self, kind, options))
         return Estimate(work.passes, work.layers * (self._rate or 0.0), cached=False)
 
@@ -386,39 +294,9 @@ class Session:
         SettingsError
             The kind or an option is unknown, or an option's value does not fit.
         """
-        if kind not in KINDS:
-            raise SettingsError(f"There is no {kind!r} of a session; use {', '.join(KINDS)}.")
-        if self.transcript is None:
-            self._need_no_words(kind, options)
-        settings = self.settings
-        if kind != "analysis":
-            # An edit has answers, all layers and the final norm whatever these say of an analysis.
-            settings = replace(settings, answers=True, layers=None, final_norm=True)
-        dtype = str(self.model.dtype).removeprefix("torch.")
-        clip_key = analysis_key(
-            self.model.identity, dtype, self.clip.sha256, self.transcript, settings,
-            device=self.model.device.type,
-        )  # fmt: skip
-        if kind == "analysis":
-            return clip_key
-        return digest("edit", records.VERSION, kind, clip_key, asked.wanted(self, kind, options))
+        return asked.key_of(self, kind, options)
 
     # ---- how it is done --------------------------------------------------------------------------
-
-    def _need_no_words(self, kind: str, options: dict[str, Any]) -> None:
-        stack = asked.stack_of(options.get("interventions", ())) if kind == "compare" else None
-        wanting = kind if stack is None else next((i.rule for i in stack if i.needs_words), None)
-        if wanting is not None:
-            raise SettingsError(
-                f"{wanting!r} compares with the words of the clip: give a transcript, let them be "
-                "heard (modgap.heard, --heard-by), or use the rule map on all positions."
-            )
-
-    def _runs(self, progress: Progress | None) -> Prefill:
-        if self._plain is None:
-            self._plain = Prefill.of(self.model, self.pair, progress=progress)
-            self._rate = self._plain.seconds / self.model.n_layers
-        return self._plain
 
     @contextmanager
     def _timed(self, kind: str, **options: Any) -> Iterator[None]:
@@ -443,11 +321,7 @@ class Session:
         search = asked.SEARCHES[kind]
 
         def make() -> Any:
-            if self._aimed is None or self._aimed[0] != target:
-                plain = self._runs(steps.part(0.0, 0.2, "plain runs"))
-                report = steps.part(0.2, 0.3, "runs with the answer")
-                self._aimed = (target, *sweeps.aimed(plain, target, self.settings, report))
-            _, runs, name = self._aimed
+            runs, name = self.aimed(target, steps)
             with self._timed(kind, target=target, **options):
                 return search(runs, name, progress=steps.part(0.3, 1.0, "variants"), **options)
 

@@ -17,6 +17,7 @@ from modgap.cli.options import (
     Json,
     Measure,
     Out,
+    TooLong,
     Transcript,
 )
 from modgap.cli.session import session_of
@@ -39,6 +40,7 @@ def aps(
     how: ModelOptions,
     channel: Channel = None,
     instruction: Instruction = "",
+    too_long: TooLong = "fail",
     measure: Measure = "cosine",
     text: Annotated[
         list[str] | None,
@@ -54,14 +56,15 @@ def aps(
     if measure not in ("cosine", "euclidean"):
         raise SettingsError(f"measure is cosine or euclidean, not {measure!r}.")
     session = session_of(
-        clip, channel, transcript, how, cache, instruction=instruction, answers=False
-    )
+        clip, channel, transcript, how, cache,
+        instruction=instruction, too_long=too_long, answers=False,
+    )  # fmt: skip
     import json
 
     from modgap.analysis.export import records
     from modgap.analysis.score_support import score_support
     from modgap.cli.errors import say
-    from modgap.cli.render import progress_bar
+    from modgap.cli.render import print_notes, progress_bar
 
     with progress_bar("mismatched pairs") as report:
         result = session.analyze()
@@ -75,9 +78,14 @@ def aps(
     if out is not None:
         write_atomic(out, table_bytes(table))
     if as_json:
-        body = {"texts": list(others.texts), "layers": records(table)}
+        body = {
+            "texts": list(others.texts),
+            "notes": list(session.notes),
+            "layers": records(table),
+        }
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         return
+    print_notes(session.notes, told=session.clip.notes)
     print(
         literal(
             f"{len(result.pieces)} text tokens, {len(result.speech_times)} speech tokens, "

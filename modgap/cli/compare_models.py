@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,15 @@ import typer
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Channel, Instruction, Json, Measure
+from modgap.cli.options import Cache, Channel, Instruction, Json, Measure, TooLong
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
+from modgap.core.settings import AnalysisSettings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from modgap.audio.clip import Clip
 
 
 MEASURES = {
@@ -59,6 +63,7 @@ def compare_models(
     ] = None,
     measure: Measure = "cosine",
     instruction: Instruction = "",
+    too_long: TooLong = "fail",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling of clips.")] = 0,
     out: Annotated[
@@ -82,13 +87,20 @@ def compare_models(
         raise SettingsError(f"{out} is a file: choose a folder to write the results to.")
     names = model or DEFAULT
     how.check(names)
+    settings = AnalysisSettings(
+        instruction=instruction,
+        too_long=too_long,  # type: ignore[arg-type]  # checked by the settings
+        answers=clip is not None,
+        max_new_tokens=max_new_tokens,
+    )
+    told: Sequence[str] = ()
     if clip is not None:
         words = read_transcript(transcript or "")
-        result, tables = _one_clip(
-            clip, channel, words, names, instruction, max_new_tokens, cache, how
-        )
+        sound = read_clip(clip, channel=channel)
+        told = sound.notes
+        result, tables = _one_clip(sound, words, names, settings, cache, how)
     else:
-        result, tables = _many(data or "", names, measure, instruction, limit, seed, cache, how)
+        result, tables = _many(data or "", names, measure, settings, limit, seed, cache, how)
     if out is not None:
         _write(out, result, tables)
     if as_json:
@@ -97,19 +109,15 @@ def compare_models(
         sys.stdout.write(to_json(result))
         return
     if clip is not None:
-        _print_clip(result, tables["curves"], measure)
+        _print_clip(result, tables["curves"], measure, told)
     else:
         _print_many(result, tables)
 
 
 def _one_clip(
-    clip: Path, channel: int | None, words: str, names: list[str], instruction: str,
-    max_new_tokens: int, cache: bool, how: ModelOptions,
+    sound: Clip, words: str, names: list[str], settings: AnalysisSettings, cache: bool,
+    how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
-    from modgap.core.settings import AnalysisSettings
-
-    settings = AnalysisSettings(instruction=instruction, max_new_tokens=max_new_tokens)
-    sound = read_clip(clip, channel=channel)
     from modgap.analysis.several_models import compare_models as run
     from modgap.cli.render import progress_bar
     from modgap.store.cache import default_store
@@ -123,19 +131,17 @@ def _one_clip(
 
 
 def _many(
-    data: str, names: list[str], measure: str, instruction: str, limit: int | None, seed: int,
-    cache: bool, how: ModelOptions,
+    data: str, names: list[str], measure: str, settings: AnalysisSettings, limit: int | None,
+    seed: int, cache: bool, how: ModelOptions,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:  # fmt: skip
     from modgap.analysis.consistency import consistency, consistency_table
     from modgap.analysis.export import records
     from modgap.analysis.several_models import clip_curves
     from modgap.cli.render import progress_bar
-    from modgap.core.settings import AnalysisSettings
     from modgap.evaluation.data.datasets import read_questions
     from modgap.store.cache import default_store
 
     items = read_questions(data, limit)
-    settings = AnalysisSettings(instruction=instruction, answers=False)
     with progress_bar("loading") as report:
         curves = clip_curves(
             names, items, settings, store=default_store() if cache else None,
@@ -155,14 +161,18 @@ def _many(
     return result, tables
 
 
-def _print_clip(result: dict[str, Any], curves: pd.DataFrame, measure: str) -> None:
+def _print_clip(
+    result: dict[str, Any], curves: pd.DataFrame, measure: str, told: Sequence[str]
+) -> None:
     from modgap.analysis.model_comparison import at_common_depths
-    from modgap.cli.render import print_table
+    from modgap.cli.render import print_notes, print_table
     from modgap.figures.measures import MEASURES as NAMED
 
     clip = result["clip"]
     print(literal(f"{clip['name']}, {clip['seconds']:.2f} s: {result['transcript']}"))
     names = [m["as"] for m in result["models"]]
+    for m in result["models"]:
+        print_notes(f"{m['as']}: {note}" for note in m["notes"] if note not in told)
     for key in MEASURES[measure]:
         print(f"\n{NAMED[key].label}, by relative depth (in brackets the layer)")
         grid = at_common_depths(curves, key)

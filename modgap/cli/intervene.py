@@ -24,6 +24,7 @@ from modgap.cli.options import (
     Measure,
     PathKind,
     PathLayer,
+    TooLong,
 )
 from modgap.cli.session import NO_WORDS, session_of, words_of
 from modgap.core.errors import SettingsError
@@ -54,6 +55,7 @@ def intervene(
     heard_by: HeardBy = None,
     channel: Channel = None,
     instruction: Instruction = "",
+    too_long: TooLong = "fail",
     rule: Annotated[
         str | None,
         typer.Option(help="angle, length, both, patch, mean, random or map; angle, or map where "
@@ -139,15 +141,18 @@ def intervene(
         how,
         cache,
         instruction=instruction,
+        too_long=too_long,
         max_new_tokens=max_new_tokens,
     )
-    from modgap.cli.render import print_table, progress_bar
+    from modgap.cli.render import print_notes, print_table, progress_bar
 
     with progress_bar("answering") as report:
         found = session.compare(stack, progress=report)
     if as_json:
-        sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        body = {**found.to_dict(), "notes": list(session.notes)}
+        sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         return
+    print_notes(session.notes, told=session.clip.notes)
     if heard_by is not None:
         print(literal(f"heard: {found.transcript}"))
     spoken = [

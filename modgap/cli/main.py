@@ -221,7 +221,7 @@ def analyze(
     if as_json:
         sys.stdout.write(to_json(result.to_dict()))
     else:
-        print_analysis(result)
+        print_analysis(result, told=sound.notes)
         if saved:
             print(literal(f"wrote {', '.join(p.name for p in saved)} in {saved[0].parent}"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -61,8 +61,15 @@ def progress_bar(title: str) -> Iterator[Report | None]:
             yield report
 
 
-def print_analysis(analysis: Analysis) -> None:
-    """Print the layers as a table, then both answers."""
+def print_notes(notes: Iterable[str], told: Container[str] = ()) -> None:
+    """Print what a reader of results should know, but what stderr has told already."""
+    for note in notes:
+        if note not in told:
+            out().print(Text(f"note: {literal(note)}"))
+
+
+def print_analysis(analysis: Analysis, told: Container[str] = ()) -> None:
+    """Print the layers as a table, the notes that were not `told` yet, then both answers."""
     console = out()
     source = ", from the cache" if analysis.from_cache else ""
     positions, tokens = len(analysis.speech_times), len(analysis.pieces)
@@ -83,8 +90,7 @@ def print_analysis(analysis: Analysis) -> None:
     if len(reasons):
         which = ", ".join(str(layer) for layer in analysis.layers["layer"][reasons.index])
         console.print(Text(f"monotony, layers {which}: {reasons.iloc[0]}"))
-    for note in analysis.notes:
-        console.print(Text(f"note: {literal(note)}"))
+    print_notes(analysis.notes, told)
     for kind, answer in (analysis.answers or {}).items():
         ending = "" if answer.finished else " ..."
         console.print(Text(f"answer to the {kind + ':':<8}{literal(answer.text)}{ending}"))

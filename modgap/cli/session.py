@@ -49,7 +49,13 @@ def session_of(
     cache: bool,
     **settings: Any,
 ) -> Session:
-    """Read the sound, then load the model: seconds are spent last; `words` as of `words_of`."""
+    """Read the sound, then load the model: seconds are spent last; `words` as of `words_of`.
+
+    `settings` are single ones of `AnalysisSettings`, checked before anything is read.
+    """
+    from modgap.core.settings import AnalysisSettings
+
+    chosen = AnalysisSettings(**settings)
     sound = read_clip(clip, channel=channel)
     model = how.load()
     from modgap.analysis.heard import heard
@@ -58,5 +64,5 @@ def session_of(
 
     store = default_store() if cache else None
     if isinstance(words, HeardBy):
-        words = heard(model, sound, words.by, store=store)
-    return Session(model, sound, words, store=store, **settings)
+        words = heard(model, sound, words.by, too_long=chosen.too_long, store=store)
+    return Session(model, sound, words, chosen, store=store)

@@ -24,6 +24,7 @@ from modgap.cli.options import (
     Out,
     PathKind,
     PathLayer,
+    TooLong,
 )
 from modgap.cli.session import NO_WORDS, session_of, words_of
 from modgap.core.errors import SettingsError
@@ -50,6 +51,7 @@ def sweep(
     heard_by: HeardBy = None,
     channel: Channel = None,
     instruction: Instruction = "",
+    too_long: TooLong = "fail",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
     ] = None,
@@ -96,11 +98,13 @@ def sweep(
     words = words_of(transcript, heard_by)
     if words is None:
         raise SettingsError(NO_WORDS)
-    session = session_of(clip, channel, words, how, cache, instruction=instruction)
+    session = session_of(
+        clip, channel, words, how, cache, instruction=instruction, too_long=too_long
+    )
     import numpy as np
 
     from modgap.analysis.export import records
-    from modgap.cli.render import print_table, progress_bar
+    from modgap.cli.render import print_notes, print_table, progress_bar
 
     options: dict[str, Any] = {
         "layers": None if layers is None else parse_layers(layers),
@@ -123,9 +127,10 @@ def sweep(
         write_atomic(out, table_bytes(table))
     if as_json:
         head = {"target": made.target, "plain": made.plain, "text": made.text}
-        body = {**head, "rows": records(table)}
+        body = {**head, "notes": list(session.notes), "rows": records(table)}
         sys.stdout.write(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         return
+    print_notes(session.notes, told=session.clip.notes)
     print(
         literal(
             f"log-probability of {made.target!r}: {made.plain:.3f} from the speech, "

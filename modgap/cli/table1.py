@@ -9,7 +9,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Models, PairMarkers, PathLayer, TextMarkers
+from modgap.cli.options import Models, PairMarkers, PathLayer, TextMarkers, TooLong
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 
@@ -73,6 +73,7 @@ def table1(
     ] = None,
     markers: PairMarkers = "keep",
     text_markers: TextMarkers = "drop",
+    too_long: TooLong = "fail",
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """The source's Table 1: accuracies before and after interventions, with controls."""
@@ -99,6 +100,7 @@ def table1(
     settings = AnalysisSettings(
         max_new_tokens=budget,
         markers=markers,  # type: ignore[arg-type]  # checked by the settings
+        too_long=too_long,  # type: ignore[arg-type]
     )
     if text_markers not in ("keep", "drop"):
         raise SettingsError(f'text_markers is "keep" or "drop", not {text_markers!r}.')

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from modgap.core.errors import AudioError, ModelError, SettingsError
-from modgap.core.settings import check_too_long
+from modgap.models.clip_limit import cut_notes, seconds_heard
 from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair, TooLong
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
 from modgap.models.vendor import STYLES, Style, VendorPrompt
@@ -157,23 +157,7 @@ class PromptMaker(ABC):
         style: Style = "plain",
     ) -> Prompt:
         """Build the prompt with the clip in the user's turn; see `prepare`."""
-        check_too_long(too_long)
-        notes, heard = self.notes, clip.seconds
-        if self.max_seconds is not None and clip.seconds > self.max_seconds + 1e-6:
-            if too_long == "fail":
-                raise AudioError(
-                    f"The clip lasts {clip.seconds:.2f} s, but {self.name} takes at most "
-                    f"{self.max_seconds:g} s. Choose a part of it with start and end, "
-                    f"for example start=0, end={self.max_seconds:g}, or let it be cut there "
-                    "(too_long cut)."
-                )
-            heard = self.max_seconds
-            notes = (
-                *notes,
-                f"The clip lasts {clip.seconds:.2f} s, of which the model heard the first "
-                f"{heard:g} s, all that it takes ({heard / clip.seconds:.0%}); the transcript is "
-                "whole.",
-            )
+        heard = seconds_heard(self, clip, too_long)
         wave = clip.resample(self.sampling_rate)
         if self.max_seconds is not None:
             # Resampling may round up by a sample; what is to be cut is longer still.
@@ -200,7 +184,7 @@ class PromptMaker(ABC):
             pad_content=torch.tensor(audio.pad, dtype=torch.long, device=self.device) + len(prefix),
             length=self._checked(len(ids)),
             times=np.minimum(times, heard),
-            notes=notes,
+            notes=(*self.notes, *cut_notes(self, clip, too_long)),
             unheard=clip.seconds - heard,
         )
 

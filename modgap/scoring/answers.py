@@ -15,6 +15,7 @@ from modgap.scoring.words import comparable_words, holds, readings
 if TYPE_CHECKING:
     from modgap.audio.clip import Clip
     from modgap.interventions.intervention import Intervention
+    from modgap.models.prompt import TooLong
 
 Verdict = Literal["right", "wrong"]
 
@@ -93,6 +94,7 @@ def answer(
     transcript: str | None = None,
     instruction: str = "",
     system: str | None = None,
+    too_long: TooLong = "fail",
     max_new_tokens: int = 48,
     temperature: float = 0.0,
     seed: int = 0,
@@ -110,7 +112,7 @@ def answer(
     transcript : str, optional
         What is said: interventions need it (but the rule ``"map"``), and so do the probabilities of
         a multiple choice's options.
-    instruction, system : str
+    instruction, system, too_long : str
         As in `SpeechLM.prepare`.
     max_new_tokens, temperature, seed, progress
         As in `SpeechLM.generate`.
@@ -121,7 +123,7 @@ def answer(
         There are interventions but no clip, or no transcript where they need one, or one does not
         fit the model.
     AudioError
-        The clip is longer than the model takes.
+        The clip is longer than the model takes, and not to be cut.
 
     Examples
     --------
@@ -145,7 +147,9 @@ def answer(
             "transcript=..."
         )
     if transcript is None and not interventions:
-        prompt = model.speech_prompt(source, instruction=instruction, system=system)
+        prompt = model.speech_prompt(
+            source, instruction=instruction, system=system, too_long=too_long
+        )
         return answer(model, prompt, progress=progress, **decoding)
     from modgap.interventions.prefill import Prefill
     from modgap.models.decoding import check_decoding, decode_rows
@@ -153,7 +157,9 @@ def answer(
     from modgap.scoring.option_likelihoods import choice_probabilities
 
     check_decoding(max_new_tokens, temperature)
-    pair = model.prepare(source, transcript, instruction=instruction, system=system)
+    pair = model.prepare(
+        source, transcript, instruction=instruction, system=system, too_long=too_long
+    )
     with model.lock:
         edited = Prefill.of(model, pair, progress=progress).run([tuple(interventions or ())])
         cache = keys_values(edited.cache)

@@ -19,8 +19,9 @@ from transformers import GenerationConfig, dynamic_module_utils
 
 from modgap.audio.clip import Clip, load_clip
 from modgap.core.errors import AudioError, ModelError, SettingsError
+from modgap.interventions.editing import editing
 from modgap.interventions.intervention import Intervention
-from modgap.interventions.prefill import Prefill, editing
+from modgap.interventions.prefill import Prefill
 from modgap.models.base import SpeechLM
 from modgap.models.capture import capture_states
 from modgap.models.decoding import decode_rows

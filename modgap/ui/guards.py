@@ -33,7 +33,16 @@ def analysis(message: str, *, key: str) -> Analysis | None:
     found = result_shown.shown()
     if found is None and not visit().jobs:
         empty(message, key=key)
+    if found is not None:
+        part_heard(found)
     return found
+
+
+def part_heard(analysis: Analysis, model: str = "") -> None:
+    """Say that the model (named, where there are several) heard the beginning of the clip alone."""
+    if analysis.settings.too_long == "cut":
+        for note in analysis.notes:
+            st.caption(widgets.plain(f"{model}: {note}" if model else note))
 
 
 def subject(purpose: str, *, key: str) -> tuple[Analysis, AnalysisRequest] | None:

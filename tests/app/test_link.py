@@ -38,6 +38,8 @@ def parse(**query: list[str]) -> dict:
         ("dtype", "float8", None),
         ("markers", "drop", "drop"),
         ("markers", "Drop", None),
+        ("too_long", "cut", "cut"),
+        ("too_long", "half", None),
         ("measure", "euclidean", "euclidean"),
         ("layer", "12", 12),
         ("layer", "-1", None),

@@ -123,9 +123,10 @@ def test_a_request_is_told_apart_by_all_that_decides_its_numbers(clip: Clip) -> 
         AnalysisRequest(ModelChoice("m"), "label", clip, "words "),
         AnalysisRequest(ModelChoice("m"), "label", clip, "words", "do"),
         AnalysisRequest(ModelChoice("m"), "label", clip, "words", "", "drop"),
+        AnalysisRequest(ModelChoice("m"), "label", clip, "words", "", "keep", "cut"),
         AnalysisRequest(ModelChoice("m"), "label", clip, "", "words"),
     ]
-    assert len({r.signature for r in [base, *others]}) == 9
+    assert len({r.signature for r in [base, *others]}) == 10
 
 
 def respond(kind: str, headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:

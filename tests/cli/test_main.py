@@ -138,6 +138,8 @@ def test_channels_that_cancel_are_told_and_one_can_be_taken(run, place):
     assert json.loads(result.stdout)["clip"]["sha256"] == make_clip().sha256
     noted = analyze(run, "--json", "--no-answers", clip="both.wav")
     assert "cancel" in json.loads(noted.stdout)["notes"][0]
+    told = analyze(run, "--no-answers", clip="both.wav")  # once, and not again with the table
+    assert told.output.count("cancel each other") == 1
 
 
 def test_no_cache_leaves_no_cache(run, place):

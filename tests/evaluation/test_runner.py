@@ -397,16 +397,16 @@ def test_padded_batches_answer_as_one_prompt_alone(tiny_model: Any) -> None:
 
 
 def test_equal_lengths_only_where_a_family_cannot_pad(tiny_model: Any, monkeypatch: Any) -> None:
-    from modgap.evaluation.runs import worker as work
+    from modgap.evaluation.runs import pool
 
     sizes = []
-    real = work.answer_batch
+    real = pool.answer_batch
 
     def seen(model: Any, batch: Any, *more: Any) -> Any:
         sizes.append({w.length for w in batch})
         return real(model, batch, *more)
 
-    monkeypatch.setattr(work, "answer_batch", seen)
+    monkeypatch.setattr(pool, "answer_batch", seen)
     support = {**tiny_model.support(), "batch": "its window slides."}
     monkeypatch.setattr(type(tiny_model), "support", lambda self: support)
     asked = [(question(n, lambda n=n: make_clip(0.5 + n % 2)), ("speech",)) for n in range(4)]

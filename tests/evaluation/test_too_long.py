@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from modgap.analysis.functions import analyze
+from modgap.analysis.functions import analyze, compare
+from modgap.analysis.heard import heard_or_nothing
+from modgap.analysis.session import Session
 from modgap.cli import main
 from modgap.core.errors import AudioError, SettingsError
 from modgap.core.settings import AnalysisSettings, analysis_key
 from modgap.evaluation.runs.record import RunSettings, differences, read_run
 from modgap.evaluation.runs.shards import read_rows
 from modgap.gap.overview import overview
+from modgap.interventions.intervention import Intervention
+from modgap.scoring.answers import answer
+from modgap.store.cache import Store
 from tests.evaluation.runs import make_manifest
 from tests.tiny import make_clip
 
@@ -82,3 +87,72 @@ def test_an_analysis_says_it(tiny_model: Any, tiny_folder: Path, tmp_path: Path)
     path.write_bytes(long.wav_bytes())
     options = ("--model", tiny_folder, "--too-long", "cut", "--no-answers", "--no-cache")
     assert "(80%)" in run("analyze", path, "--transcript", words, *options)
+
+
+def test_edits_and_maps_too(tiny_model: Any, tmp_path: Path) -> None:
+    """The model that hears 10 s is edited as in a clip that ends there, words whole."""
+    long, words = make_clip(12.5), "two plus three"
+    stack = (Intervention(rule="patch", tokens="all", layers=(1,)),)
+    with pytest.raises(AudioError, match="too_long cut"):
+        compare(tiny_model, long, words, stack, max_new_tokens=2)
+    found = compare(tiny_model, long, words, stack, max_new_tokens=2, too_long="cut")
+    same = compare(tiny_model, long.trim(0, 10), words, stack, max_new_tokens=2)
+    assert (found.after, found.kl_after) == (same.after, same.kl_after)
+    after = answer(tiny_model, long, stack, transcript=words, max_new_tokens=2, too_long="cut")
+    assert after.text == same.after.text
+    # What is cut has a key of its own; what is not has that of not asking.
+    short = make_clip(1.3)
+    keys = [
+        Session(tiny_model, clip, words, too_long=how).key("sweep")
+        for clip in (long, short)
+        for how in ("fail", "cut")
+    ]
+    assert keys[0] != keys[1]
+    assert keys[2] == keys[3]
+    assert Session(tiny_model, short, words, too_long="cut").notes == short.notes
+
+
+def test_the_model_writes_down_what_it_hears(tiny_model: Any, tmp_path: Path) -> None:
+    long = make_clip(12.5)
+    with pytest.raises(AudioError, match="too_long cut"):
+        heard_or_nothing(tiny_model, long)
+    store = Store(tmp_path)
+    made = heard_or_nothing(tiny_model, long, too_long="cut", store=store)
+    assert made == heard_or_nothing(tiny_model, long.trim(0, 10))
+    with pytest.raises(AudioError, match="too_long cut"):  # not found by the other's key
+        heard_or_nothing(tiny_model, long, store=store)
+
+
+def test_the_commands_of_edits_say_it(tiny_folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("long.wav").write_bytes(make_clip(12.5).wav_bytes())
+    common = ("long.wav", "--transcript", "two plus three", "--model", tiny_folder, "--no-cache")
+    heard = "the first 10 s, all that it takes (80%)"
+    for command, more in {
+        "intervene": ("--max-new-tokens", "2"),
+        "sweep": ("--rule", "angle", "--layers", "0", "--strength", "1"),
+        "aps": ("--no-words",),
+        "compare-models": ("--max-new-tokens", "2"),
+    }.items():
+        refused = CliRunner().invoke(main.app, [str(a) for a in (command, *common, *more)])
+        assert refused.exit_code, command
+        assert "too_long cut" in " ".join(refused.output.split()), command
+        cut = (command, *common, *more, "--too-long", "cut")
+        said = run(*cut)
+        assert said.count(heard) == 1, command
+        found = json.loads(CliRunner().invoke(main.app, [*map(str, cut), "--json"]).stdout)
+        (notes,) = [m["notes"] for m in found.get("models", [found])]
+        assert heard in " ".join(notes), command
+    (tmp_path / "data").mkdir()
+    make_manifest(tmp_path / "data", 3)
+    (tmp_path / "data" / "2.wav").write_bytes(make_clip(12.5, seed=2).wav_bytes())
+    asked = ("table1", "--data", "data/questions.jsonl", "--model", tiny_folder,
+             "--max-new-tokens", "1")  # fmt: skip
+    counts = [
+        next(line.split()[1] for line in table.splitlines() if line.startswith("none "))
+        for table in (
+            CliRunner().invoke(main.app, [*map(str, asked), *more]).stdout
+            for more in ((), ("--too-long", "cut"))
+        )
+    ]
+    assert counts == ["2", "3"]

@@ -291,17 +291,32 @@ GEMMA = (
 )
 
 
-def _gemma(folder: Path, kind: str, extractor: Any, audio: Any, vision: Any, **text: Any) -> Path:
+#: The turns of Gemma 4's template; not asked to think, the 12B's opens an empty thought.
+GEMMA_4 = (
+    "<bos>{% for message in messages %}<|turn>"
+    "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'audio' %}<|audio|>"
+    "{% else %}{{ part['text'] | trim }}{% endif %}{% endfor %}{% endif %}<turn|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|turn>model\nTHOUGHT{% endif %}"
+)
+NO_THOUGHT = "<|channel>thought\n<channel|>"
+
+
+def _gemma(
+    folder: Path, kind: str, extractor: Any, audio: Any, vision: Any, thought: str, **text: Any
+) -> Path:
     tok = make_tokenizer(
         [
-            *("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<audio>", "<image>"),
-            *("<start_of_audio>", "<end_of_audio>", "<video>", "<boi>", "<eoi>"),
+            *("<pad>", "<eos>", "<bos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>"),
+            *("<|audio>", "<|audio|>", "<audio|>", "<|image>", "<|image|>", "<image|>"),
+            "<|video|>",
         ],
         "<eos>",
         "<pad>",
     )
     at = tok.convert_tokens_to_ids
-    tok.chat_template = GEMMA
+    tok.chat_template = GEMMA_4.replace("THOUGHT", thought)
     config = getattr(transformers, f"{kind}Config")(
         text_config=llm(
             tok,
@@ -314,10 +329,10 @@ def _gemma(folder: Path, kind: str, extractor: Any, audio: Any, vision: Any, **t
         ),
         vision_config=vision,
         audio_config=audio,
-        **{"audio_token_id": at("<audio>"), "image_token_id": at("<image>")},
-        **{"video_token_id": at("<video>"), "boa_token_id": at("<start_of_audio>")},
-        **{"eoa_token_index": at("<end_of_audio>"), "boi_token_id": at("<boi>")},
-        eoi_token_id=at("<eoi>"),
+        **{"audio_token_id": at("<|audio|>"), "image_token_id": at("<|image|>")},
+        **{"video_token_id": at("<|video|>"), "boa_token_id": at("<|audio>")},
+        **{"eoa_token_index": at("<audio|>"), "boi_token_id": at("<|image>")},
+        eoi_token_id=at("<image|>"),
     )
     model = fill(getattr(transformers, f"{kind}ForConditionalGeneration")(config))
     return save(folder, model, tok, extractor)
@@ -330,6 +345,7 @@ def gemma4_unified(folder: Path) -> Path:
         transformers.Gemma4UnifiedAudioFeatureExtractor(),
         {"audio_embed_dim": 640},
         {"mm_embed_dim": 16, "output_proj_dims": 32, "mm_posemb_size": 4},
+        NO_THOUGHT,
         num_hidden_layers=4,
         layer_types=["sliding_attention"] * 3 + ["full_attention"],
     )
@@ -349,6 +365,7 @@ def gemma4(folder: Path) -> Path:
             **{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 8},
             **{"num_attention_heads": 2, "num_key_value_heads": 2, "position_embedding_size": 8},
         },
+        "",
         num_hidden_layers=5,
         layer_types=[
             f"{kind}_attention" for kind in ("sliding", "sliding", "full", "sliding", "full")

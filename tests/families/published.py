@@ -75,6 +75,12 @@ PUBLISHED = {
         "huggingface/transformers, tests/models/qwen2_5_omni/test_processing_qwen2_5_omni.py",
         f"{HELPFUL}{USER}<|audio_bos|>{{clip}}<|audio_eos|>{{q}}{ANSWER}",
     ),
+    "qwen3_omni_moe": Published(
+        f"{USER}<|audio_start|>{{clip}}<|audio_end|>{ANSWER}",
+        "huggingface/transformers, tests/models/qwen3_omni_moe/test_modeling_qwen3_omni_moe.py "
+        "(what the released processor makes); QwenLM/Qwen3-Omni, README.md",
+        f"{USER}<|audio_start|>{{clip}}<|audio_end|>{{q}}{ANSWER}",
+    ),
     "audioflamingo3": Published(
         f"{HELPFUL}{USER}{{clip}}{ANSWER}",
         f"{TRANSFORMERS}/audioflamingo3/convert_audioflamingo3_to_hf.py",
@@ -95,6 +101,20 @@ PUBLISHED = {
         "<bos><start_of_turn>user\n\n\n<start_of_audio>{clip}<end_of_audio>\n\n{q}<end_of_turn>\n"
         "<start_of_turn>model\n",
     ),
+    "gemma4": Published(
+        "<bos><|turn>user\n<|audio>{clip}<audio|><turn|>\n<|turn>model\n",
+        "google/gemma-4-E2B-it, chat_template.jinja without tools (in ollama/ollama, "
+        "model/renderers/testdata); marks: transformers, processing_gemma4.py",
+        "<bos><|turn>user\n<|audio>{clip}<audio|>{q}<turn|>\n<|turn>model\n",
+    ),
+    "gemma4_unified": Published(
+        "<bos><|turn>user\n<|audio>{clip}<audio|><turn|>\n<|turn>model\n"
+        "<|channel>thought\n<channel|>",
+        "google/gemma-4-12B-it, chat_template.jinja: as above, with an empty thought where "
+        "thinking is off (its commit 706856c says so)",
+        "<bos><|turn>user\n<|audio>{clip}<audio|>{q}<turn|>\n<|turn>model\n"
+        "<|channel>thought\n<channel|>",
+    ),
     "phi4_multimodal": Published(
         "<|user|>{clip}<|end|><|assistant|>",
         "microsoft/Phi-4-multimodal-instruct, README.md",
@@ -103,6 +123,11 @@ PUBLISHED = {
         "<|start_of_role|>user<|end_of_role|>{clip}<|end_of_text|>\n"
         "<|start_of_role|>assistant<|end_of_role|>",
         "ibm-granite/granite-speech-4.1-2b, chat_template.jinja without tools and documents",
+    ),
+    "granite_speech_plus": Published(
+        "<|start_of_role|>user<|end_of_role|>{clip}<|end_of_text|>\n"
+        "<|start_of_role|>assistant<|end_of_role|>",
+        "as granite_speech, whose roles it has; with system text and instruction: VENDORS",
     ),
     "qwen3_asr": Published(
         f"<|im_start|>system\n<|im_end|>\n{USER}<|audio_start|>{{clip}}<|audio_end|>{ANSWER}",
@@ -143,5 +168,30 @@ PUBLISHED = {
             "AUDIO{% if said %}补充信息：{{ said[0]['text'] }}{{ '\\n\\n' }}{% endif %}"
             + MOSS_TASK,
         ),
+    ),
+}
+
+GRANITE_SYSTEM = (
+    "Knowledge Cutoff Date: April 2024.\nToday's Date: December 19, 2024.\n"
+    "You are Granite, developed by IBM. You are a helpful AI assistant"
+)
+
+#: Prompts with a question as the publisher's own code asks it (``style="vendor"``): text, and where
+#: that is to be read.
+VENDORS = {
+    "granite_speech_plus": (
+        f"<|start_of_role|>system<|end_of_role|>{GRANITE_SYSTEM}<|end_of_text|>\n"
+        "<|start_of_role|>user<|end_of_role|>{clip} {q}<|end_of_text|>\n"
+        "<|start_of_role|>assistant<|end_of_role|>",
+        "transformers' documentation, granite_speech_plus; ibm-granite/granite-speech, "
+        "granite_speech/prompts.py",
+    ),
+    "qwen3_omni_moe": (
+        PUBLISHED["qwen3_omni_moe"].asked,
+        "QwenLM/Qwen3-Omni, README.md, Setting for Evaluation",
+    ),
+    "gemma4": (
+        "<bos><|turn>user\n{q}<|audio>{clip}<audio|><turn|>\n<|turn>model\n",
+        "google/gemma-4-E2B-it, README.md: audio after the text",
     ),
 }

@@ -13,8 +13,9 @@ from modgap.analysis.comparison import compare_variants, kl_divergence
 from modgap.analysis.functions import compare
 from modgap.core.errors import Cancelled, SettingsError
 from modgap.core.settings import AnalysisSettings
+from modgap.interventions.editing import editing
 from modgap.interventions.intervention import Intervention
-from modgap.interventions.prefill import Prefill, editing
+from modgap.interventions.prefill import Prefill
 from modgap.interventions.rules import apply_edit
 from modgap.models.resume import repeated
 from tests.tiny import make_clip

@@ -293,14 +293,14 @@ class TestGemma4Unified(FamilySuite):
     family = "gemma4_unified"
     positions = {0.5: 13, 1: 25, 2.37: 60, 10: 250}
     seconds, longest = 0.04, 30.0
-    markers = ("<start_of_audio>", "<end_of_audio>")
+    markers = ("<|audio>", "<audio|>")
 
 
 class TestGemma4(FamilySuite):
     family = "gemma4"
     positions = {0.5: 13, 1: 25, 2.37: 59, 10: 250}
     seconds, longest = 0.04, 30.0
-    markers = ("<start_of_audio>", "<end_of_audio>")
+    markers = ("<|audio>", "<audio|>")
     slack = 0.04
 
     def test_layers_that_share_keys_cannot_be_changed(

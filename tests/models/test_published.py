@@ -14,7 +14,7 @@ from modgap.core.errors import SettingsError
 from modgap.models.base import SpeechLM
 from modgap.models.loading.load import load_model
 from modgap.models.prompt import Prompt
-from tests.families.published import PUBLISHED, Published
+from tests.families.published import PUBLISHED, VENDORS, Published
 from tests.tiny import make_clip
 
 Folder = Callable[[str], Path]
@@ -56,6 +56,16 @@ def test_prompts_are_those_of_the_release(
             model.text_prompt("two", markers="drop")
         with pytest.raises(SettingsError, match="no place for an instruction"):
             model.speech_prompt(make_clip(), instruction=QUESTION)
+
+
+@pytest.mark.parametrize("family", VENDORS)
+def test_questions_are_asked_as_the_publisher_asks(
+    family_folder: Folder, family: str, tmp_path: Path
+) -> None:
+    model = load_model(folder_of(family_folder, family, tmp_path), device="cpu")
+    prompt = model.speech_prompt(make_clip(1.3), instruction=QUESTION, style="vendor")
+    text, _ = VENDORS[family]
+    assert prompt.inputs["input_ids"][0].tolist() == expected(model, prompt, text)
 
 
 @pytest.mark.parametrize("family", ["qwen3_asr", "fun_asr_nano", "moss_transcribe_diarize"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,21 @@ def configured(tiny_model: Any) -> Iterator[Any]:
     kept = tiny_model.hf.generation_config
     yield tiny_model
     tiny_model.hf.generation_config = kept
+
+
+def test_qwen3_omni_is_greedy_but_where_it_thinks(family_folder: Any, tmp_path: Path) -> None:
+    """As its README evaluates: Instruct greedily, Thinking by the file."""
+    import shutil
+
+    for talks, expected in (
+        (True, Sampling()),
+        (False, Sampling(temperature=0.6, top_k=20, top_p=0.95)),
+    ):
+        folder = Path(shutil.copytree(family_folder("qwen3_omni_moe"), tmp_path / str(talks)))
+        edit_json(folder / "config.json", enable_audio_output=talks)
+        said = {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95}
+        (folder / "generation_config.json").write_text(json.dumps(said))
+        assert load_model(folder).vendor_sampling == expected
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def _answers(
         made.append(model.generate(typed, **s.decoding))
         made += _edited(kept, stacks, s)
         for ears in who:
-            words = heard_or_nothing(model, clip, ears)
+            words = heard_or_nothing(model, clip, ears, too_long=s.too_long)
             if words:
                 made += _edited(Session(model, clip, words, s).plain, misheard, s)
             else:  # nothing to move towards

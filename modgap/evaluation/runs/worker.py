@@ -11,26 +11,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from modgap.analysis.comparison import kl_divergence
 from modgap.analysis.heard import heard_or_nothing
 from modgap.analysis.session import Session
 from modgap.core.memory import free_memory
 from modgap.core.settings import AnalysisSettings
-from modgap.evaluation.runs.answering import Waiting, answer_batch, layer_rows, read_prompt
+from modgap.evaluation.runs.answering import layer_rows
 from modgap.evaluation.runs.asking import asking_of
 from modgap.evaluation.runs.failures import Faults, out_of_memory
+from modgap.evaluation.runs.pool import Pool
+from modgap.evaluation.runs.reading import Reader
 from modgap.evaluation.runs.shards import Rows
-from modgap.interventions.prefill import BATCH, Prefill, check_stack
-from modgap.models.lora import adapter_acting
-from modgap.models.resume import KeysValues, keys_values
-from modgap.scoring.likeliest_option import answer_options
-from modgap.scoring.option_likelihoods import option_logprobs
+from modgap.interventions.prefill import BATCH, check_stack
+from modgap.models.resume import keys_values
 from modgap.scoring.scorers import score
 
 if TYPE_CHECKING:
@@ -39,13 +36,9 @@ if TYPE_CHECKING:
     from modgap.evaluation.runs.run_settings import RunSettings
     from modgap.interventions.intervention import Stack
     from modgap.models.base import SpeechLM
-    from modgap.models.prompt import Prompt
     from modgap.scoring.question import Question
 
 __all__ = ["Asked", "Worker"]
-
-#: Keys and values that wait for being decoded may take so much memory.
-POOL_BYTES = 2 << 30
 
 Asked = tuple["Question", tuple[str, ...]]
 """A question and the inputs that are wanted of it."""
@@ -90,9 +83,9 @@ class Worker:
         self.ears = ears
         self.base = base
         self.name = name or model.name
-        self.batch = max(1, batch)
         self._faults = Faults(self.name)
-        self._padded = model.support()["batch"] is None
+        self._reader = Reader(self.asking)
+        self._pool = Pool(self.asking, batch)
         for _, stack in settings.interventions:
             check_stack(model, stack)
 
@@ -111,7 +104,7 @@ class Worker:
             Nothing can be run any more; no row is lost by running the unit again.
         """
         self._rows: Rows = {"answers": [], "layers": [], "failures": [], "clips": []}
-        self._pool: list[Waiting] = []
+        self._pool.clear()
         for question, inputs in asked:
             self._question(question, inputs)
         self._decode()
@@ -145,7 +138,7 @@ class Worker:
             self._guarded(question, ["text"], lambda: self._text(question, "text"))
         if "pipeline" in spoken and clip is not None:
             self._guarded(question, ["pipeline"], lambda: self._pipeline(question, clip))
-        if sum(waiting.nbytes for waiting in self._pool) > POOL_BYTES:
+        if self._pool.full:
             self._decode()
 
     def _speech(self, question: Question, clip: Any, inputs: Sequence[str]) -> None:
@@ -166,7 +159,7 @@ class Worker:
             took = (time.perf_counter() - began) / 2
             found, layers = [], []
             if "text" in inputs:
-                found.append(self._typed(question, prefill, took))
+                found.append(self._reader.typed(question, prefill, took))
             if "speech" in inputs:
                 layers = layer_rows(prefill)
                 values = {"kl": kl_divergence(text, speech), "pair_markers": p.markers}
@@ -174,11 +167,13 @@ class Worker:
                     values |= self._heard(question, clip)
                 kept = prefill.kept
                 found.append(
-                    self._waiting(question, "speech", pair.speech, kept, speech, took, **values)
+                    self._reader.waiting(
+                        question, "speech", pair.speech, kept, speech, took, **values
+                    )
                 )
             about = {"model": self.name, "question": question.id}
             self._rows["layers"] += [about | row for row in layers]
-            self._pool += found
+            self._pool.add(found)
             wanted = [(f"speech+{name}", stack) for name, stack in p.interventions]
             wanted = [variant for variant in wanted if variant[0] in inputs]
             hear = [v for v in wanted if p.heard_by and any(it.needs_words for it in v[1])]
@@ -221,36 +216,15 @@ class Worker:
             kl = kl_divergence(prefill.text_logits[0], logits)
             values = {"kl": kl, "pair_markers": self.settings.markers}
             prompt = prefill.pair.speech
-            found.append(self._waiting(question, given, prompt, one, logits, took, **values))
-        self._pool += found
-
-    def _typed(self, question: Question, prefill: Prefill, took: float) -> Waiting:
-        """The typed question beside its speech: the pair's text where that has the same tokens."""
-        prompt = self.asking.typed(question)
-        same = torch.equal(prompt.inputs["input_ids"], prefill.pair.text.inputs["input_ids"])
-        if not (same and self.asking.text_adapter):
-            return self._read(question, "text", prompt)
-        return self._waiting(
-            question, "text", prompt, prefill.text_kept, prefill.text_logits[0], took,
-            markers=self.asking.text_markers,
-        )  # fmt: skip
+            found.append(self._reader.waiting(question, given, prompt, one, logits, took, **values))
+        self._pool.add(found)
 
     def _text(
         self, question: Question, given: str, words: str | None = None, **values: Any
     ) -> None:
         """The words alone: the transcript, or what a recogniser heard."""
         prompt = self.asking.typed(question, words)
-        self._pool.append(self._read(question, given, prompt, **values))
-
-    def _read(self, question: Question, given: str, prompt: Prompt, **values: Any) -> Waiting:
-        began = time.perf_counter()
-        acts = self.asking.text_adapter
-        with adapter_acting(self.model, acts):
-            kept, logits = read_prompt(self.model, prompt)
-            took = time.perf_counter() - began
-            values = {**values, "markers": self.asking.text_markers}
-            found = self._waiting(question, given, prompt, kept, logits, took, **values)
-        return replace(found, adapter=acts)
+        self._pool.add([self._reader.read(question, given, prompt, **values)])
 
     def _pipeline(self, question: Question, clip: Clip) -> None:
         from modgap.evaluation.runs.pipeline_and_base import wer
@@ -274,7 +248,12 @@ class Worker:
         if self.settings.heard_by == "recognizer":
             assert self.ears is not None
             return self.ears.hear(clip).strip()
-        return heard_or_nothing(self.model, clip, instruction=self.settings.heard)
+        return heard_or_nothing(
+            self.model,
+            clip,
+            instruction=self.settings.heard,
+            too_long=self.settings.too_long,  # type: ignore[arg-type]  # checked there
+        )
 
     def _heard(self, question: Question, clip: Clip) -> dict[str, Any]:
         from modgap.evaluation.runs.pipeline_and_base import wer
@@ -291,74 +270,24 @@ class Worker:
         heard = made.text.strip()
         return {"heard": heard, "wer": wer(question.transcript, heard)}
 
-    def _waiting(
-        self,
-        question: Question,
-        given: str,
-        prompt: Prompt,
-        kept: tuple[KeysValues, ...],
-        logits: Tensor,
-        seconds: float,
-        **values: Any,
-    ) -> Waiting:
-        began = time.perf_counter()
-        options: Sequence[float] = ()
-        if words := answer_options(question):
-            options = option_logprobs(self.model, kept, logits, prompt.length, words)
-        return Waiting(
-            question,
-            given,
-            kept,
-            logits,
-            prompt.inputs["input_ids"][0],
-            seconds + time.perf_counter() - began,
-            self.settings.budget,
-            seed=self.asking.seed(question),
-            options=tuple(options),
-            values=values,
-        )
-
     # ---- answers --------------------------------------------------------------------------------
 
     def _decode(self) -> None:
-        """Answer what waits, like lengths together, and those that the adapter acts on."""
-        pool, self._pool = sorted(self._pool, key=lambda w: (w.adapter, w.length)), []
-        start = 0
-        for end in range(1, len(pool) + 1):
-            full = end - start == self.batch or end == len(pool)
-            if (
-                full
-                or pool[end].adapter != pool[start].adapter
-                or not (self._padded or pool[end].length == pool[start].length)
-            ):
-                self._answer(pool[start:end])
-                start = end
-
-    def _answer(self, batch: Sequence[Waiting]) -> None:
-        began = time.perf_counter()
-        try:
-            made = answer_batch(self.model, batch, self.asking.sampling)
-        except Exception as problem:
-            if len(batch) > 1 and out_of_memory(problem):
-                for waiting in batch:
-                    self._answer([waiting])
-                return
-            for waiting in batch:
-                self._fail(waiting.question, [waiting.given], problem)
-            return
-        took = (time.perf_counter() - began) / len(batch)
-        for waiting, answer in zip(batch, made, strict=True):
+        """Answer what waits."""
+        for waiting, made, seconds in self._pool.answers():
             try:
+                if isinstance(made, Exception):
+                    raise made
                 row = self._row(
                     waiting.question,
                     waiting.given,
-                    answer.text.strip(),
+                    made.text.strip(),
                     option_logprob=list(waiting.options),
-                    tokens=len(answer.token_ids),
-                    finished=answer.finished,
-                    seconds=waiting.seconds + took,
+                    tokens=len(made.token_ids),
+                    finished=made.finished,
+                    seconds=seconds,
                 )
-            except Exception as problem:  # a scorer's; the other questions are as good as before
+            except Exception as problem:  # or a scorer's; the other questions are as good as before
                 self._fail(waiting.question, [waiting.given], problem)
             else:
                 self._rows["answers"].append(row | waiting.values)

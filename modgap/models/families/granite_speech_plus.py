@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from modgap.models.families.granite_speech import GraniteSpeech
@@ -12,6 +13,12 @@ class GraniteSpeechPlus(GraniteSpeech):
 
     model_type = "granite_speech_plus"
     model_class = "GraniteSpeechPlusForConditionalGeneration"
+    vendor = replace(
+        GraniteSpeech.vendor,
+        separator=" ",
+        source="its page in transformers' documentation (granite_speech_plus); "
+        "ibm-granite/granite-speech, granite_speech/prompts.py",
+    )
     checkpoints: ClassVar[dict[str, str]] = {
         "ibm-granite/granite-speech-4.1-2b-plus": "Granite Speech 4.1 Plus, 2B",
     }

@@ -6,13 +6,19 @@ talker and the vocoder are not loaded.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from modgap.models.base import SpeechLM
+from modgap.models.processor import hub_options
 from modgap.models.prompt import AudioInput
 from modgap.models.template import chatml
+from modgap.models.vendor import VendorPrompt
+
+#: In the whole's config.json: the Instruct checkpoints can say their answers, the Thinking not.
+_TALKS = "enable_audio_output"
 
 
 class Qwen3Omni(SpeechLM):
@@ -22,11 +28,30 @@ class Qwen3Omni(SpeechLM):
     model_class = "Qwen3OmniMoeThinkerForConditionalGeneration"
     chat_template = chatml("<|audio_start|><|audio_pad|><|audio_end|>")
     system_in_parts = True
+    vendor = VendorPrompt(
+        decoding={"do_sample": False},
+        source="QwenLM/Qwen3-Omni, README.md, Setting for Evaluation: greedy, no system text, the "
+        "text behind the clip",
+    )
     frames_per_position = 8
     checkpoints: ClassVar[dict[str, str]] = {
         "Qwen/Qwen3-Omni-30B-A3B-Instruct": "Qwen3-Omni, 30B (3B active), the thinker",
     }
     max_seconds = None
+
+    def __init__(self, hf: Any, processor: Any, **kwargs: Any) -> None:
+        super().__init__(hf, processor, **kwargs)
+        if not getattr(hf.config, _TALKS, True):
+            # Thinking checkpoints, which have no talker, decode by their generation_config.
+            self.vendor = replace(self.vendor, decoding={})
+
+    @classmethod
+    def load_weights(cls, where: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """See the base class; the thinker's config keeps whether the whole can talk."""
+        hf, report = super().load_weights(where, **options)
+        whole, _ = type(hf.config).get_config_dict(where, **hub_options(options))
+        setattr(hf.config, _TALKS, bool(whole.get(_TALKS, True)))
+        return hf, report
 
     @property
     def chunk_frames(self) -> int:

@@ -67,14 +67,16 @@ class AnalysisRequest:
     transcript: str
     instruction: str = ""
     markers: str = "keep"
+    too_long: str = "fail"
     kind: ClassVar[str] = "analysis"
     live: ClassVar[bool] = False
 
     @property
     def signature(self) -> str:
         return digest(
-            asdict(self.choice), self.clip.sha256, self.transcript, self.instruction, self.markers
-        )
+            asdict(self.choice), self.clip.sha256, self.transcript, self.instruction, self.markers,
+            self.too_long,
+        )  # fmt: skip
 
     @property
     def title(self) -> str:
@@ -87,8 +89,11 @@ class AnalysisRequest:
     @property
     def settings(self) -> AnalysisSettings:
         """How prompts are made and answered here."""
-        markers: Any = self.markers
-        return AnalysisSettings(instruction=self.instruction, markers=markers)
+        return AnalysisSettings(
+            instruction=self.instruction,
+            markers=self.markers,  # type: ignore[arg-type]  # checked by the settings
+            too_long=self.too_long,  # type: ignore[arg-type]
+        )
 
     def make(self, service: Service, progress: Progress) -> Analysis:
         with service.session(self, progress) as session:

@@ -19,7 +19,9 @@ _RACE_SECONDS = 2.0
 
 
 #: Widgets that every address says something of, by its names.
-_WIDGETS = {"model": inputs.MODEL, **inputs.HELD, "markers": inputs.MARKERS}
+_WIDGETS = {
+    "model": inputs.MODEL, **inputs.HELD, "markers": inputs.MARKERS, "too_long": inputs.TOO_LONG,
+}  # fmt: skip
 
 
 def turn_page(page: str) -> None:
@@ -82,7 +84,10 @@ def publish() -> str:
         values |= {"example": here.clip.id, "start": start or None}
         values["end"] = None if end == clip_in_use.whole_seconds() else end
     values |= {name: widget.get("") or None for name, widget in _WIDGETS.items()}
-    defaults = {"device": "auto", "dtype": "auto", "quantize": "none", "markers": "keep"}
+    defaults = {
+        "device": "auto", "dtype": "auto", "quantize": "none", "markers": "keep",
+        "too_long": "fail",
+    }  # fmt: skip
     if options:
         defaults["model"] = next(iter(options))
     query = link.build({**values, **here.view}, defaults)

@@ -18,6 +18,7 @@ CHANNEL = Widget[int]("channel")  # from 1; 0 is the mean of all
 TRANSCRIPT = Widget[str]("transcript")
 INSTRUCTION = Widget[str]("instruction")
 MARKERS = Widget[str]("markers")
+TOO_LONG = Widget[str]("too_long")
 
 # Layers.
 CLIPS = Widget[list[str]]("compare_clips")

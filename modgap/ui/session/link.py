@@ -21,6 +21,7 @@ DEVICES = ("auto", "cpu", "cuda", "spread")
 QUANTIZE = ("none", "8bit", "4bit")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MARKERS = ("keep", "drop")
+TOO_LONG = ("fail", "cut")
 MEASURES = ("cosine", "euclidean")
 PATHS = ("argmax", "dtw", "words")
 WHERE = ("word", "segment", "pair", "after")
@@ -59,10 +60,10 @@ def parse(
     -------
     dict
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
-        ``quantize``, ``markers``, ``measure``, ``show``, ``where``, ``target``, ``pipeline``
-        (str); ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L);
-        ``filtered`` (True); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``, ``models``,
-        ``paths``, ``rules``, ``tokens`` (tuples without repetition).
+        ``quantize``, ``markers``, ``too_long``, ``measure``, ``show``, ``where``, ``target``,
+        ``pipeline`` (str); ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer divided
+        by L); ``filtered`` (True); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``,
+        ``models``, ``paths``, ``rules``, ``tokens`` (tuples without repetition).
         Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
         ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
         (tuples).
@@ -76,6 +77,7 @@ def parse(
         "dtype": DTYPES,
         "quantize": QUANTIZE,
         "markers": MARKERS,
+        "too_long": TOO_LONG,
         "measure": MEASURES,
         "pipeline": recognizers,
     }

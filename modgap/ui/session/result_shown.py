@@ -26,7 +26,8 @@ def request_of(
     if chosen is None or held is None:
         raise ModgapError("There is no model here. Start the app with `modgap app --model NAME`.")
     markers = inputs.MARKERS.get("") or "keep"
-    return AnalysisRequest(held, chosen.id, clip, transcript, instruction, markers)
+    too_long = inputs.TOO_LONG.get("") or "fail"
+    return AnalysisRequest(held, chosen.id, clip, transcript, instruction, markers, too_long)
 
 
 def current_request(model: str | None = None) -> AnalysisRequest | None:
@@ -155,11 +156,14 @@ def open_run(key: str) -> bool:
         try:
             heard = load_clip(analysis.audio, rate=analysis.audio_rate, name=name)
             clip_in_use.use_clip(ClipRef("run", key, name, heard.wav_bytes(analysis.audio_rate)))
+            if analysis.settings.too_long == "cut":  # it is of the whole clip
+                inputs.TRIM.value = 0.0, clip_in_use.whole_seconds()
         except ModgapError as problem:
             visit().error = str(problem)
     inputs.TRANSCRIPT.value = analysis.transcript
     inputs.INSTRUCTION.value = analysis.settings.instruction
     inputs.MARKERS.value = analysis.settings.markers
+    inputs.TOO_LONG.value = analysis.settings.too_long
     if analysis.model["name"] in model_options() and "model" not in visit().link:
         inputs.MODEL.value = analysis.model["name"]
     request = usable_request()

@@ -13,10 +13,11 @@ import torch
 import modgap
 from modgap.analysis.session import Session
 from modgap.core.errors import SettingsError
+from modgap.interventions.editing import editing
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.maps.affine import FittedMap
 from modgap.interventions.maps.files import load_map, save_map
-from modgap.interventions.prefill import Prefill, editing
+from modgap.interventions.prefill import Prefill
 from modgap.store.cache import Store
 from tests.tiny import make_clip
 
