@@ -6,16 +6,19 @@ model and question; words and layers stay in the files and are read when they ar
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import StoreError
+from modgap.core.foreign_files import is_plain, read_json
+from modgap.evaluation.runs.record import checked
 from modgap.evaluation.runs.tables import INPUTS, KEYS, QUESTIONS, TABLES
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ MOST_VALUES = 200  # a group of more values is no facet
 MEMORY = "400MB"
 MARK = "answers"  # a part counts once its file in this folder is there
 ITEM = "item"
+SECONDS = 120.0  # for one question to the tables: of a million answers they take less than one
 
 
 def is_run(folder: Path) -> bool:
@@ -67,11 +71,14 @@ class RunDatabase:
                 "questions.parquet, as `modgap eval --out` writes it."
             )
         try:
-            self.protocol: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
-            if not isinstance(self.protocol, dict):
+            protocol = read_json(self.path / "run.json")
+            if not isinstance(protocol, dict):
                 raise ValueError("it holds no object")
         except (OSError, ValueError) as problem:
-            raise StoreError(f"The file run.json of {folder} is damaged: {problem}.") from problem
+            raise StoreError(
+                f"The file run.json of {folder} is damaged ({problem}): get the run's files again."
+            ) from problem
+        self.protocol: dict[str, Any] = checked(protocol, str(folder))
         # Before the parts are listed: a part that comes in between makes it an old signature, never
         # a new one for old parts.
         self.signature = signature_of(self.path)
@@ -111,8 +118,10 @@ class RunDatabase:
         """
         import duckdb
 
+        cursor = self._db.cursor()
         try:
-            return self._db.cursor().execute(query, list(parameters)).df()
+            with _bounded(cursor):
+                return cursor.execute(query, list(parameters)).df()
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
 
@@ -137,7 +146,14 @@ class RunDatabase:
 
     def _files(self, table: str) -> list[Path]:
         found = sorted((self.path / table).glob("part-*.parquet"))
-        return [p for p in found if p.resolve().is_relative_to(self.path)]
+        inside = [p for p in found if p.resolve().is_relative_to(self.path)]
+        for path in inside:
+            if not is_plain(path):  # a pipe would be waited for without end
+                raise StoreError(
+                    f"The run {self.name} has {table}/{path.name}, which is not a plain file: "
+                    "remove it, or get the run's files again."
+                )
+        return inside
 
     def _view(self, name: str, schema: pa.Schema, files: list[Path], key: Sequence[str]) -> None:
         """A view with the columns of `schema`, null where the files have none.
@@ -258,7 +274,8 @@ class RunDatabase:
         import duckdb
 
         try:
-            self._db.execute(query)
+            with _bounded(self._db):
+                self._db.execute(query)
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
 
@@ -266,13 +283,33 @@ class RunDatabase:
         import duckdb
 
         try:
-            return self._db.execute(query).df()
+            with _bounded(self._db):
+                return self._db.execute(query).df()
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
 
     def _unreadable(self, problem: Exception) -> StoreError:
+        import duckdb
+
+        if isinstance(problem, duckdb.InterruptException):
+            return StoreError(
+                f"The run {self.name} takes longer than {SECONDS:g} s to read: is its disk slow, "
+                "or are its files damaged? Get them again, or open it on another disk."
+            )
         said = str(problem).strip().splitlines()[0].replace(str(self.path), self.name)
         return StoreError(f"The run {self.name} cannot be read: {said}.")
+
+
+@contextlib.contextmanager
+def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what a connection does after `SECONDS`."""
+    timer = threading.Timer(SECONDS, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def signature_of(folder: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import AudioError, StoreError
+from modgap.core.foreign_files import is_plain
 from modgap.evaluation.runs.shards import batches
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def read_roster(folder: Path) -> Iterator[tuple[Question, bool]]:
 
     path = folder / "questions.parquet"
     try:
+        if path.exists() and not is_plain(path):  # a pipe would be waited for without end
+            raise OSError("it is not a plain file")
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
