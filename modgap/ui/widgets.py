@@ -189,8 +189,9 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     """A table whose texts turn no letters of others around."""
     shown = frame.copy(deep=False)
     for name in frame.columns:
-        if frame[name].dtype.kind not in "biufM":
-            shown[name] = frame[name].map(lambda v: turned_off(v) if isinstance(v, str) else v)
+        texts = [v for v in frame[name] if isinstance(v, str)]
+        if turned_off("".join(texts)) != "".join(texts):  # else the column is as it was
+            shown[name] = [turned_off(v) if isinstance(v, str) else v for v in frame[name]]
     return shown
 
 

@@ -98,14 +98,14 @@ FORGED = [
 ]
 
 
-def test_forged_values_of_widgets_end_in_a_line_each(
-    open_app: Callable[..., AppTest], log: list[str]
+@pytest.mark.parametrize(("kind", "value"), FORGED)
+def test_forged_values_of_widgets_end_in_one_line(
+    open_app: Callable[..., AppTest], log: list[str], kind: str, value: object
 ) -> None:
     at = open_app()
     ids = sorted({w.id for w in at._tree.get_widget_states().widgets})
-    assert len(ids) > 5
-    for number, id in enumerate(ids):  # each widget one forged value, in turn
-        kind, value = FORGED[number % len(FORGED)]
+    id = next(i for i in ids if i.endswith("-device"))
+    for _ in range(2):  # and again, in the run after it
         log.clear()
         states = at._tree.get_widget_states()
         kept = [w for w in states.widgets if w.id != id]
@@ -113,8 +113,9 @@ def test_forged_values_of_widgets_end_in_a_line_each(
         states.widgets.extend(kept)
         setattr(states.widgets.add(id=id), kind, value)
         at._run(states)
-        assert sum(map(len, log)) < 10_000, (id, kind)
-        assert all("\n" not in line or "modgap" in line for line in log), (id, kind)
-        at.run()
-    at = open_app()
-    assert not at.exception, "another visitor sees nothing of it"
+        assert sum(map(len, log)) < 4 * MOST
+        assert all("\n" not in line for line in log)
+    log.clear()
+    other = open_app()
+    assert not other.exception, "another visitor sees nothing of it"
+    assert not log

@@ -157,3 +157,14 @@ def test_reading_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run.sql(endless)
     assert "again" in str(problem.value)
     assert int(run.sql("SELECT count(*) AS n FROM answers")["n"][0]) == 1
+
+
+@pytest.mark.parametrize("meta", ["[" * 100_000, "5", "{", "x"])
+def test_a_question_whose_meta_is_something_else_is_a_sentence(tmp_path: Path, meta: str) -> None:
+    asked = {**question("a"), "choices": ["x", "y"], "meta": meta}
+    folder = write_run(tmp_path / "r", [asked], {"answers": [[answer("m", "a", "text", True)]]})
+    run = open_run(folder)
+    for read in (lambda: run.right_options, lambda: list(read_roster(folder))):
+        with pytest.raises(StoreError, match="is no JSON object") as problem:
+            read()
+        sentence(problem)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import streamlit as st
 
-import modgap
+from modgap.core.folders import PACKAGE, explorer_folder
 
 __all__ = ["OneLine", "bound_logs"]
 
@@ -26,15 +26,15 @@ LOGGERS = (
 )
 MOST = 300  # characters of what an exception says
 FRAMES = 12  # of a failure of modgap's own, which somebody will have to find
-_OWN = (Path(modgap.__file__).parent, Path(modgap.__file__).parents[1] / "pages")
+_OWN = (PACKAGE, explorer_folder() / "pages")
 _STREAMLIT = Path(st.__file__).parent
 
 
 class OneLine(logging.Filter):
-    """Cuts what records say; of an exception that Streamlit itself raised only one line stays.
+    """Cuts what records say; of an exception out of Streamlit's own code only one line stays.
 
-    That is what forged values of widgets end in: they are read, and refused, by Streamlit. Frames
-    of modgap's own failures stay, the last of them.
+    That is what forged values of widgets end in: Streamlit reads and refuses them. The last frames
+    of modgap's own failures stay.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -48,7 +48,8 @@ class OneLine(logging.Filter):
             own = [f for f in frames if _is_in(f, *_OWN)]
             if own:
                 said += f" ({Path(own[-1].filename).name}, line {own[-1].lineno})"
-            if frames and not _is_in(frames[-1], _STREAMLIT):
+            # Below Streamlit's last frame may be Python's own, such as a JSON reader's.
+            if [f for f in frames if _is_in(f, _STREAMLIT, *_OWN)][-1:] == own[-1:]:
                 lines = traceback.format_list(frames[-FRAMES:])
                 said += "\n" + "".join(_line(line) for line in lines).rstrip()
         record.msg, record.args = said, ()
