@@ -6,13 +6,10 @@ model and question; words and layers stay in the files and are read when they ar
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +17,18 @@ from modgap.core.errors import StoreError
 from modgap.core.foreign_files import is_plain, read_json
 from modgap.evaluation.runs.record import checked
 from modgap.evaluation.runs.tables import INPUTS, KEYS, QUESTIONS, TABLES
+from modgap.gap import bounded_tables
+from modgap.gap.bounded_tables import bounded, connected, quoted, text, type_of
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
     import pyarrow as pa
 
 __all__ = ["RunDatabase", "is_run", "signature_of"]
 
 MOST_VALUES = 200  # a group of more values is no facet
-MEMORY = "400MB"
 MARK = "answers"  # a part counts once its file in this folder is there
 ITEM = "item"
-SECONDS = 120.0  # for one question to the tables: of a million answers they take less than one
 
 
 def is_run(folder: Path) -> bool:
@@ -86,7 +82,7 @@ class RunDatabase:
         whole = self._files(MARK)
         names = {p.name for p in whole}
         self._parts = {t: [p for p in self._files(t) if p.name in names] for t in TABLES}
-        self._db = self._connect()
+        self._db = connected(self.path)
         self._columns: dict[str, str] = {"dataset": "dataset", "subset": "subset"}
         self._view("questions", QUESTIONS, [self.path / "questions.parquet"], ("question",))
         for name, schema in TABLES.items():
@@ -120,29 +116,10 @@ class RunDatabase:
 
         cursor = self._db.cursor()
         try:
-            with _bounded(cursor):
+            with bounded(cursor):
                 return cursor.execute(query, list(parameters)).df()
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        spill = Path(tempfile.gettempdir()) / f"modgap-run-{os.getpid()}-{id(self)}"
-        db = duckdb.connect(
-            config={
-                "memory_limit": MEMORY,
-                "threads": min(4, os.cpu_count() or 1),
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "temp_directory": str(spill),
-            }
-        )
-        # A run may come from anyone: whatever it holds, only its own folder is read.
-        db.execute(f"SET allowed_directories = [{_text(str(self.path) + os.sep)}]")
-        db.execute("SET enable_external_access = false")
-        db.execute("SET lock_configuration = true")
-        return db
 
     def _files(self, table: str) -> list[Path]:
         found = sorted((self.path / table).glob("part-*.parquet"))
@@ -161,11 +138,11 @@ class RunDatabase:
         ``{name}_once`` is the same with the first of rows that have equal keys.
         """
         if not files:
-            columns = ", ".join(f"NULL::{_type(f.type)} AS {_name(f.name)}" for f in schema)
+            columns = ", ".join(f"NULL::{type_of(f.type)} AS {quoted(f.name)}" for f in schema)
             self._do(f"CREATE VIEW {name} AS SELECT {columns} WHERE FALSE")
             self._do(f"CREATE VIEW {name}_once AS SELECT * FROM {name}")
             return
-        listed = ", ".join(_text(str(path)) for path in files)
+        listed = ", ".join(text(str(path)) for path in files)
         source = (
             f"read_parquet([{listed}], union_by_name=true, filename=true, file_row_number=true)"
         )
@@ -176,13 +153,13 @@ class RunDatabase:
                 f"The table {name} of the run {self.name} has no column {missing[0]!r}."
             )
         columns = ", ".join(
-            f"{_name(f.name)}::{_type(f.type)} AS {_name(f.name)}"
+            f"{quoted(f.name)}::{type_of(f.type)} AS {quoted(f.name)}"
             if f.name in have
-            else f"NULL::{_type(f.type)} AS {_name(f.name)}"
+            else f"NULL::{type_of(f.type)} AS {quoted(f.name)}"
             for f in schema
         )
         self._do(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}")
-        keys = ", ".join(_name(k) for k in key)
+        keys = ", ".join(quoted(k) for k in key)
         self._do(
             f"CREATE VIEW {name}_once AS SELECT {columns} FROM {source} QUALIFY "
             f"row_number() OVER (PARTITION BY {keys} ORDER BY filename, file_row_number) = 1"
@@ -206,7 +183,7 @@ class RunDatabase:
         names = self._fetch("SELECT DISTINCT unnest(map_keys(groups)) AS name FROM questions")
         keys = sorted(str(n) for n in names["name"].dropna())
         source = {"dataset": "dataset", "subset": "subset"}
-        source |= {k: f"groups[{_text(k)}]" for k in keys if k not in ("dataset", "subset", ITEM)}
+        source |= {k: f"groups[{text(k)}]" for k in keys if k not in ("dataset", "subset", ITEM)}
         self.facets: dict[str, tuple[str, ...]] = {}
         parts = []
         for number, (facet, expression) in enumerate(source.items()):
@@ -218,10 +195,10 @@ class RunDatabase:
                 continue
             self.facets[facet] = tuple(values)
             self._columns[facet] = f"f{number}"
-            literals = ", ".join(_text(v) for v in values)
+            literals = ", ".join(text(v) for v in values)
             self._do(f"CREATE TYPE e{number} AS ENUM ({literals})")
             parts.append(f"nullif({expression}, '')::e{number} AS f{number}")
-        item = f"coalesce(groups[{_text(ITEM)}], question)" if ITEM in keys else "question"
+        item = f"coalesce(groups[{text(ITEM)}], question)" if ITEM in keys else "question"
         facets = "".join(f"{p}, " for p in parts)
         self._do(
             "CREATE TABLE q AS SELECT (row_number() OVER () - 1)::INTEGER AS q, question, "
@@ -240,7 +217,7 @@ class RunDatabase:
         self.models = (*(m for m in order if m in models), *sorted(models.difference(order)))
         inputs = set(found["input"].dropna())
         self.inputs = (*(k for k in INPUTS if k in inputs), *sorted(inputs.difference(INPUTS)))
-        rows = ", ".join(f"({n}, {_text(m)})" for n, m in enumerate(self.models)) or "(0, NULL)"
+        rows = ", ".join(f"({n}, {text(m)})" for n, m in enumerate(self.models)) or "(0, NULL)"
         self._do(f"CREATE TABLE models AS SELECT * FROM (VALUES {rows}) AS t(number, name)")
         self.answer_rows = "answers"
         self._do(f"CREATE TABLE wide AS {self._pivot('answers')}")
@@ -252,7 +229,7 @@ class RunDatabase:
     def _pivot(self, source: str) -> str:
         columns = []
         for n, kind in enumerate(self.inputs):
-            only = f"FILTER (a.input = {_text(kind)})"
+            only = f"FILTER (a.input = {text(kind)})"
             columns += [
                 f"bool_or(a.correct) {only} AS c{n}",
                 f"coalesce(bool_or(a.correct IS NOT NULL AND a.extracted IS NULL) {only}, FALSE) "
@@ -274,7 +251,7 @@ class RunDatabase:
         import duckdb
 
         try:
-            with _bounded(self._db):
+            with bounded(self._db):
                 self._db.execute(query)
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
@@ -283,7 +260,7 @@ class RunDatabase:
         import duckdb
 
         try:
-            with _bounded(self._db):
+            with bounded(self._db):
                 return self._db.execute(query).df()
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
@@ -293,23 +270,12 @@ class RunDatabase:
 
         if isinstance(problem, duckdb.InterruptException):
             return StoreError(
-                f"The run {self.name} takes longer than {SECONDS:g} s to read: is its disk slow, "
-                "or are its files damaged? Get them again, or open it on another disk."
+                f"The run {self.name} takes longer than {bounded_tables.SECONDS:g} s to read: is "
+                "its disk slow, or are its files damaged? Get them again, or open it on another "
+                "disk."
             )
         said = str(problem).strip().splitlines()[0].replace(str(self.path), self.name)
         return StoreError(f"The run {self.name} cannot be read: {said}.")
-
-
-@contextlib.contextmanager
-def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Interrupt what a connection does after `SECONDS`."""
-    timer = threading.Timer(SECONDS, connection.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def signature_of(folder: Path) -> str:
@@ -324,23 +290,3 @@ def signature_of(folder: Path) -> str:
             continue
         said.append((path.name, path.parent.name, about.st_size, about.st_mtime_ns))
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-
-def _text(value: str) -> str:
-    """A literal of SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"'
-
-
-def _type(kind: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type of `modgap.evaluation.runs.tables`."""
-    names = {
-        "string": "VARCHAR", "double": "DOUBLE", "int32": "INTEGER", "bool": "BOOLEAN",
-        "list<element: string>": "VARCHAR[]", "list<element: double>": "DOUBLE[]",
-        "list<item: string>": "VARCHAR[]", "list<item: double>": "DOUBLE[]",
-        "map<string, string>": "MAP(VARCHAR, VARCHAR)",
-    }  # fmt: skip
-    return names[str(kind)]

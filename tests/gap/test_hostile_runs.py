@@ -14,7 +14,7 @@ from modgap.evaluation.interventions.kept_tables import FOLDER, kept_answers
 from modgap.evaluation.runs.questions_table import read_roster
 from modgap.evaluation.runs.record import locked, read_run
 from modgap.evaluation.runs.shards import read_rows
-from modgap.gap import run_database
+from modgap.gap import bounded_tables
 from modgap.gap.controls import folder_in_run, read_controls
 from modgap.gap.overview import overview
 from modgap.gap.run_data import open_run
@@ -151,7 +151,7 @@ def test_tables_of_interventions_come_from_the_run_itself(tmp_path: Path) -> Non
 
 def test_reading_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = open_run(made(tmp_path / "r"))
-    monkeypatch.setattr(run_database, "SECONDS", 0.2)
+    monkeypatch.setattr(bounded_tables, "SECONDS", 0.2)
     endless = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range < b.range"
     with pytest.raises(StoreError, match=r"longer than 0\.2 s to read") as problem:
         run.sql(endless)
