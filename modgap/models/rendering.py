@@ -50,7 +50,7 @@ class Renderer:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner, self._ready = 0, False
+        self._owner, self._ready, self._registered = 0, False, False
 
     def start(self) -> None:
         """Begin to start the process, without waiting for it."""
@@ -85,13 +85,13 @@ class Renderer:
         with self._lock:
             try:
                 reply = self._ask(line)
-            except _EndedError:  # idle for too long just now; a template that ends it will again
-                try:
-                    reply = self._ask(line)
-                except _EndedError:
-                    raise EndlessTemplateError(
-                        "The model's chat template ends the process that renders it: " + _ADVICE
-                    ) from None
+            except _EndedError:
+                raise EndlessTemplateError(
+                    "The model's chat template ends the process that renders it: " + _ADVICE
+                ) from None
+            except BaseException:
+                self.close()  # else an interrupted request's answer would be the next one's
+                raise
         if "text" not in reply:
             raise ModelError(
                 f"The model's chat template refuses this prompt ({reply['refused']}); try it "
@@ -125,10 +125,18 @@ class Renderer:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
             self._owner = os.getpid()
-            atexit.register(self.close)
+            if not self._registered:
+                atexit.register(self.close)
+                self._registered = True
         return self._process
 
     def _ask(self, line: bytes) -> dict[str, str]:
+        try:
+            return self._told(line)
+        except _EndedError:  # idle for too long just now; a template that ends it will again
+            return self._told(line)
+
+    def _told(self, line: bytes) -> dict[str, str]:
         try:
             process = self._started()
         except OSError as problem:
@@ -172,8 +180,10 @@ class Renderer:
         timer = threading.Timer(seconds, stop)
         timer.daemon = True
         timer.start()
-        line = process.stdout.readline()
-        timer.cancel()
+        try:
+            line = process.stdout.readline()
+        finally:
+            timer.cancel()
         if line.endswith(b"\n"):
             return line
         self.close()

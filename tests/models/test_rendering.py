@@ -102,6 +102,20 @@ def test_a_process_that_is_gone_is_started_again(shared: Renderer) -> None:
     assert works(shared)
 
 
+def test_an_interrupted_request_leaves_no_answer_behind(
+    shared: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    assert works(shared)
+    monkeypatch.setattr(Renderer, "_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shared.render("another prompt", ASKED, {})
+    monkeypatch.undo()
+    assert works(shared)
+
+
 def test_a_process_that_cannot_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/program")
     with pytest.raises(ModelError, match="cannot be started"):
