@@ -31,13 +31,13 @@ def answer(line: bytes) -> dict[str, str]:
     asked = json.loads(line)
     _bound_time(asked["seconds"])
     try:
-        rendered, _ = render_jinja_template(
+        rendered: Any = render_jinja_template(
             conversations=[asked["messages"]],
             chat_template=asked["template"],
             add_generation_prompt=True,
             **asked["special"],
         )
-        text = rendered[0]
+        text = rendered[0][0]
     except MemoryError:
         return {"refused": "it needs too much memory"}
     except RecursionError:
