@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from modgap.core.names import seen
 from modgap.ui import PAGES, run_baselines, runs, widgets
 from modgap.ui.session.inputs import ASKED, LAYER, SCALE, SIMILARITY, SPLIT
 from modgap.ui.session.state import visit
@@ -59,7 +60,8 @@ def controls(run: Run, row: DeltaGenerator) -> dict[str, Any]:
             )  # fmt: skip
         st.selectbox(
             "A point for each", splits, key=SPLIT.key, width=150,
-            format_func=lambda s: "checkpoint" if s == NO_SPLIT else f"checkpoint and {s}", **keep,
+            format_func=lambda s: "checkpoint" if s == NO_SPLIT else f"checkpoint and {seen(s)}",
+            **keep,
         )  # fmt: skip
         where = runs.filters(run)
     return {
@@ -221,7 +223,9 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
         return
     if ASKED.get("") not in spoken:
         ASKED.value = runs.finals(run, spoken)[0]
-    model = st.selectbox("Checkpoint", spoken, key=ASKED.key, width=230, persist_state="session")
+    model = st.selectbox(
+        "Checkpoint", spoken, key=ASKED.key, width=230, format_func=seen, persist_state="session"
+    )
     rows = runs.ask(
         run, "questions", per_question.question_rows, model, name, layer, chosen["where"]
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from modgap.core.names import seen
 from modgap.ui import PAGES, heard_threshold, run_interventions, runs, widgets
 from modgap.ui.runs import NO_GROUP
 from modgap.ui.session import clip_in_use, inputs, result_shown
@@ -56,6 +57,7 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
             "Checkpoints",
             list(run.models),
             key=CHECKPOINTS.key,
+            format_func=seen,
             max_selections=MOST_MODELS,
             placeholder="Choose checkpoints",
             persist_state="session",
@@ -64,7 +66,9 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
         known = [NO_GROUP, *runs.facets(run)]
         if GROUP.value not in known:
             GROUP.value = NO_GROUP
-        st.selectbox("By group", known, key=GROUP.key, width=150, persist_state="session")
+        st.selectbox(
+            "By group", known, key=GROUP.key, width=150, format_func=seen, persist_state="session"
+        )
         where = runs.filters(run)
     group = None if GROUP.value == NO_GROUP else GROUP.value
     return [m for m in run.models if m in CHECKPOINTS.value], group, where
@@ -205,7 +209,12 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
         CHANGE.value = "LOST" if "LOST" in known else "ALL"
     with st.container(horizontal=True, vertical_alignment="bottom", key="clips_controls"):
         model = st.selectbox(
-            "Checkpoint", run.models, key=SUBJECT.key, width=190, persist_state="session"
+            "Checkpoint",
+            run.models,
+            key=SUBJECT.key,
+            width=190,
+            format_func=seen,
+            persist_state="session",
         )
         change = st.selectbox(
             "Clips",
@@ -324,7 +333,7 @@ def table_of_clips(rows: pd.DataFrame, run: Run) -> int | None:
         if shown[c].dtype.kind == "f"
     }
     event: Any = st.dataframe(
-        shown,
+        widgets.readable(shown),
         key="clips_table",
         hide_index=True,
         column_config=config,

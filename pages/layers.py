@@ -10,7 +10,7 @@ import streamlit as st
 
 from modgap.analysis.examples import example, examples
 from modgap.core.errors import ModgapError
-from modgap.core.names import unused_name
+from modgap.core.names import seen, unused_name
 from modgap.ui import guards, widgets
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest
@@ -48,7 +48,7 @@ def pick() -> tuple[list[str], list[str]]:
     if ref is not None:
         if ref.source == "example":
             clips.pop(ref.id, None)
-        clips = {CURRENT: f"In use: {ref.name}", **clips}
+        clips = {CURRENT: f"In use: {seen(ref.name)}", **clips}
     chosen = model_in_use.option()
     if not CLIPS.is_set:
         CLIPS.value = list(opened.get("clips", ())) or ([CURRENT] if ref else [])
@@ -116,9 +116,8 @@ def asked(clip: str, model: str) -> AnalysisRequest | None:
 
 def compute(missing: list[Run]) -> None:
     """Begin what is not here yet, and say what could not be made."""
-    failed = visit().failed
     wanted = [(r.name, r.request) for r in missing if r.request is not None]
-    lost = {name: failed[r.signature] for name, r in wanted if r.signature in failed}
+    lost = {name: why for name, r in wanted if (why := asking.failure(r)) is not None}
     try:
         for _, request in wanted:
             asking.ask(request)
@@ -130,7 +129,7 @@ def compute(missing: list[Run]) -> None:
                 widgets.plain(f"Not drawn: {', '.join(lost)}. ")
                 + widgets.plain(" ".join(sorted(set(lost.values()))))
             )
-            st.button("Try again", on_click=failed.clear)
+            st.button("Try again", on_click=visit().failed.clear)
     if len(wanted) < len(missing):
         guards.no_transcript()
 

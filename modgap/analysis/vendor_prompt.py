@@ -66,12 +66,8 @@ def _asked(model: SpeechLM, clip: Clip, processor: Any) -> Any:
     """What the processor makes of the clip in a user's turn."""
     content: Any = model.audio_slot if model.one_string else [model.audio_message()]
     own = None if model.chat.dated else getattr(processor, "chat_template", None)
-    text = model.tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}],
-        chat_template=own if isinstance(own, str) else model.chat.chat_template,
-        tokenize=False,
-        add_generation_prompt=True,
-    )
+    asked = [{"role": "user", "content": content}]
+    text = model.chat.render(asked, own if isinstance(own, str) else None)
     takes = inspect.signature(type(processor).__call__).parameters
     name = next((name for name in ("audio", "audios") if name in takes), None)
     if name is None:  # Voxtral's takes text alone, and conversations by another way

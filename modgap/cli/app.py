@@ -19,7 +19,7 @@ from pathlib import Path
 from modgap.cli.errors import say
 from modgap.cli.options import family_paths
 from modgap.core.errors import SettingsError
-from modgap.core.folders import cache_folder, explorer_folder
+from modgap.core.folders import cache_folder, explorer_folder, in_the_way
 
 FIRST_PORT, PORTS_TRIED = 8501, 50
 # JSON lists of the names that the operator adds
@@ -72,7 +72,8 @@ def plan(
     ModelError
         A family cannot be used.
     SettingsError
-        The port is taken, the address is not this machine's, or there is no ``app.py``.
+        The port is taken, the address is not this machine's, something else stands where the cache
+        should be, or there is no ``app.py``.
     """
     folder = explorer_folder()
     script = folder / "app.py"
@@ -80,6 +81,12 @@ def plan(
         raise SettingsError(
             "This copy of the modgap package is without its explorer: install modgap with pip, or "
             "run `make app` in a checkout."
+        )
+    cache = cache_folder()
+    if (place := in_the_way(cache)) is not None:
+        raise SettingsError(
+            f"The cache folder {cache} cannot be made: {place.name} is there, and is no folder. "
+            "Move it away, or set MODGAP_CACHE to a folder of your own."
         )
     port = _free_port(address) if port is None else _checked_port(address, port)
     wildcard = address in ("0.0.0.0", "::")
@@ -105,7 +112,7 @@ def plan(
         RECOGNIZERS_VARIABLE: absolute(recognizers),
         FAMILIES_VARIABLE: json.dumps(_checked_families(families)),
         **_named_runs(runs),
-        "MODGAP_CACHE": str(cache_folder().resolve()),
+        "MODGAP_CACHE": str(cache.resolve()),
     }
     host = "localhost" if wildcard else f"[{address}]" if ":" in address else address
     return Server(tuple(command), environment, folder, f"http://{host}:{port}")

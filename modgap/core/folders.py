@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "checkout", "explorer_folder", "shipped_runs_folder"]
+__all__ = ["cache_folder", "checkout", "explorer_folder", "in_the_way", "not_written",
+           "shipped_runs_folder"]  # fmt: skip
 
 PACKAGE = Path(__file__).resolve().parents[1]
 #: Inside an installed package: what lies beside it in a checkout. `setup.py` puts it there.
@@ -43,3 +45,38 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("modgap", appauthor=False)
+
+
+def in_the_way(folder: Path) -> Path | None:
+    """What stands where a folder should be: itself or one that it lies in, and is no folder."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place):
+            return None if place.is_dir() else place
+    return None
+
+
+def not_written(folder: Path, problem: OSError) -> str:
+    """Why the cache cannot be written, and what to do: two sentences at most.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cache, or in it.
+    problem : OSError
+        What the system says.
+    """
+    place = in_the_way(folder)
+    if place is not None:
+        return (
+            f"The cache folder {folder} cannot be written: {place.name} is there, and is no "
+            "folder. Move it away, or set MODGAP_CACHE to a folder of your own."
+        )
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            f"The disk of the cache folder {folder} is full ({problem.strerror}): free some space, "
+            "run `modgap cache clear`, or set MODGAP_CACHE to a folder on another disk."
+        )
+    return (
+        f"The cache folder {folder} cannot be written ({problem.strerror or problem}): check who "
+        "may write there, or set MODGAP_CACHE to a folder of your own."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +44,9 @@ def hold(file: Path, waiting: Callable[[], Any]) -> Iterator[bool]:
     except ImportError:
         yield False
         return
-    with file.open("a") as stream:
+    # Without O_NONBLOCK a pipe of that name would be waited for without end.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+    with os.fdopen(os.open(file, flags, 0o666), "a") as stream:
         locked = True
         while True:
             try:

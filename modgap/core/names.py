@@ -5,13 +5,39 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import PureWindowsPath
 
-__all__ = ["named_in", "short_name", "unused_name"]
+__all__ = ["named_in", "seen", "short_name", "turned_off", "unused_name"]
 
 log = logging.getLogger("modgap")
+
+# What turns the letters behind it around, and what ends that: U+202A to U+202E, U+2066 to U+2069.
+# The marks of a direction (U+200E, U+200F, U+061C) turn nothing, and belong to some names.
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def seen(name: str) -> str:
+    r"""A name as it may be shown: what would turn the letters behind it around is a sign itself.
+
+    A file ``a\u202evaw.exe`` would be shown as ``aexe.wav``. Control characters are signs, too.
+
+    >>> seen("a\u202evaw.exe"), seen("b\tc.wav")
+    ('a‹202E›vaw.exe', 'b‹0009›c.wav')
+    """
+    return _UNSEEN.sub(_sign, turned_off(name))
+
+
+def turned_off(text: str) -> str:
+    """Text in which nothing turns letters around; its line breaks and tabs stay."""
+    return _TURNS.sub(_sign, text)
+
+
+def _sign(found: re.Match[str]) -> str:
+    return f"‹{ord(found[0]):04X}›"
 
 
 def short_name(name: str, empty: str = "model") -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from modgap.core.errors import ModgapError
+from modgap.core.names import seen, turned_off
 from modgap.evaluation.runs.base_models import foreign_bases
 from modgap.gap import accuracy, correlation, failure_reasons, option_rules, per_question
 from modgap.gap.cut_answers import run_warnings
@@ -66,7 +67,7 @@ def report_html(run: Run, *, title: str | None = None, models: Sequence[str] | N
     for model in models or ():
         run.model_number(model)
     chosen = list(models) if models else finals(run.models)[:MOST_BARS]
-    heading = html.escape(title or run.name)
+    heading = html.escape(seen(title or run.name))
     parts = [_head(run, heading), _gap(run, chosen), _groups(run, chosen), _reasons(run, chosen)]
     if run.layers:
         parts += [_lines(run), _questions(run, chosen), _controls(run, chosen)]
@@ -75,7 +76,7 @@ def report_html(run: Run, *, title: str | None = None, models: Sequence[str] | N
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{heading}</title><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>\n"
+        f"<script>{get_plotlyjs()}</script></head><body>{turned_off(''.join(parts))}</body></html>\n"
     )
 
 

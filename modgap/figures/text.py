@@ -6,6 +6,8 @@ import html
 import re
 import unicodedata
 
+from modgap.core.names import turned_off
+
 _SYMBOLS = {"\n": "⏎", "\r": "␍", "\t": "⇥", " ": "␣", "\x00": "␀"}
 
 
@@ -44,7 +46,7 @@ def plain(text: str) -> str:
     Without it ``<s>``, ``<b>`` and ``<br>`` vanish from axes and hover boxes, and ``$x$`` goes to
     the formula renderer.
     """
-    return html.escape(text, quote=True).replace("$", "&#36;")
+    return html.escape(turned_off(text), quote=True).replace("$", "&#36;")
 
 
 def file_name(name: str) -> str:

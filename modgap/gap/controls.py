@@ -18,6 +18,7 @@ import torch
 from modgap.analysis.session import Session
 from modgap.core.errors import ModgapError, SettingsError, StoreError
 from modgap.core.files import table_bytes, write_atomic
+from modgap.core.foreign_files import is_plain, read_json
 from modgap.measures.baselines import COLUMNS, PAIRED, layer_table
 from modgap.measures.cka import BATCH, CkaMap, CkaStream
 
@@ -209,11 +210,14 @@ def read_controls(folder: Path) -> tuple[str, str, Controls]:
         There are none, a file is damaged, or they are of a version that is not known here.
     """
     try:
-        about = json.loads((folder / RECORD).read_text("utf-8"))
+        about = read_json(folder / RECORD)
         version = int(about["version"])
         if not 1 <= version <= VERSION:
             raise ValueError(f"version {version} is not known here")
         columns = COLUMNS if version == 1 else COLUMNS + PAIRED
+        for name in (LAYERS, CKA):
+            if not is_plain(folder / name, folder):
+                raise ValueError(f"{name} is missing, or not a plain file")
         layers, cells = pd.read_parquet(folder / LAYERS), pd.read_parquet(folder / CKA)
         layers = layers[list(columns)].astype(dict.fromkeys(columns[1:], "float64"))
         named = tuple(int(n) for n in layers["layer"])
@@ -225,7 +229,7 @@ def read_controls(folder: Path) -> tuple[str, str, Controls]:
         if path not in PATHS:
             raise ValueError(f"path {path!r} is not known here")
         system = None if about.get("system") is None else str(about["system"])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as problem:
         raise StoreError(
             f"The controls in {folder.name} cannot be read ({problem}). Make them again with "
             "`modgap controls`."

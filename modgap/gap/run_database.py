@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import StoreError
+from modgap.core.foreign_files import is_plain, read_json
+from modgap.evaluation.runs.record import checked
 from modgap.evaluation.runs.tables import INPUTS, KEYS, QUESTIONS, TABLES
+from modgap.gap import bounded_tables
+from modgap.gap.bounded_tables import bounded, connected, quoted, text, type_of
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
     import pyarrow as pa
 
 __all__ = ["RunDatabase", "is_run", "signature_of"]
 
 MOST_VALUES = 200  # a group of more values is no facet
-MEMORY = "400MB"
 MARK = "answers"  # a part counts once its file in this folder is there
 ITEM = "item"
 
@@ -67,11 +67,14 @@ class RunDatabase:
                 "questions.parquet, as `modgap eval --out` writes it."
             )
         try:
-            self.protocol: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
-            if not isinstance(self.protocol, dict):
+            protocol = read_json(self.path / "run.json")
+            if not isinstance(protocol, dict):
                 raise ValueError("it holds no object")
         except (OSError, ValueError) as problem:
-            raise StoreError(f"The file run.json of {folder} is damaged: {problem}.") from problem
+            raise StoreError(
+                f"The file run.json of {folder} is damaged ({problem}): get the run's files again."
+            ) from problem
+        self.protocol: dict[str, Any] = checked(protocol, str(folder))
         # Before the parts are listed: a part that comes in between makes it an old signature, never
         # a new one for old parts.
         self.signature = signature_of(self.path)
@@ -79,7 +82,7 @@ class RunDatabase:
         whole = self._files(MARK)
         names = {p.name for p in whole}
         self._parts = {t: [p for p in self._files(t) if p.name in names] for t in TABLES}
-        self._db = self._connect()
+        self._db = connected(self.path)
         self._columns: dict[str, str] = {"dataset": "dataset", "subset": "subset"}
         self._view("questions", QUESTIONS, [self.path / "questions.parquet"], ("question",))
         for name, schema in TABLES.items():
@@ -111,33 +114,23 @@ class RunDatabase:
         """
         import duckdb
 
+        cursor = self._db.cursor()
         try:
-            return self._db.cursor().execute(query, list(parameters)).df()
+            with bounded(cursor):
+                return cursor.execute(query, list(parameters)).df()
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        spill = Path(tempfile.gettempdir()) / f"modgap-run-{os.getpid()}-{id(self)}"
-        db = duckdb.connect(
-            config={
-                "memory_limit": MEMORY,
-                "threads": min(4, os.cpu_count() or 1),
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "temp_directory": str(spill),
-            }
-        )
-        # A run may come from anyone: whatever it holds, only its own folder is read.
-        db.execute(f"SET allowed_directories = [{_text(str(self.path) + os.sep)}]")
-        db.execute("SET enable_external_access = false")
-        db.execute("SET lock_configuration = true")
-        return db
-
     def _files(self, table: str) -> list[Path]:
         found = sorted((self.path / table).glob("part-*.parquet"))
-        return [p for p in found if p.resolve().is_relative_to(self.path)]
+        inside = [p for p in found if p.resolve().is_relative_to(self.path)]
+        for path in inside:
+            if not is_plain(path):  # a pipe would be waited for without end
+                raise StoreError(
+                    f"The run {self.name} has {table}/{path.name}, which is not a plain file: "
+                    "remove it, or get the run's files again."
+                )
+        return inside
 
     def _view(self, name: str, schema: pa.Schema, files: list[Path], key: Sequence[str]) -> None:
         """A view with the columns of `schema`, null where the files have none.
@@ -145,11 +138,11 @@ class RunDatabase:
         ``{name}_once`` is the same with the first of rows that have equal keys.
         """
         if not files:
-            columns = ", ".join(f"NULL::{_type(f.type)} AS {_name(f.name)}" for f in schema)
+            columns = ", ".join(f"NULL::{type_of(f.type)} AS {quoted(f.name)}" for f in schema)
             self._do(f"CREATE VIEW {name} AS SELECT {columns} WHERE FALSE")
             self._do(f"CREATE VIEW {name}_once AS SELECT * FROM {name}")
             return
-        listed = ", ".join(_text(str(path)) for path in files)
+        listed = ", ".join(text(str(path)) for path in files)
         source = (
             f"read_parquet([{listed}], union_by_name=true, filename=true, file_row_number=true)"
         )
@@ -160,13 +153,13 @@ class RunDatabase:
                 f"The table {name} of the run {self.name} has no column {missing[0]!r}."
             )
         columns = ", ".join(
-            f"{_name(f.name)}::{_type(f.type)} AS {_name(f.name)}"
+            f"{quoted(f.name)}::{type_of(f.type)} AS {quoted(f.name)}"
             if f.name in have
-            else f"NULL::{_type(f.type)} AS {_name(f.name)}"
+            else f"NULL::{type_of(f.type)} AS {quoted(f.name)}"
             for f in schema
         )
         self._do(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}")
-        keys = ", ".join(_name(k) for k in key)
+        keys = ", ".join(quoted(k) for k in key)
         self._do(
             f"CREATE VIEW {name}_once AS SELECT {columns} FROM {source} QUALIFY "
             f"row_number() OVER (PARTITION BY {keys} ORDER BY filename, file_row_number) = 1"
@@ -190,7 +183,7 @@ class RunDatabase:
         names = self._fetch("SELECT DISTINCT unnest(map_keys(groups)) AS name FROM questions")
         keys = sorted(str(n) for n in names["name"].dropna())
         source = {"dataset": "dataset", "subset": "subset"}
-        source |= {k: f"groups[{_text(k)}]" for k in keys if k not in ("dataset", "subset", ITEM)}
+        source |= {k: f"groups[{text(k)}]" for k in keys if k not in ("dataset", "subset", ITEM)}
         self.facets: dict[str, tuple[str, ...]] = {}
         parts = []
         for number, (facet, expression) in enumerate(source.items()):
@@ -202,10 +195,10 @@ class RunDatabase:
                 continue
             self.facets[facet] = tuple(values)
             self._columns[facet] = f"f{number}"
-            literals = ", ".join(_text(v) for v in values)
+            literals = ", ".join(text(v) for v in values)
             self._do(f"CREATE TYPE e{number} AS ENUM ({literals})")
             parts.append(f"nullif({expression}, '')::e{number} AS f{number}")
-        item = f"coalesce(groups[{_text(ITEM)}], question)" if ITEM in keys else "question"
+        item = f"coalesce(groups[{text(ITEM)}], question)" if ITEM in keys else "question"
         facets = "".join(f"{p}, " for p in parts)
         self._do(
             "CREATE TABLE q AS SELECT (row_number() OVER () - 1)::INTEGER AS q, question, "
@@ -224,7 +217,7 @@ class RunDatabase:
         self.models = (*(m for m in order if m in models), *sorted(models.difference(order)))
         inputs = set(found["input"].dropna())
         self.inputs = (*(k for k in INPUTS if k in inputs), *sorted(inputs.difference(INPUTS)))
-        rows = ", ".join(f"({n}, {_text(m)})" for n, m in enumerate(self.models)) or "(0, NULL)"
+        rows = ", ".join(f"({n}, {text(m)})" for n, m in enumerate(self.models)) or "(0, NULL)"
         self._do(f"CREATE TABLE models AS SELECT * FROM (VALUES {rows}) AS t(number, name)")
         self.answer_rows = "answers"
         self._do(f"CREATE TABLE wide AS {self._pivot('answers')}")
@@ -236,7 +229,7 @@ class RunDatabase:
     def _pivot(self, source: str) -> str:
         columns = []
         for n, kind in enumerate(self.inputs):
-            only = f"FILTER (a.input = {_text(kind)})"
+            only = f"FILTER (a.input = {text(kind)})"
             columns += [
                 f"bool_or(a.correct) {only} AS c{n}",
                 f"coalesce(bool_or(a.correct IS NOT NULL AND a.extracted IS NULL) {only}, FALSE) "
@@ -258,7 +251,8 @@ class RunDatabase:
         import duckdb
 
         try:
-            self._db.execute(query)
+            with bounded(self._db):
+                self._db.execute(query)
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
 
@@ -266,11 +260,20 @@ class RunDatabase:
         import duckdb
 
         try:
-            return self._db.execute(query).df()
+            with bounded(self._db):
+                return self._db.execute(query).df()
         except duckdb.Error as problem:
             raise self._unreadable(problem) from problem
 
     def _unreadable(self, problem: Exception) -> StoreError:
+        import duckdb
+
+        if isinstance(problem, duckdb.InterruptException):
+            return StoreError(
+                f"The run {self.name} takes longer than {bounded_tables.SECONDS:g} s to read: is "
+                "its disk slow, or are its files damaged? Get them again, or open it on another "
+                "disk."
+            )
         said = str(problem).strip().splitlines()[0].replace(str(self.path), self.name)
         return StoreError(f"The run {self.name} cannot be read: {said}.")
 
@@ -287,23 +290,3 @@ def signature_of(folder: Path) -> str:
             continue
         said.append((path.name, path.parent.name, about.st_size, about.st_mtime_ns))
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-
-def _text(value: str) -> str:
-    """A literal of SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"'
-
-
-def _type(kind: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type of `modgap.evaluation.runs.tables`."""
-    names = {
-        "string": "VARCHAR", "double": "DOUBLE", "int32": "INTEGER", "bool": "BOOLEAN",
-        "list<element: string>": "VARCHAR[]", "list<element: double>": "DOUBLE[]",
-        "list<item: string>": "VARCHAR[]", "list<item: double>": "DOUBLE[]",
-        "map<string, string>": "MAP(VARCHAR, VARCHAR)",
-    }  # fmt: skip
-    return names[str(kind)]

@@ -13,6 +13,7 @@ import torch
 from modgap.core.errors import AudioError, ModelError, SettingsError
 from modgap.models.clip_limit import cut_notes, seconds_heard
 from modgap.models.prompt import AudioInput, Markers, Prompt, PromptPair, TooLong
+from modgap.models.rendering import EndlessTemplateError
 from modgap.models.template import AUDIO, CONTENT, INSTRUCTION, SYSTEM, TODAY, ChatTokenizer, Frame
 from modgap.models.vendor import STYLES, Style, VendorPrompt
 
@@ -193,6 +194,8 @@ class PromptMaker(ABC):
         """Whether a message may be typed: a recogniser's template may write clips alone."""
         try:
             self._plain_frame("", None, None)
+        except EndlessTemplateError:
+            raise
         except ModelError:
             return False
         return True
@@ -253,6 +256,8 @@ class PromptMaker(ABC):
         """Whether the chat template has a place for a system message."""
         try:
             self._frame(CONTENT, CONTENT, "", "system")
+        except EndlessTemplateError:
+            raise
         except (SettingsError, ModelError):
             return False
         return True

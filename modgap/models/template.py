@@ -7,15 +7,16 @@ special tokens and tokenised piece by piece. So words that look like a special t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 
 from modgap.core.errors import ModelError
+from modgap.models.rendering import EndlessTemplateError, renderer
 
 # Private-use characters: no template writes them, and no template trims or escapes them.
 CONTENT, INSTRUCTION, SYSTEM = "\ue000c\ue001", "\ue000i\ue001", "\ue000s\ue001"
@@ -23,6 +24,7 @@ AUDIO = "\ue000a\ue001"
 #: What a template that writes the day's date gets to write: with the real one, the same call would
 #: give another prompt each day. Part of the identity of checkpoints with such a template.
 TODAY = date(2026, 1, 1)
+MOST_KEPT = 64  # rendered prompts of a tokenizer
 _SLOTS = re.compile("|".join((CONTENT, INSTRUCTION, SYSTEM)))
 
 
@@ -99,21 +101,39 @@ class ChatTokenizer:
         }
         longest_first = sorted(self.special, key=len, reverse=True)
         self._cut = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+        # The user's words are not among what is rendered, so that there are few different prompts.
+        self._rendered: dict[str, str] = {}
+        self._endless: EndlessTemplateError | None = None
+        renderer().start()
+
+    def render(self, messages: Sequence[Mapping[str, Any]], template: str | None = None) -> str:
+        """Render `messages`, by another template than the checkpoint's if one is given.
+
+        Raises
+        ------
+        ModelError
+            The template refuses them, or takes too long or too much memory.
+        """
+        if self._endless is not None:
+            raise self._endless
+        key = json.dumps([messages, template])
+        if key not in self._rendered:
+            if len(self._rendered) >= MOST_KEPT:
+                self._rendered.clear()
+            try:
+                self._rendered[key] = renderer().render(
+                    self.chat_template if template is None else template,
+                    messages,
+                    self.tokenizer.special_tokens_map,
+                )
+            except EndlessTemplateError as problem:
+                self._endless = problem
+                raise
+        return self._rendered[key]
 
     def frame(self, messages: Sequence[Mapping[str, Any]], slot: str) -> Frame:
         """Render `messages` and split at `slot`, which must appear exactly once."""
-        try:
-            text = self.tokenizer.apply_chat_template(
-                list(messages),
-                chat_template=self.chat_template,
-                tokenize=False,
-                add_generation_prompt=True,
-            )
-        except jinja2.TemplateError as err:
-            raise ModelError(
-                f"The model's chat template refuses this prompt ({err}); try it without a system "
-                "message."
-            ) from err
+        text = self.render(messages)
         if text.count(slot) != 1:
             raise ModelError(
                 "The model's chat template does not put the user's content into the prompt exactly "

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from modgap.core.errors import StoreError
 from modgap.core.files import sync_folder, write_new
-from modgap.core.folders import cache_folder
+from modgap.core.folders import cache_folder, not_written
 from modgap.store.record import META, BadEntryError, Record, pack, read, unpack
 
 __all__ = ["DEFAULT_BYTES", "Record", "Store", "StoreInfo", "check_key", "default_store"]
@@ -158,11 +158,7 @@ class Store:
             self._install(temp, folder, key)
             sync_folder(folder.parent)
         except OSError as problem:
-            raise StoreError(
-                f"The cache {self.root} cannot be written ({problem.strerror or problem}). Free "
-                "some disk space, run `modgap cache clear`, or set MODGAP_CACHE to a folder that "
-                "can be written."
-            ) from problem
+            raise StoreError(not_written(self.root, problem)) from problem
         finally:
             shutil.rmtree(temp, ignore_errors=True)
         self._evict(folder, sum(map(len, blobs.values())))

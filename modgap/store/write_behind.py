@@ -28,6 +28,11 @@ class WriteBehindStore(Store):
         As of `Store`.
     most : int
         Entries that may wait; the writer of one more waits for the disk itself.
+
+    Attributes
+    ----------
+    problem : str
+        Why the last entry could not be written; empty once one could.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class WriteBehindStore(Store):
     ) -> None:
         super().__init__(root, max_bytes=max_bytes)
         self._most = most
+        self.problem = ""
         self._waiting: dict[str, Record] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -93,8 +99,12 @@ class WriteBehindStore(Store):
                 key, record = next(iter(self._waiting.items()))
             try:
                 super().put(key, record)
+                self.problem = ""
             except StoreError as problem:
-                log.warning("The result was not kept. %s", problem)
+                # A disk stays full for a while: one line of it, not one a result.
+                if str(problem) != self.problem:
+                    log.warning("The result was not kept. %s", problem)
+                self.problem = str(problem)
             except Exception:  # the thread must outlive whatever a disk does
                 log.exception("The result was not kept.")
             with self._changed:

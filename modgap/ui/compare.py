@@ -132,8 +132,7 @@ def running() -> bool:
 
 def problem() -> str | None:
     """Why the examples could not be measured, if it was tried."""
-    here = visit()
-    return here.failed.get(here.compare.examples or "")
+    return asking.failed(visit().compare.examples or "")
 
 
 def patterns(models: Sequence[str], measure: str) -> Patterns | None:

@@ -40,6 +40,7 @@ panel = st.container(key="job_panel")
 page.run()
 sidebar.permalink(address.publish())
 service()  # begins to import what the first analysis needs, now that the page has been sent
+sidebar.not_kept()
 with about:
     about_model()
 with panel:

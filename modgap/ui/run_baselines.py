@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from modgap.core.errors import ModgapError
+from modgap.core.names import seen
 from modgap.ui import runs, widgets
 from modgap.ui.session.inputs import CONTROLLED
 
@@ -41,7 +42,12 @@ def show(run: Run, *, euclidean: bool) -> None:
         CONTROLLED.value = runs.finals(run, list(kept))[0]
     with st.container(horizontal=True, vertical_alignment="bottom", key="co_controlled_row"):
         model = st.selectbox(
-            "Checkpoint", list(kept), key=CONTROLLED.key, width=230, persist_state="session"
+            "Checkpoint",
+            list(kept),
+            key=CONTROLLED.key,
+            width=230,
+            format_func=seen,
+            persist_state="session",
         )
         key = st.segmented_control(
             "Measure", list(KEYS), key=f"co_against_{euclidean}", format_func=KEYS.__getitem__,

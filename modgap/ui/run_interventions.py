@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from modgap.core.errors import ModgapError
+from modgap.core.names import seen
 from modgap.ui import runs, widgets
 from modgap.ui.session.inputs import INTERVENED
 
@@ -55,7 +56,7 @@ def show(run: Run) -> None:
         INTERVENED.value = next(iter(made))
     stem = st.selectbox(
         "Checkpoint", list(made), key=INTERVENED.key, width=230, persist_state="session",
-        format_func=lambda stem: made[stem].model,
+        format_func=lambda stem: seen(made[stem].model),
     )  # fmt: skip
     found = made[stem]
     left, right = st.columns([3, 2], gap="medium")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.core.errors import ModgapError
-from modgap.core.names import unused_name
+from modgap.core.names import seen, unused_name
 from modgap.ui import widgets
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.shared_cache import SharedCache
@@ -91,6 +91,7 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
         if folders:
             st.selectbox(
                 "Run", list(folders), key=RUN.key, width=200, persist_state="session",
+                format_func=seen,
                 help="Answers and similarities of models on a data set, as `modgap eval` "
                 "writes them.",
             )  # fmt: skip
@@ -171,8 +172,8 @@ def filters(run: Run) -> dict[str, list[str]]:
     with st.popover(f"Filters ({count})" if count else "Filters"):
         for facet, values in known.items():
             st.multiselect(
-                facet.capitalize(), values, key=only(facet).key, placeholder="all",
-                persist_state="session",
+                seen(facet).capitalize(), values, key=only(facet).key, placeholder="all",
+                persist_state="session", format_func=seen,
             )  # fmt: skip
     return {f: v for f, v in chosen.items() if v}
 

@@ -6,7 +6,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from modgap.core.errors import AudioError
+from modgap.core.names import seen
 from modgap.ui.server.operator_models import model_options
+from modgap.ui.server.service import service
 from modgap.ui.session import clip_in_use, inputs, link, result_shown
 from modgap.ui.session.state import visit
 from modgap.ui.widgets import plain, seconds
@@ -33,6 +35,15 @@ def permalink(query: str) -> None:
             "result is in the cache."
         )
         st.code(f"{base}?{query}" if query else base, language=None, wrap_lines=True)
+
+
+def not_kept() -> None:
+    """Why results are not kept, if they are not: who comes back would find none of them."""
+    store = service().store
+    if store.problem:
+        said = store.problem.replace(str(store.root), store.root.name)
+        with st.sidebar:
+            st.warning(plain(f"Results are not kept. {said}"))
 
 
 def _model() -> DeltaGenerator:
@@ -97,7 +108,7 @@ def _clip() -> None:
     except AudioError:
         clip = None
     with st.container(key="clip_in_use", gap="xxsmall"):
-        st.text(ref.name)
+        st.text(seen(ref.name))
         if clip is not None:
             whole = clip_in_use.whole_seconds()
             part = f" of {seconds(whole)}" if clip.seconds < whole - 0.01 else ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from modgap.core.names import turned_off
 from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ _JOINER = "\u2060"
 def plain(text: str) -> str:
     """Text that labels and messages, which are Markdown, show literally, on one line.
 
+    What would turn the letters behind it around (U+202E) becomes a sign.
+
     >>> plain("<b> $x$")
     '\\\\<\\u2060b\\\\>\\u2060 \\\\$x\\\\$'
     """
-    joined = _LATE.sub(_JOINER, " ".join(text.split()))
+    joined = _LATE.sub(_JOINER, " ".join(turned_off(text).split()))
     return _PUNCTUATION.sub(r"\\\1", joined)
 
 
@@ -179,7 +182,17 @@ def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
         if frame[name].dtype.kind == "f"
     }
     shown: Any = "auto" if height is None else table_height(len(frame), height)
-    st.dataframe(frame, key=key, hide_index=True, column_config=config, height=shown)
+    st.dataframe(readable(frame), key=key, hide_index=True, column_config=config, height=shown)
+
+
+def readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose texts turn no letters of others around."""
+    shown = frame.copy(deep=False)
+    for name in frame.columns:
+        texts = [v for v in frame[name] if isinstance(v, str)]
+        if turned_off("".join(texts)) != "".join(texts):  # else the column is as it was
+            shown[name] = [turned_off(v) if isinstance(v, str) else v for v in frame[name]]
+    return shown
 
 
 def table_height(rows: int, most: int) -> int:

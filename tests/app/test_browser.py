@@ -208,15 +208,26 @@ def test_the_server_guards_itself(server: str) -> None:
     with urllib.request.urlopen(server + "/") as response:
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-    host, port = server.removeprefix("http://").split(":")
-    handshake = (
-        "GET /_stcore/stream HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n"
+    own = server.removeprefix("http://")
+    upgrade = (
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
-        connection.sendall(handshake.encode())
-        assert b" 403 " in connection.recv(200), "another site's name reaches the server"
+
+    def answer(path: str, host: str, more: str) -> bytes:
+        host_here, port = own.split(":")
+        with socket.create_connection((host_here, int(port)), timeout=30) as connection:
+            asked = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n"
+            connection.sendall(asked.encode())
+            return connection.recv(200).split(b"\r\n")[0]
+
+    for path, more in (("/_stcore/stream", upgrade), ("/", ""), ("/_stcore/health", "")):
+        origin = f"{more}Origin: http://evil.example\r\n"
+        assert b" 403 " in answer(path, "evil.example", origin), "another site's name reaches it"
+        neighbour = f"{more}Origin: http://127.0.0.1:9\r\n"
+        assert b" 403 " in answer(path, own, neighbour), "another port of this machine reaches it"
+        mine = answer(path, own, f"{more}Origin: {server}\r\n")
+        assert b" 200 " in mine or b" 101 " in mine, mine
     upload = urllib.request.Request(f"{server}/_stcore/upload_file/x/y", data=b"x", method="PUT")
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(upload)

@@ -1,8 +1,7 @@
-"""What sessions share: the model pool, the caches, the list of models, the response headers."""
+"""What sessions share: the model pool, the caches, the list of models."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,6 @@ from modgap.audio.clip import Clip
 from modgap.core.errors import ModelError
 from modgap.ui.server.models import ModelChoice, ModelPool
 from modgap.ui.server.requests import AnalysisRequest
-from modgap.ui.server.security import CONTENT_SECURITY_POLICY, SecurityHeaders
 from modgap.ui.server.shared_cache import SharedCache
 
 
@@ -127,42 +125,3 @@ def test_a_request_is_told_apart_by_all_that_decides_its_numbers(clip: Clip) -> 
         AnalysisRequest(ModelChoice("m"), "label", clip, "", "words"),
     ]
     assert len({r.signature for r in [base, *others]}) == 10
-
-
-def respond(kind: str, headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:
-    sent: list[dict[str, Any]] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": f"{kind}.response.start", "headers": headers})
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> dict[str, Any]:
-        return {}
-
-    asyncio.run(SecurityHeaders(app)({"type": kind}, receive, send))
-    return sent
-
-
-def test_every_http_response_has_the_headers() -> None:
-    (message,) = respond("http", [(b"X-Frame-Options", b"ALLOWALL"), (b"etag", b"1")])
-    headers = dict(message["headers"])
-    assert headers[b"content-security-policy"] == CONTENT_SECURITY_POLICY.encode()
-    assert headers[b"x-frame-options"] == b"SAMEORIGIN"
-    assert headers[b"x-content-type-options"] == b"nosniff"
-    assert headers[b"etag"] == b"1"
-    assert len(headers) == len(message["headers"]), "no header twice"
-
-
-def test_other_messages_pass_unchanged() -> None:
-    assert respond("websocket", []) == [{"type": "websocket.response.start", "headers": []}]
-
-
-def test_the_policy_names_no_other_host() -> None:
-    sources = {word for part in CONTENT_SECURITY_POLICY.split(";") for word in part.split()[1:]}
-    quoted = {s for s in sources if s.startswith("'")}
-    assert sources - quoted == {"blob:", "data:", "ws:", "wss:"}
-    assert "'unsafe-eval'" not in sources
-    script = next(p for p in CONTENT_SECURITY_POLICY.split("; ") if p.startswith("script-src"))
-    assert "unsafe-inline" not in script

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgap.ui.widgets import NO_VALUE, Download, number, p_value, plain, seconds
+from modgap.ui.widgets import NO_VALUE, Download, number, p_value, plain, readable, seconds
 
 MARKUP = [
     "<b>", "</s>", "$x$", "![](http://h/x.png)", ":red[x]", ":material/home:", "**x**", "`x`",
@@ -30,6 +30,19 @@ def test_markup_is_escaped_everywhere(text: str) -> None:
     assert ":material" not in escaped.replace("\\", "")
     assert "http://" not in escaped.replace("\\", "")
     assert not re.search(r"www\.", escaped.replace("\\", ""))
+
+
+def test_names_cannot_turn_what_stands_behind_them() -> None:
+    assert shown(plain("a\u202evaw.exe: ready")) == "a‹202E›vaw.exe: ready"
+    table = pd.DataFrame({"n": [1.5, 2.0], "name": ["a\u202eb", None], "kind": ["x", "y\u2067"]})
+    table["kind"] = table["kind"].astype("category")
+    made = readable(table)
+    assert made["name"][0] == "a‹202E›b"
+    assert pd.isna(made["name"][1])
+    assert made["kind"].tolist() == ["x", "y‹2067›"]
+    assert made["n"].tolist() == [1.5, 2.0]
+    assert made.columns.tolist() == table.columns.tolist()
+    assert table["name"][0] == "a\u202eb", "the caller's table is as it was"
 
 
 def test_p_values_are_never_nought() -> None:

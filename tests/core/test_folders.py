@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -87,3 +88,39 @@ def test_runs_of_an_installed_package_are_only_read(installed, monkeypatch):
     assert "--out" in refused.output
     monkeypatch.setattr(folders, "PACKAGE", ROOT / "modgap")
     assert not run_folders.is_only_read(shipped), "in a checkout they are made"
+
+
+@pytest.mark.parametrize("below", ["", "models"])
+def test_what_stands_in_the_caches_place_is_named(place: Path, below: str):
+    cache = place / "kept"
+    assert folders.in_the_way(cache / below) is None
+    cache.write_text("a file")
+    assert folders.in_the_way(cache / below) == cache
+    said = folders.not_written(cache / below, NotADirectoryError(errno.ENOTDIR, "Not a directory"))
+    assert "kept is there, and is no folder. Move it away, or set MODGAP_CACHE" in said
+    cache.unlink()
+    cache.symlink_to(place / "gone")
+    assert folders.in_the_way(cache / below) == cache
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "is full (said): free some space"),
+        (errno.EDQUOT, "is full (said): free some space"),
+        (errno.EFBIG, "run `modgap cache clear`"),
+        (errno.EACCES, "(said): check who may write there"),
+        (errno.EROFS, "(said): check who may write there"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_says_what_to_do(place: Path, number: int, advice: str):
+    said = folders.not_written(place, OSError(number, "said"))
+    assert advice in said
+    assert "set MODGAP_CACHE to a folder" in said
+
+
+def test_no_server_starts_on_a_cache_that_is_a_file(place: Path, monkeypatch: pytest.MonkeyPatch):
+    (place / "kept").write_text("a file")
+    monkeypatch.setenv("MODGAP_CACHE", str(place / "kept"))
+    with pytest.raises(SettingsError, match=r"kept is there, and is no folder\. Move it away"):
+        cli_app.plan()

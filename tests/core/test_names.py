@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from modgap.core.names import named_in, short_name, unused_name
+from modgap.core.names import named_in, seen, short_name, turned_off, unused_name
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,28 @@ def test_what_is_no_list_of_names_is_said_once(
     assert [r.getMessage() for r in caplog.records] == [
         'MODGAP_OTHER_NAMES must be a JSON list of names, such as ["org/model"].'
     ]
+
+
+TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def test_nothing_in_a_name_turns_letters_around():
+    assert seen("gpj\u202evaw.exe") == "gpj‹202E›vaw.exe"
+    for char in TURNS:
+        for show in (seen, turned_off):
+            assert show(f"a{char}b") == f"a‹{ord(char):04X}›b"
+            assert not set(show(TURNS)) & set(TURNS)
+
+
+def test_names_are_on_one_line_and_keep_what_belongs_to_them():
+    assert seen("a\nb\tc\x1b[0m\u2028d") == "a‹000A›b‹0009›c‹001B›[0m‹2028›d"
+    # A Persian name with its joiner, a Hebrew one with its mark, an emoji of several characters.
+    for name in (
+        "می\u200cخواهم.wav",
+        "שלום\u200f!.wav",
+        "\U0001f469\u200d\U0001f52c.wav",
+        "é a.flac",
+        "",
+    ):
+        assert seen(name) == name
+    assert turned_off("two\n\tlines") == "two\n\tlines"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from modgap.core.errors import ModelError
-from modgap.demo import family
+from modgap.demo import compose, family
 from modgap.demo.compact import read_compact
 from modgap.models.loading.load import list_models, load_model
 from tests.tiny import make_clip
@@ -89,3 +90,21 @@ def test_what_is_missing_is_told(
     (tmp_path / "family.json").write_text(json.dumps(released))
     with pytest.raises(ModelError, match="modgap fetch"):
         family.resolve("demo", tmp_path / "models", tmp_path)
+
+
+def test_a_cache_that_cannot_hold_a_member_is_a_sentence(
+    tiny_family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "models"
+    place.write_text("a file")
+    with pytest.raises(ModelError, match=r"models is there, and is no folder\. Move it away"):
+        load_model("demo", cache_dir=place)
+    place.unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(compose, "write_tensors", full)
+    with pytest.raises(ModelError, match=r"is full \(No space left on device\): free some space"):
+        load_model("demo", cache_dir=place)
+    assert not list(place.iterdir()), "nothing half is left"

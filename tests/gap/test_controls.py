@@ -234,7 +234,7 @@ def test_a_runs_controls_are_of_its_own_prompts_and_clips(
 def test_a_run_without_a_prompt_was_made_with_the_default(tmp_path: Path) -> None:
     said = [question("a")]
     assert prompt_of(open_run(write_run(tmp_path / "none", said, {}))) == ("keep", None)
-    for n, bad in enumerate([{"markers": "some"}, {"system": 3}, "text", {"markers": ["keep"]}]):
+    for n, bad in enumerate([{"markers": "some"}, {"system": 3}, {"markers": ["keep"]}]):
         opened = open_run(write_run(tmp_path / str(n), said, {}, {"settings": bad}))
         with pytest.raises(StoreError, match="how its clips were prompted"):
             prompt_of(opened)

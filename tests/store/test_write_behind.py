@@ -93,3 +93,22 @@ def test_all_is_written_at_the_exit(tmp_path: Path) -> None:
     done: Any = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=120)
     assert done.returncode == 0
     assert Store(tmp_path).keys() == KEYS
+
+
+def test_a_cache_that_cannot_be_written_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "cache"
+    place.write_text("a file")
+    store = WriteBehindStore(place)
+    for key in KEYS[:3]:
+        store.put(key, record())
+        assert store.flush(30)
+    assert store.problem.startswith(f"The cache folder {place} cannot be written: cache is there")
+    assert "MODGAP_CACHE" in store.problem
+    assert caplog.text.count("The result was not kept.") == 1, "not a line a result"
+    place.unlink()
+    store.put(KEYS[3], record())
+    assert store.flush(30)
+    assert store.problem == ""
+    assert Store(place).get(KEYS[3]) is not None

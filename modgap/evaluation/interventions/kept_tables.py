@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from modgap.core.errors import StoreError
+from modgap.core.foreign_files import is_plain
 from modgap.evaluation.interventions.adaptive import choice_sentence, evaluate, shown
 from modgap.evaluation.interventions.question_outcomes import (
     CONTROLS,
@@ -49,7 +50,7 @@ class Table1:
 def kept_answers(run: Path) -> dict[str, Path]:
     """The files of answers beside a run, by what stands before their ending."""
     found = sorted((run / FOLDER).glob(f"*{_ENDING}"))
-    return {path.name.removesuffix(_ENDING): path for path in found if path.is_file()}
+    return {path.name.removesuffix(_ENDING): path for path in found if is_plain(path, run)}
 
 
 def read_table1(path: Path) -> Table1:

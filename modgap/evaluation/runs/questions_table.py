@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import AudioError, StoreError
+from modgap.core.foreign_files import is_plain
 from modgap.evaluation.runs.shards import batches
 
 if TYPE_CHECKING:
@@ -65,7 +66,13 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
 
 
 def question_of_row(row: Mapping[str, Any]) -> Question:
-    """A question from its row of the table: all but its sound, of which only the data set knows."""
+    """A question from its row of the table: all but its sound, of which only the data set knows.
+
+    Raises
+    ------
+    StoreError
+        Its ``meta`` is no JSON object.
+    """
     from modgap.scoring.question import Question
 
     texts = ("transcript", "reference", "instruction", "scorer", "dataset", "subset")
@@ -74,10 +81,23 @@ def question_of_row(row: Mapping[str, Any]) -> Question:
         id=row["question"],
         load=partial(_no_sound, row["question"]),
         choices=() if choices is None else tuple(choices),
-        meta=json.loads(row.get("meta") or "{}"),
+        meta=_meta(row),
         groups=dict(row.get("groups") or {}),
         **{name: row[name] or "" for name in texts},
     )
+
+
+def _meta(row: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        found = json.loads(row.get("meta") or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise StoreError(
+            f"The question {str(row['question'])[:80]!r} of this run is damaged: what its meta "
+            "holds is no JSON object. Get the run's files again."
+        )
+    return found
 
 
 def read_roster(folder: Path) -> Iterator[tuple[Question, bool]]:
@@ -87,6 +107,8 @@ def read_roster(folder: Path) -> Iterator[tuple[Question, bool]]:
 
     path = folder / "questions.parquet"
     try:
+        if path.exists() and not is_plain(path):  # a pipe would be waited for without end
+            raise OSError("it is not a plain file")
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import StoreError
 from modgap.core.files import write_atomic
+from modgap.core.foreign_files import read_json
 from modgap.core.locks import hold
 from modgap.core.settings import METHOD_VERSION
 from modgap.evaluation.runs.base_models import base_of
@@ -22,11 +23,26 @@ from modgap.scoring.scorers import VERSIONS
 if TYPE_CHECKING:
     from modgap.models.base import SpeechLM
 
-__all__ = ["differences", "locked", "model_record", "read_run", "started", "the_run", "write_run"]
+__all__ = [
+    "checked",
+    "differences",
+    "locked",
+    "model_record",
+    "read_run",
+    "started",
+    "the_run",
+    "write_run",
+]
 
 
 FORMAT, VERSION = "modgap-run", 1
 RUN, LOCK = "run.json", ".lock"
+#: What the parts of a run.json are, where it has them.
+_KINDS = {
+    "models": dict | list, "bases": dict, "base": dict, "settings": dict, "protocol": dict,
+    "interventions": dict, "scorers": dict, "versions": dict, "recognizer": dict, "judge": dict,
+    "data": dict | str, "inputs": list, "pipeline_llm": str,
+}  # fmt: skip
 
 
 def model_record(model: SpeechLM) -> dict[str, Any]:
@@ -48,19 +64,55 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         It is damaged or of another kind.
     """
     try:
-        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        found = read_json(folder / RUN)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError:
+    except (OSError, ValueError):
         found = None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise StoreError(f"{folder / RUN} does not describe a run of modgap: name another folder.")
-    if found.get("version") != VERSION:
+    if not isinstance(found.get("models", {}), dict):  # whoever only reads answers takes a list
+        raise _damaged(str(folder), "models", found["models"])
+    return checked(found, str(folder))
+
+
+def checked(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """A run.json whose parts are of the kinds that its readers take them for.
+
+    Parameters
+    ----------
+    found : dict
+        Its content; what it does not say is not missed here.
+    where : str
+        The run, for the message.
+
+    Raises
+    ------
+    StoreError
+        It is of another version, or a part of it is something else.
+    """
+    version = found.get("version", VERSION)
+    if version != VERSION:
         raise StoreError(
-            f"The run in {folder} is of version {found.get('version')}, this modgap writes version "
-            f"{VERSION}: name another folder."
+            f"The run in {where} is of version {_short(version)}, and this modgap reads version "
+            f"{VERSION}: use the modgap that wrote it, or name another folder."
         )
+    for name, kind in _KINDS.items():
+        if found.get(name) is not None and not isinstance(found[name], kind):
+            raise _damaged(where, name, found[name])
+    for name, kind in (("models", dict), ("bases", dict), ("interventions", list)):
+        parts = found.get(name)
+        for key, part in parts.items() if isinstance(parts, dict) else ():
+            if not isinstance(part, kind):
+                raise _damaged(where, f"{_short(key)} among {name}", part)
     return found
+
+
+def _damaged(where: str, name: str, value: Any) -> StoreError:
+    return StoreError(
+        f"The run in {where} is damaged: {name} in its run.json is {_short(value)}. Get the run's "
+        "files again, or name another folder."
+    )
 
 
 def the_run(folder: Path) -> dict[str, Any]:
@@ -132,6 +184,7 @@ def _short(value: Any) -> str:
     if value is None:
         return "nothing"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
     return (
         text
         if len(text) <= 60
@@ -146,7 +199,8 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     StoreError
-        Another process of this machine, or of a file system that passes locks on, writes there.
+        Another process of this machine, or of a file system that passes locks on, writes there, or
+        nothing can be written there.
     """
 
     def refuse() -> None:
@@ -154,7 +208,14 @@ def locked(folder: Path) -> Iterator[None]:
             f"Another process is writing the run in {folder}: wait for it, or name another folder."
         )
 
-    with hold(folder / LOCK, refuse):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold(folder / LOCK, refuse))
+        except OSError as problem:
+            raise StoreError(
+                f"The run in {folder} cannot be written ({problem.strerror or problem}): check who "
+                f"may write there, and remove its {LOCK} if that is not a plain file."
+            ) from problem
         yield
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modgap.core.errors import StoreError
 from modgap.core.files import TEMPORARY, write_atomic
+from modgap.core.foreign_files import is_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,6 +132,8 @@ def batches(folder: Path, table: str, columns: Sequence[str]) -> Iterator[pa.Rec
         if not (folder / MARK / path.name).exists():
             continue  # the rest of this part is being written, or its writer was killed
         try:
+            if not is_plain(path):  # a pipe would be waited for without end
+                raise OSError("not a plain file")
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(columns=list(columns))
         except (pa.ArrowException, OSError) as problem:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modgap.core.errors import ModelError
 from modgap.core.files import sync_folder, write_new
+from modgap.core.folders import not_written
 from modgap.core.locks import hold
 from modgap.core.progress import Steps
 from modgap.models.bases import convert, hub, unpacking
@@ -298,10 +299,7 @@ def _explained(root: Path) -> Iterator[None]:
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(_full(root, "what has come so far stays")) from problem
-        raise ModelError(
-            f"The cache folder {root} cannot be written ({problem.strerror or problem}): check its "
-            "permissions, or set MODGAP_CACHE to a folder of your own."
-        ) from problem
+        raise ModelError(not_written(root, problem)) from problem
     except SafetensorError as problem:
         if "os error 28" in str(problem):  # ENOSPC, by way of Rust
             raise ModelError(_full(root, "what has come so far stays")) from problem

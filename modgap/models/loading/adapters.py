@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from modgap.core.errors import ModelError
+from modgap.core.foreign_files import read_json
 from modgap.models.loading.locate import named_revision
 from modgap.models.lora import take_out_empty
 
@@ -59,15 +60,13 @@ class PeftAdapter:
             Files are missing or damaged, or the method cannot be put into a model's layers.
         """
         try:
-            text = (folder / CONFIG).read_text("utf-8")
+            config = read_json(folder / CONFIG)
+            method = config["peft_type"]
         except OSError as err:
             raise ModelError(
                 f"{folder} is no adapter: it has no {CONFIG}. Name the folder that peft's "
                 "save_pretrained wrote."
             ) from err
-        try:
-            config = json.loads(text)
-            method = config["peft_type"]
         except (ValueError, KeyError, TypeError) as err:
             raise ModelError(f"{CONFIG} in {folder} is damaged: get the adapter again.") from err
         if str(method) in ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNING"):

@@ -10,8 +10,9 @@ from typing import Any
 
 from modgap.core.errors import ModelError
 from modgap.core.files import write_atomic
-from modgap.core.folders import cache_folder
+from modgap.core.folders import cache_folder, not_written
 from modgap.models.loading.embedded import is_embedded
+from modgap.models.loading.folder_check import check_folder
 from modgap.models.loading.load_errors import explained
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -45,6 +46,8 @@ def locate(
             folder = Path(family.resolve(name, where))
         except (FileNotFoundError, ValueError) as err:
             raise ModelError(str(err)) from err
+        except OSError as err:  # it is put together of its parts in the cache
+            raise ModelError(not_written(where, err)) from err
     else:
         folder = Path(name).expanduser()
     if folder.is_dir():
@@ -83,6 +86,8 @@ def read_config(
     import transformers
 
     with explained(name, folder):
+        if folder is not None:
+            check_folder(name, folder)
         commit, refusal = (None, None) if folder else _hub_commit(where, revision)
         asked = revision or "main"
         known = None if folder or commit else _remembered(where, asked, cache_dir)

@@ -12,6 +12,7 @@ from modgap.ui.session.state import Visit, session_id, visit
 
 PATIENCE = 0.6  # seconds that a script run waits for a fast model's answer
 MAX_FAILED = 64
+CANCELLED = "Cancelled."
 
 
 def ask(request: Request, *, main: bool = False) -> Any | None:
@@ -79,8 +80,17 @@ def _leave(here: Visit, request: Request) -> None:
 
 
 def failure(request: Request) -> str | None:
-    """Why there is no result, if it was tried."""
-    return visit().failed.get(request.signature)
+    """Why there is no result, if it was tried; for a page that says it in the result's place."""
+    return failed(request.signature)
+
+
+def failed(signature: str) -> str | None:
+    """The same by a request's signature."""
+    here = visit()
+    reason = here.failed.get(signature)
+    if reason == CANCELLED == here.notice:
+        here.notice = ""  # it is said once: where the result would be
+    return reason
 
 
 def forget_failure(*requests: Request) -> None:
@@ -126,6 +136,6 @@ def cancel(*, main_only: bool = False) -> None:
             service().jobs.cancel(job_id, session_id())
             del here.jobs.main[job_id]
             if job is not None:
-                _remember_failure(here, job.key, "Cancelled.")
+                _remember_failure(here, job.key, CANCELLED)
     if not main_only:
-        here.notice = "Cancelled."
+        here.notice = CANCELLED  # for the panel, unless the page has a place to say it

@@ -58,8 +58,9 @@ class Widget(Generic[T]):
 
 
 def component(key: str) -> Mapping[str, Any] | None:
-    """What a component of ours has said; None before it is mounted."""
-    return cast("Mapping[str, Any] | None", st.session_state.get(key))
+    """What a component of ours has said; None before it is mounted, and of what is no object."""
+    said = st.session_state.get(key)
+    return said if isinstance(said, Mapping) else None
 
 
 def session_id() -> str:
