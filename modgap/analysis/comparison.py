@@ -15,6 +15,7 @@ import torch
 from modgap.analysis.export import records
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
+from modgap.core.views import Viewed
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.interventions.prefill import BATCH, Edits, Prefill
 from modgap.measures.tables import layer_measures
@@ -33,7 +34,7 @@ _CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Viewed):
     """One stack of interventions on one clip.
 
     Attributes
