@@ -22,7 +22,7 @@ __all__ = ["AnswerLens", "answer_lens"]
 RUNS = ("speech", "text")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AnswerLens(Viewed):
     """The answer in every level's state at the last token of the prompt.
 

@@ -33,7 +33,7 @@ _PAIR = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
 _CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Viewed):
     """One stack of interventions on one clip.
 

@@ -51,7 +51,7 @@ class Reading:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lens(Viewed):
     """Both runs through the lens.
 

@@ -41,7 +41,7 @@ CURVES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ModelComparison(Viewed):
     """One clip in several models.
 

@@ -31,7 +31,7 @@ WHERE = ("word", "segment", "pair", "after")
 Rows = tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Patching(Viewed):
     """What the text's states do in the place of the speech's.
 

@@ -29,7 +29,7 @@ _PATHS = ("dtw_cos", "dtw_euc")
 _REASONS = ("monotonicity_reason_cos", "monotonicity_reason_euc")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Analysis(Viewed):
     """What one clip and its transcript give in one model.
 

@@ -32,7 +32,7 @@ PATHS: Mapping[str, str] = {
 CHANCE, DIAGONAL = "chance", "diagonal"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WordHits(Viewed):
     """How the paths of one clip lie to the times of its words.
 

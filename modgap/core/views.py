@@ -71,7 +71,7 @@ def view_of(result: Any) -> Any:
 
 
 class Viewed:
-    """A result that a notebook shows by its registered view."""
+    """A result that a notebook shows by its registered view; dataclasses with ``repr=False``."""
 
     __slots__ = ()
 
@@ -83,6 +83,6 @@ class Viewed:
     def _repr_html_(self) -> str:
         return view_of(self).html()
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        # IPython's text beside the HTML: a dataclass's own would print all its arrays.
-        printer.text(view_of(self).line())
+    def __repr__(self) -> str:
+        # A dataclass's own would print all its arrays, and a notebook keeps it beside the HTML.
+        return view_of(self).line()
