@@ -24,7 +24,10 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 120, 46, 20, 6
 #: Of the light page: they reach a contrast of 3 to 1 against a dark one, too.
 COLOURS = LIGHT.series[:4]
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
-_CELL = "padding:2px 10px 2px 0;text-align:{};border:0;background:none;vertical-align:top"
+_CELL = (
+    "padding:2px 10px 2px 0;text-align:{};border:0;background:none;vertical-align:top;"
+    "white-space:normal"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
     )
     body = "".join(
         "<tr>"
-        + f'<th style="{left};font-weight:400;opacity:.7">{row[0]}</th>'
+        + f'<th style="{left};font-weight:400;opacity:.7;white-space:nowrap">{row[0]}</th>'
         + "".join(f'<td style="{right if head else left}">{cell}</td>' for cell in row[1:])
         + "</tr>"
         for row in rows

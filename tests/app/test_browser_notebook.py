@@ -155,7 +155,10 @@ def test_the_map_takes_the_notebooks_theme(lab):
         "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
     )
     lab.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
-    lab.wait_for_timeout(1500)
+    for _ in range(PATIENCE // 500):
+        if shown.locator(".frame").evaluate(DRAWN) != axes:
+            break
+        lab.wait_for_timeout(500)
     assert shown.evaluate(ground) != light
     assert shown.locator(".frame").evaluate(DRAWN) != axes
     shot(lab, "dark")

@@ -29,7 +29,11 @@ function open(model, root) {
     _words: () => v.said(model.get('_words')),
   };
   for (const [name, hear] of Object.entries(heard)) model.on('change:' + name, hear);
-  return () => { for (const [name, hear] of Object.entries(heard)) model.off('change:' + name, hear); v.close(); };
+  // A notebook says its theme on the page's outermost elements, some time after the colours are gone.
+  const themed = () => { const was = JSON.stringify(v.ink); v.theme(); if (JSON.stringify(v.ink) !== was) v.refresh(true); };
+  const watch = new MutationObserver(() => requestAnimationFrame(themed));
+  for (const outer of [document.documentElement, document.body]) watch.observe(outer, { attributes: true });
+  return () => { watch.disconnect(); for (const [name, hear] of Object.entries(heard)) model.off('change:' + name, hear); v.close(); };
 }
 
 function render({ model, el }) {
