@@ -37,8 +37,8 @@ class AlignmentWidget(anywidget.AnyWidget):
 
     _esm = module()
     _payload = traitlets.Bytes().tag(sync=True)
-    _marks = traitlets.List().tag(sync=True)
-    _words = traitlets.List(allow_none=True).tag(sync=True)
+    _marks: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _words: traitlets.List[Any] = traitlets.List(allow_none=True).tag(sync=True)
 
     layer = traitlets.Int().tag(sync=True)
     measure = traitlets.Enum(MEASURES, MEASURES[0]).tag(sync=True)

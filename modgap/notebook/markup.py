@@ -110,8 +110,8 @@ def curves(lines: Sequence[Curve], axis: str = "layer", *, least: float | None =
         f'<path d="M{LEFT} {TOP}V{TOP + up}H{WIDTH - 8}" fill="none" stroke="currentColor" '
         'stroke-opacity=".45"/>'
     ]
-    for text, at in ((number(high, digits), TOP + 9), (number(low, digits), TOP + up)):
-        parts.append(_label(text, LEFT - 5, at, "end"))
+    for text, height in ((number(high, digits), TOP + 9), (number(low, digits), TOP + up)):
+        parts.append(_label(text, LEFT - 5, height, "end"))
     for text, at, anchor in ((f"{first:g}", LEFT, "start"), (f"{last:g}", WIDTH - 8, "end"),
                              (axis, LEFT + across / 2, "middle")):  # fmt: skip
         parts.append(_label(text, at, HEIGHT - 6, anchor))
