@@ -1,15 +1,17 @@
-"""The explorer's server and the browser that visits it: for benchmarks, tests and screenshots."""
+"""Servers and the browser that visits them: for benchmarks, tests and screenshots."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,18 +78,70 @@ def serving(
     RuntimeError
         The server has ended, or does not answer.
     """
+    port = _free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, url + "/_stcore/health", environment or {}, log, patience):
+        yield url
+
+
+@contextmanager
+def jupyterlab(
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    *,
+    patience: float = 300.0,
+) -> Iterator[str]:
+    """A JupyterLab for `folder` with settings of its own; gives its address once it answers.
+
+    It asks for no news, and its application is ``window.jupyterapp``. The rest as in `serving`.
+    """
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as mine:
+        settings = Path(mine, "settings", "@jupyterlab", "apputils-extension")
+        settings.mkdir(parents=True)
+        quiet = {"fetchNews": "false", "checkForUpdates": False}
+        (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+        own = {
+            "JUPYTERLAB_SETTINGS_DIR": str(settings.parents[1]),
+            **{f"JUPYTER{name}": str(Path(mine, name)) for name in
+               ("_CONFIG_DIR", "_DATA_DIR", "_RUNTIME_DIR", "LAB_WORKSPACES_DIR")},
+            "IPYTHONDIR": str(Path(mine, "ipython")),
+        }  # fmt: skip
+        command = [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+            *(f"--ServerApp.root_dir={folder}", "--IdentityProvider.token="),
+            "--expose-app-in-browser",
+        ]
+        own |= environment or {}
+        with _running(command, url + "/api/status", own, log, patience):
+            yield url
+
+
+def _free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+        return s.getsockname()[1]
+
+
+@contextmanager
+def _running(
+    command: Sequence[str],
+    health: str,
+    environment: Mapping[str, str],
+    log: Path | None,
+    patience: float,
+) -> Iterator[None]:
     with Path(log or os.devnull).open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **(environment or {})}, stdout=out, stderr=out
+            command, cwd=ROOT, env={**os.environ, **environment}, stdout=out, stderr=out
         )
-    url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(url + "/_stcore/health", process, time.monotonic() + patience)
-        yield url
+        wait_for(health, process, time.monotonic() + patience)
+        yield
     finally:
         process.terminate()
         try:

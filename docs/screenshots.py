@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import Page  # noqa: E402
 
-from benchmarks.browser import READY, chromium, serving  # noqa: E402
+from benchmarks.browser import READY, chromium, jupyterlab, serving  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 PAGES = ("clip", "layers", "alignment", "interventions", "compare", "gap", "correlation")
@@ -26,6 +26,36 @@ def settle(page: Page) -> None:
     while page.locator("[data-stale=true], [data-testid=stSkeleton]").count():
         page.wait_for_timeout(100)
     page.wait_for_timeout(1_200)
+
+
+def notebook_picture() -> None:
+    """The map in a JupyterLab: of docs/notebook.ipynb, the cells that lead to it."""
+    import nbformat
+
+    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
+    code = [c.source for c in notebook.cells if c.cell_type == "code"]
+    first = next(c for c in code if "load_model" in c).removesuffix("\nanalysis")
+    last = next(c for c in code if "modgap.widget" in c)
+    words = "words = modgap.word_times(clip, example.transcript)\n"
+    notebook.cells = [nbformat.v4.new_code_cell(c) for c in (first, words + last)]
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        nbformat.write(notebook, Path(folder) / "modgap.ipynb")
+        with jupyterlab(Path(folder), {"MODGAP_CACHE": str(ROOT / "cache")}) as url:
+            page = browser.new_page(viewport={"width": 1180, "height": 980}, color_scheme="light")
+            page.set_default_timeout(600_000)
+            page.goto(f"{url}/lab/tree/modgap.ipynb?reset")
+            kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+            page.wait_for_function(f"{kernel}?.status === 'idle'")
+            for command in ("application:toggle-left-area", "notebook:run-all-cells"):
+                page.evaluate(f"window.jupyterapp.commands.execute('{command}')")
+            page.locator(READY).wait_for()
+            page.locator(".jp-OutputArea-output .scores").scroll_into_view_if_needed()
+            box = page.locator(f"{READY} .stack").bounding_box()
+            page.mouse.click(box["x"] + 0.45 * box["width"], box["y"] + 0.4 * box["height"])
+            page.mouse.move(5, 5)
+            page.wait_for_timeout(3_000)
+            page.screenshot(path=IMAGES / "notebook.png")
+            print("docs/images/notebook.png")
 
 
 def main() -> None:
@@ -58,6 +88,7 @@ def main() -> None:
                 page.screenshot(path=IMAGES / f"{stem}.png")
                 print(f"docs/images/{stem}.png")
             page.close()
+    notebook_picture()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modgap.core.lazy_imports import attach
+from modgap.core.views import register_views
 
 if TYPE_CHECKING:
     from modgap.analysis.clip_part import ClipPart, cut_clip
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from modgap.models.loading.load import list_models, load_model
     from modgap.models.loading.memory import estimate_memory
     from modgap.models.prompt import AudioInput
+    from modgap.notebook.widget import widget
     from modgap.scoring.answers import answer
     from modgap.scoring.scorers import score
     from modgap.speech.recognizers import load_recognizer
@@ -129,6 +131,7 @@ __all__ = [
     "score_support",
     "spoken_words",
     "sweep",
+    "widget",
     "with_target",
     "word_hits",
     "word_hits_over",
@@ -182,6 +185,7 @@ __getattr__, __dir__ = attach(
         "models.loading.load": ("list_models", "load_model"),
         "models.loading.memory": ("estimate_memory",),
         "interventions.prefill": ("Prefill",),
+        "notebook.widget": ("widget",),
         "speech.recognizers": ("load_recognizer",),
         "core.settings": ("AnalysisSettings",),
         "analysis.consistency": ("consistency", "consistency_table"),
@@ -191,4 +195,22 @@ __getattr__, __dir__ = attach(
         "evaluation.data.datasets": ("read_questions",),
         "evaluation.runs.word_hits": ("spoken_words", "word_hits_over"),
     },
+)
+
+# What shows a result in a notebook; a result knows no figure, and this module knows all floors.
+register_views(
+    {
+        f"modgap.{result}": f"modgap.notebook.{view}"
+        for result, view in {
+            "analysis.answer_lens.AnswerLens": "edits.AnswerLensPlots",
+            "analysis.comparison.Comparison": "edits.ComparisonPlots",
+            "analysis.lens.Lens": "edits.LensPlots",
+            "analysis.model_comparison.ModelComparison": "analysis.ModelComparisonPlots",
+            "analysis.patching.Patching": "edits.PatchingPlots",
+            "analysis.result.Analysis": "analysis.AnalysisPlots",
+            "analysis.sweeps.Sweep": "edits.SweepPlots",
+            "analysis.word_hits.WordHits": "analysis.WordHitsPlots",
+            "gap.run_data.Run": "run.RunPlots",
+        }.items()
+    }
 )

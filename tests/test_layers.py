@@ -21,8 +21,8 @@ FLOORS = (
 )  # fmt: skip
 #: What others test their families with; it needs pytest, so that nothing may come here.
 APART = "testing"
-#: Beside each other at the top: neither sees the other, and nothing sees them.
-TOP = ("ui", "cli")
+#: Beside each other at the top: none sees another, and nothing sees them.
+TOP = ("ui", "cli", "notebook")
 #: How the embedded family is made: only the command line comes here.
 TRAINING = ("demo/training",)
 

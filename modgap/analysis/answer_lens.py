@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from modgap.analysis.sweeps import needs_target
+from modgap.core.views import Viewed
 from modgap.interventions.prefill import Prefill
 from modgap.models.decoding import pieces
 
@@ -21,8 +22,8 @@ __all__ = ["AnswerLens", "answer_lens"]
 RUNS = ("speech", "text")
 
 
-@dataclass(frozen=True, eq=False)
-class AnswerLens:
+@dataclass(frozen=True, eq=False, repr=False)
+class AnswerLens(Viewed):
     """The answer in every level's state at the last token of the prompt.
 
     Raw states through the final norm and the head, as in `logit_lens`; level L is what the model

@@ -15,6 +15,7 @@ import torch
 from modgap.analysis.export import records
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
+from modgap.core.views import Viewed
 from modgap.interventions.intervention import Intervention, Stack
 from modgap.interventions.prefill import BATCH, Edits, Prefill
 from modgap.measures.tables import layer_measures
@@ -32,8 +33,8 @@ _PAIR = ("intervention", "i", "j", "piece", "start", "end", "value", "used")
 _CURVES = ("cosine", "euclidean", "aps_cos", "aps_euc", "monotonicity")
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Viewed):
     """One stack of interventions on one clip.
 
     Attributes

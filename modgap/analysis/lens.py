@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from modgap.core.views import Viewed
 from modgap.interventions.prefill import Prefill
 from modgap.models.decoding import pieces as decoded
 
@@ -50,8 +51,8 @@ class Reading:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Lens:
+@dataclass(frozen=True, eq=False, repr=False)
+class Lens(Viewed):
     """Both runs through the lens.
 
     Attributes

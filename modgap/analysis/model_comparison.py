@@ -18,6 +18,7 @@ import pandas as pd
 from modgap.analysis.export import records
 from modgap.core.errors import SettingsError
 from modgap.core.names import unused_name
+from modgap.core.views import Viewed
 from modgap.scoring.answers import verdict
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ CURVES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class ModelComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison(Viewed):
     """One clip in several models.
 
     Attributes

@@ -14,6 +14,7 @@ from modgap.analysis.word_hits import in_word
 from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.core.settings import integer
+from modgap.core.views import Viewed
 from modgap.interventions.after_audio import pieces_after, scores_after
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.prefill import Prefill
@@ -30,8 +31,8 @@ WHERE = ("word", "segment", "pair", "after")
 Rows = tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Patching:
+@dataclass(frozen=True, eq=False, repr=False)
+class Patching(Viewed):
     """What the text's states do in the place of the speech's.
 
     A cell is a layer l and a row j: a token of the transcript, whose state is put into the speech

@@ -14,6 +14,7 @@ import torch
 from modgap.analysis import export
 from modgap.core.errors import StoreError
 from modgap.core.settings import AnalysisSettings
+from modgap.core.views import Viewed
 from modgap.measures.alignment import Alignment
 from modgap.measures.tables import tidy
 from modgap.models.capture import PairedStates
@@ -28,8 +29,8 @@ _PATHS = ("dtw_cos", "dtw_euc")
 _REASONS = ("monotonicity_reason_cos", "monotonicity_reason_euc")
 
 
-@dataclass(frozen=True, eq=False)
-class Analysis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Analysis(Viewed):
     """What one clip and its transcript give in one model.
 
     K layers are measured, the clip has T_s speech positions and the transcript T_t tokens. Arrays

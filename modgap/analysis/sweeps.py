@@ -14,6 +14,7 @@ import pandas as pd
 from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.core.settings import AnalysisSettings
+from modgap.core.views import Viewed
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.maps.pins import pinned
 from modgap.interventions.prefill import Prefill
@@ -35,8 +36,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Viewed):
     """Change of the target answer's log-probability over a grid of interventions.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from modgap.core.errors import ModgapError
+from modgap.core.views import Viewed
 from modgap.speech.words import WordTimes
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ PATHS: Mapping[str, str] = {
 CHANCE, DIAGONAL = "chance", "diagonal"
 
 
-@dataclass(frozen=True, eq=False)
-class WordHits:
+@dataclass(frozen=True, eq=False, repr=False)
+class WordHits(Viewed):
     """How the paths of one clip lie to the times of its words.
 
     n text tokens are part of a word whose time is known; the others (full stops) are not counted.

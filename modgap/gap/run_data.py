@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from modgap.core.errors import SettingsError
+from modgap.core.views import Viewed
 from modgap.gap.run_database import RunDatabase
 
 __all__ = ["MEASURES", "Run", "Where", "open_run"]
@@ -55,7 +56,7 @@ def open_run(folder: str | Path) -> Run:
     return Run(Path(folder))
 
 
-class Run(RunDatabase):
+class Run(Viewed, RunDatabase):
     """One run folder, as it was when it was opened.
 
     Safe to share between threads. Questions are asked of it by the modules `modgap.gap.accuracy`,

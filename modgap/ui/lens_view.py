@@ -20,19 +20,12 @@ if TYPE_CHECKING:
 
 def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     """What positions read as."""
-    from modgap.figures.interventions import LensGrid
+    from modgap.figures.lens_grid import LensGrid
 
     made: Lens | None = localize.ask(request, "lens", {})
     if made is None:
         return
-    speech = LensGrid(
-        made.speech.tokens[..., 0], made.speech.probabilities[..., 0],
-        tuple(f"{t:.2f}" for t in made.times[:, 0]), "speech time (s)",
-        made.in_place,
-    )  # fmt: skip
-    text = LensGrid(
-        made.text.tokens[..., 0], made.text.probabilities[..., 0], made.pieces, "text tokens"
-    )
+    speech, text = LensGrid.of_speech(made), LensGrid.of_text(made)
     st.subheader("Speech positions", anchor=False)
     heard = widgets.clickable(
         speech.figure(dark=widgets.dark()), key="lens_speech", name="lens-speech",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modgap.ui.alignment.data import AlignmentView
+from modgap.figures.alignment.view import AlignmentView
 
 WORDS = (
     " what is the capital of France <s> $ and who wrote the play <b> about a prince of Denmark ?\n"

@@ -19,10 +19,13 @@ from streamlit.testing.v1 import AppTest
 from modgap.analysis.functions import analyze
 from modgap.core.errors import ModgapError
 from modgap.figures import AlignmentMap, LayerCurve, path_scores
+from modgap.figures.alignment import source
+from modgap.figures.alignment.events import AlignEvent, Cell, checked_event
+from modgap.figures.alignment.payload import pack
+from modgap.figures.alignment.view import AlignmentView, envelope, quantise
 from modgap.figures.palette import DARK, LIGHT
-from modgap.ui.alignment import component
-from modgap.ui.alignment.component import AlignEvent, Cell, pack
-from modgap.ui.alignment.data import AlignmentView, envelope, quantise
+from modgap.notebook.script import MOUNT as NOTEBOOK
+from modgap.ui.alignment.component import MOUNT as PAGE
 from tests.app.align_sample import sample_view
 
 
@@ -186,7 +189,7 @@ def test_equal_openings_pack_to_equal_bytes(view):
 )
 def test_what_the_browser_sends_is_checked(view, state, changed):
     opening = AlignEvent(2, "cosine", ("argmax", "dtw"), None)
-    got = component._event(view, state, (2, "cosine", ("argmax", "dtw"), None))
+    got = checked_event(view, state, (2, "cosine", ("argmax", "dtw"), None))
     assert got == dataclasses.replace(opening, **changed)
 
 
@@ -200,8 +203,9 @@ def test_the_component_waits_for_no_heavy_library():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_script_never_writes_markup():
-    script = component._script()
+@pytest.mark.parametrize("mount", [PAGE, NOTEBOOK])
+def test_script_never_writes_markup(mount):
+    script = source.script(mount)
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http"):
         assert word not in script
 

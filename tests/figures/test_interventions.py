@@ -11,7 +11,8 @@ import pytest
 
 from modgap.core.errors import ModgapError
 from modgap.figures.answer_lens import AnswerCurves
-from modgap.figures.interventions import RUNS, ChangeMap, LensGrid, RunProbabilities, before_after
+from modgap.figures.interventions import RUNS, ChangeMap, RunProbabilities, before_after
+from modgap.figures.lens_grid import LensGrid
 
 
 def _answer(**top: float) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""What the alignment component draws, checked and packed into bytes."""
+"""What an alignment map draws, checked and packed into bytes."""
 
 from __future__ import annotations
 
