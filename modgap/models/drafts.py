@@ -81,5 +81,5 @@ def _can_shrink(cache: Any) -> bool:
     """Whether all of the cache's layers keep every position, so that the last ones can go."""
     from transformers.cache_utils import DynamicLayer
 
-    layers = getattr(cache, "layers", None)
+    layers: list[Any] = getattr(cache, "layers", None) or []
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
