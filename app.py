@@ -8,10 +8,11 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 import modgap.ui
+from modgap.ui.server.history import OneEntryPerPage
 from modgap.ui.server.security import SecurityHeaders
 
 # The entry script lies away from pages/: beside it, Streamlit would take that folder for its older
 # way of listing pages and open deep links under a "Page not found" dialog.
 ENTRY = Path(modgap.ui.__file__).resolve().with_name("main.py")
 
-app = st.App(ENTRY, middleware=[Middleware(SecurityHeaders)])
+app = st.App(ENTRY, middleware=[Middleware(SecurityHeaders), Middleware(OneEntryPerPage)])

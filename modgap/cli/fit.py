@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(
-        epilog="Example: modgap fit ridge-0 --data demo --layer 0 --kind ridge"
-    )(fit)
+    app.command(epilog="Example: modgap fit ridge-0 --data demo --layer 0 --kind ridge")(fit)
 
 
 @with_model()

@@ -39,8 +39,7 @@ def register(app: typer.Typer) -> None:
     maps_app.command("show", epilog="Example: modgap maps show ridge-0")(show)
     maps_app.command(
         "table",
-        epilog="Example: modgap maps table --data demo --layers 0,12,24 "
-        "--out results",
+        epilog="Example: modgap maps table --data demo --layers 0,12,24 --out results",
     )(table)
     app.add_typer(maps_app, name="maps")
 

@@ -270,6 +270,17 @@ class LensGrid:
     title: str
     wanted: np.ndarray | None = None
 
+    @classmethod
+    def of(cls, lens: Any, run: str = "speech") -> LensGrid:
+        """The likeliest tokens of one run ("speech" or "text") of a `Lens`."""
+        read = getattr(lens, run)
+        if run == "text":
+            columns, title, wanted = lens.pieces, "text tokens", None
+        else:
+            columns = tuple(f"{t:.2f}" for t in lens.times[:, 0])
+            title, wanted = "speech time (s)", lens.in_place
+        return cls(read.tokens[..., 0], read.probabilities[..., 0], columns, title, wanted)
+
     def __post_init__(self) -> None:
         if self.tokens.shape != self.probabilities.shape or self.tokens.shape[1] != len(
             self.columns
@@ -306,7 +317,7 @@ class LensGrid:
         if self.wanted is not None and self.wanted.any():
             y, x = np.nonzero(self.wanted)
             ring = go.Scatter(
-                x=x, y=y, mode="markers", hoverinfo="skip", name="the right word",
+                x=x, y=y, mode="markers", hoverinfo="skip", name="the aligned word",
                 marker={"symbol": "square-open", "size": 19, "color": p.series[1],
                         "line": {"width": 2}},
             )  # fmt: skip

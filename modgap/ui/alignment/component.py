@@ -71,10 +71,12 @@ def pack(
     cell: tuple[int, int] | None = None,
     marks: Sequence[tuple[int, int]] = (),
     words: Sequence[WordRow] | None = None,
+    scores: bool = True,
 ) -> bytes:
     """The payload of a view that opens at layer number `layer`, `measure`, `paths` and `cell`.
 
-    `marks` are cells (i, j) that stand out in every layer; for `words` see `align_view`.
+    `marks` are cells (i, j) that stand out in every layer; for `words` and `scores` see
+    `align_view`.
     """
     with _lock:
         hit = _packed.get(view.id)
@@ -93,6 +95,7 @@ def pack(
         "paths": [p for p in PATHS if p in paths],
         "cell": list(cell) if cell and view.holds(*cell) else None,
         "marks": [[int(i), int(j)] for i, j in marks if view.holds(i, j)],
+        "scores": scores,
         "words": None
         if words is None
         else [
@@ -129,6 +132,7 @@ def align_view(
     cell: tuple[int, int] | None = None,
     marks: Sequence[tuple[int, int]] = (),
     words: Sequence[WordRow] | None = None,
+    scores: bool = True,
     on_layer_change: Callable[[], None] | None = None,
     on_cell: Callable[[Cell], None] | None = None,
 ) -> AlignEvent:
@@ -148,6 +152,8 @@ def align_view(
     words : sequence of (start s, end s, first text position, last), optional
         When each word is said, drawn where ``"words"`` is among the paths. Without it there is no
         switch for them; an empty one offers the switch while the times are not known yet.
+    scores : bool
+        Whether it prints the layer's scores; a page that prints them itself says no.
     on_layer_change : callable, optional
         Called before the run that a layer change causes.
     on_cell : callable, optional
@@ -173,7 +179,7 @@ def align_view(
         held = openings[key] = (view.id, start)
     start = held[1]
     data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks,
-                words=words)  # fmt: skip
+                words=words, scores=scores)  # fmt: skip
 
     def clicked() -> None:
         cell = _cell(view, (state.component(key) or {}).get("cell"))

@@ -76,7 +76,8 @@ class ClipRef:
     """The clip in use: a file's bytes and where they came from.
 
     `id` is the example's id, the key of the result for a clip taken from a result, or the id of a
-    data set's question; the last has its `reference` and the `instruction` that it is asked with.
+    data set's question; the last has its `reference`, the `instruction` that it is asked with, and
+    the name of its `run`.
     """
 
     source: Literal["example", "upload", "record", "run", "question"]
@@ -85,6 +86,7 @@ class ClipRef:
     data: bytes
     reference: str | None = None
     instruction: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,10 +176,12 @@ class InterventionsPage:
 
 @dataclass
 class DecidedPage:
-    """`lens_cell`: a result's key, level, i, j; `next_cell`: a layer and word that were clicked."""
+    """`lens_cell`: a result's key, level, i, j; `next_cell`: a layer and word that were clicked;
+    `cells_of`: the key of the result that the strongest cell was chosen in."""
 
     lens_cell: tuple[str, int, int, int] | None = None
     next_cell: tuple[int, int] | None = None
+    cells_of: str | None = None
 
 
 @dataclass
