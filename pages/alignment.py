@@ -26,7 +26,8 @@ HEIGHT = 400  # of the chart and of the table, in pixels
 COLUMNS = {
     "cosine": {
         "j": "text token", "piece": "piece", "i_cos": "speech token", "start": "start (s)",
-        "end": "end (s)", "cos": "cosine", "i_dtw_cos": "speech token, DTW", "dtw_cos": "cosine, DTW",
+        "end": "end (s)", "cos": "cosine", "i_dtw_cos": "speech token, DTW",
+        "dtw_cos": "cosine, DTW",
     },
     "euclidean": {
         "j": "text token", "piece": "piece", "i_euc": "speech token", "euc": "distance",
@@ -162,8 +163,8 @@ def landing(hits: WordHits | None, event: AlignEvent, drawn: bool) -> None:
     st.caption(
         f"{len(hits.tokens)} text tokens are part of a word whose time is known, by "
         f"{widgets.plain(hits.source)} and not by the model. A token is within its word if its "
-        "speech token and the word overlap in time. Horizontal lines: chance (a random speech token), and "
-        "the diagonal from the first to the last token."
+        "speech token and the word overlap in time. Horizontal lines: chance (a random speech "
+        "token), and the diagonal from the first to the last token."
     )
 
 

@@ -154,11 +154,9 @@ def files(
     """What can be downloaded; each file is made when it is asked for."""
     file = widgets.Download
     clip = str(found.analyses[0].clip["name"])
-    name = "-".join(["modgap", *(file_name(n) for n in (clip.rsplit(".", 1)[0], *found.names))])[
-        :120
-    ]
+    name = "-".join((widgets.file_stem(found.analyses[0]), *map(file_name, found.names[1:])))
     of = " · ".join((clip, " / ".join(found.names)))
-    request = result_shown.usable_request()
+    request, known = result_shown.usable_request(), clip_in_use.reference()
     at = f"{name}-depth{100 * depth:.0f}-{measure}"
     widgets.downloads(
         [
@@ -168,9 +166,7 @@ def files(
             ),
             file.table("Curves", f"{name}-curves", lambda: found.curves),
             file.table("Maps", f"{at}-maps", both.table),
-            file.table(
-                "Answers", f"{name}-answers", lambda: found.answers(clip_in_use.reference())
-            ),
+            file.table("Answers", f"{name}-answers", lambda: found.answers(known)),
             file.settings(
                 name,
                 lambda: {

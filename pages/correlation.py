@@ -323,7 +323,8 @@ def page() -> None:
         "averaged over clips and layers (or in one layer); upwards, its modality gap with a 95 % "
         "bootstrap interval. The line is ordinary least squares with the 95 % band of its mean, "
         "one a group (what stands before the @). Fewer than 3 points have no line. A line that "
-        "falls says that more similar checkpoints have the smaller gap (for a distance, one that rises).",
+        "falls says that more similar checkpoints have the smaller gap (for a distance, one that "
+        "rises).",
         r"R^2 = 1 - \frac{\sum (y - \hat y)^2}{\sum (y - \bar y)^2}, \qquad "
         r"y = \frac{A_t - A_s}{A_b}",
         "The published finding (arXiv 2510.12116): over checkpoints tuned with LoRA, mean cosine "

@@ -59,7 +59,7 @@ def pick() -> tuple[list[str], list[str]]:
     follow(chosen.id if chosen else None)
     CLIPS.value = [c for c in CLIPS.value if c in clips]
     MODELS.value = [m for m in MODELS.value if m in models]
-    left, right = st.columns(2)
+    left, right = st.columns(2, gap="medium")
     left.multiselect(
         "Clips",
         list(clips),
@@ -142,7 +142,7 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
     from modgap.figures.curves import LayerCurve, LayerCurves
     from modgap.figures.measures import MEASURES
 
-    with st.container(horizontal=True, vertical_alignment="center", key="layers_controls"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="layers_controls"):
         band = st.toggle(
             "Token median and quartiles", value=len(shown) < 3, key="spread",
             persist_state="session",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modgap.ui.as_code import Code
 
 NO_VALUE = "–"
-ROW_HEIGHT = 35  # of Streamlit's tables, in pixels
+ROW_HEIGHT = 2.1875 * 15  # of Streamlit's tables, in pixels: rem times the theme's base font
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Links, emoji codes, arrows and dashes are found in the text after Markdown has been parsed, so a
 # backslash does not stop them; an invisible word joiner in their middle does.
@@ -180,11 +180,12 @@ class Download:
     @classmethod
     def settings(cls, file: str, make: Callable[[], Mapping[str, Any]]) -> Download:
         """What was run, with which versions."""
+        said = make()  # now: when the file is asked for, there may be no session to ask
         return cls(
             "Settings (JSON)",
             f"{file}-settings.json",
             "application/json",
-            lambda: json.dumps(make(), indent=2, ensure_ascii=False, allow_nan=False).encode(),
+            lambda: json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False).encode(),
         )
 
 
@@ -201,7 +202,7 @@ def table(frame: pd.DataFrame, *, key: str, height: int | None = None) -> None:
 
 def table_height(rows: int, most: int) -> int:
     """Pixels that a table of so many rows has: as many as it needs, but not more than `most`."""
-    return min(most, ROW_HEIGHT * (rows + 1) + 2)
+    return min(most, math.ceil(ROW_HEIGHT * (rows + 1)) + 2)
 
 
 def file_stem(analysis: Analysis) -> str:

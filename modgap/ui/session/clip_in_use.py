@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
@@ -135,8 +134,7 @@ def source_of(sha256: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``kind``, ``file``, ``file_sha256`` (of its bytes; None for a sound that no file of the
-        visitor's holds: one from a result, or of a run's question), then what `used` says.
+        ``kind``, ``file``, ``file_sha256`` (`ClipRef.file_sha256`), then what `used` says.
     """
     ref = visit().clip
     try:
@@ -145,9 +143,7 @@ def source_of(sha256: str) -> dict[str, Any] | None:
         return None
     if ref is None or found is None or found.sha256 != sha256:
         return None
-    whole = ref.source in ("example", "upload", "record")
-    digest = hashlib.sha256(ref.data).hexdigest() if whole else None
-    return {"kind": ref.source, "file": ref.name, "file_sha256": digest, **used()}
+    return {"kind": ref.source, "file": ref.name, "file_sha256": ref.file_sha256, **used()}
 
 
 def transcript() -> str:

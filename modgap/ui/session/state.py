@@ -6,8 +6,10 @@ The values of widgets lie under keys of their own, since Streamlit puts them the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import streamlit as st
@@ -87,6 +89,12 @@ class ClipRef:
     reference: str | None = None
     instruction: str = ""
     run: str = ""
+
+    @cached_property
+    def file_sha256(self) -> str | None:
+        """Of the file's bytes; None for a sound that no file of the visitor's holds."""
+        whole = self.source in ("example", "upload", "record")
+        return hashlib.sha256(self.data).hexdigest() if whole else None
 
 
 @dataclass(frozen=True)
