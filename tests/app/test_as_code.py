@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import modgap.figures.base
 from modgap.cli import main
-from modgap.ui import as_code, widgets
+from modgap.ui import as_code, localize, widgets
 from modgap.ui.server.service import service
 from tests.app.conftest import finish, go, result, visit_of
 from tests.app.test_gap_pages import run_folder  # noqa: F401  a fixture
@@ -27,6 +29,7 @@ class Shown:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows: dict[str, tuple[as_code.Code, Any]] = {}
+        self.files: dict[str, Any] = {}
         drawn = widgets.downloads
         monkeypatch.setattr(
             modgap.figures.base, "standalone_html",
@@ -34,9 +37,10 @@ class Shown:
         )  # fmt: skip
 
         def spy(files: Any, *, key: str, code: as_code.Code | None = None) -> None:
-            pages = [f for f in files if f.mime == "text/html"]
-            figure = next((f for f in pages if f.label == "Maps (HTML)"), pages[0])
+            self.files[key] = files
             if code is not None:
+                pages = [f for f in files if f.mime == "text/html"]
+                figure = next((f for f in pages if f.label == "Maps (HTML)"), pages[0])
                 self.rows[key] = (code, json.loads(figure.make()))
             drawn(files, key=key, code=code)
 
@@ -92,6 +96,8 @@ def test_what_the_pages_of_a_clip_offer_gives_what_they_show(
     assert numbers["kl_after"] == pytest.approx(before_after.kl_after)
     go(at, "decided")
     patched = result()
+    chosen = at.selectbox(key="wd_layer").value, at.selectbox(key="wd_token").value
+    assert chosen == localize.strongest(patched)
     rows = told(shown.check("wd_patching"))["rows"]
     assert max(abs(r["change"]) for r in rows if r["change"] is not None) == pytest.approx(
         max(abs(patched.change.ravel())), rel=1e-4
@@ -129,6 +135,14 @@ def test_what_the_pages_of_a_run_offer(
     assert told(command)["run"] == "mine"
     go(at, "correlation")
     assert told(shown.check("correlation"))["lines"]
+    (questions,) = shown.files["questions"]
+    rows = pd.read_csv(io.BytesIO(questions.make()))
+    first = ["checkpoint", "question", "item", "failed", "aps_cos", "layer"]
+    assert list(rows.columns)[: len(first)] == first
+    assert rows["question"].str.fullmatch(r"q\d").all()
+    assert set(rows["layer"]) == {"mean over layers"}
+    assert questions.file.startswith("modgap-mine-")
+    assert all("mine" in f.file for key in ("gap", "correlation") for f in shown.files[key])
 
 
 def test_words_of_all_kinds_survive_a_shell_and_python(

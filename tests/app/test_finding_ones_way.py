@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import soundfile as sf
 from streamlit.testing.v1 import AppTest
 
 from modgap.analysis.examples import examples
-from modgap.ui import first_steps, reach, widgets
+from modgap.ui import first_steps, localize, reach, widgets
 from modgap.ui.server import history
 from tests.app.conftest import PAGES, finish, go, visit_of
 
@@ -182,6 +183,13 @@ def test_every_example_is_english() -> None:
 
 
 # ---- what is saved says what it is ---------------------------------------------------------------
+
+
+def test_the_strongest_cell_is_the_one_of_the_largest_change() -> None:
+    made: Any = SimpleNamespace(change=np.array([[np.nan, 0.1], [-0.9, 0.3]]), layers=(0, 3))
+    assert localize.strongest(made) == (3, 0)
+    made = SimpleNamespace(change=np.full((2, 2), np.nan), layers=(0, 3))
+    assert localize.strongest(made) == (0, 0)
 
 
 def test_a_table_is_as_high_as_its_rows() -> None:
