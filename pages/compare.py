@@ -176,7 +176,7 @@ def files(
             ),
         ],
         key="compare",
-        code=request and as_code.of_models(request, models, depth, measure),
+        code=None if request is None else as_code.of_models(request, models, depth, measure),
     )
 
 

@@ -12,7 +12,7 @@ from modgap.interventions.intervention import Intervention
 from modgap.ui.server.models import SPREAD, ModelChoice
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.session import clip_in_use
-from modgap.ui.session.state import ClipRef, visit
+from modgap.ui.session.state import visit
 
 STORE = "store=modgap.default_store()"
 
@@ -150,11 +150,11 @@ def _sound() -> _Sound:
     if ref.source == "question" and ref.run:
         python = f"find_question(find_run({ref.run!r}), {ref.id!r}).load()"
         needs = "from modgap.gap.run_folders import find_question, find_run"
-        return _Sound(_cut(python, ref), needs, (_file(ref.name), *_part(ref)))
+        return _Sound(_cut(python), needs, (_file(ref.name), *_part()))
     if ref.source == "example":
         found = _of_example(ref.id)
-        return _Sound(_cut(found.python, ref), found.needs, (*found.command, *_part(ref)))
-    return _Sound(_cut(f"modgap.load_clip({ref.name!r})", ref), "", (_file(ref.name), *_part(ref)))
+        return _Sound(_cut(found.python), found.needs, (*found.command, *_part()))
+    return _Sound(_cut(f"modgap.load_clip({ref.name!r})"), "", (_file(ref.name), *_part()))
 
 
 def _of_example(id: str) -> _Sound:
@@ -166,7 +166,7 @@ def _file(name: str) -> str:
     return f"./{name}" if name.startswith(("-", "example:")) else name
 
 
-def _cut(python: str, ref: ClipRef) -> str:
+def _cut(python: str) -> str:
     """The expression of the chosen part and channel."""
     used = clip_in_use.used()
     options = [f"{name}={used[name]!r}" for name in ("channel", "start", "end") if name in used]
@@ -177,7 +177,7 @@ def _cut(python: str, ref: ClipRef) -> str:
     return f"modgap.load_clip({python}, {', '.join(options)})"
 
 
-def _part(ref: ClipRef) -> tuple[str, ...]:
+def _part() -> tuple[str, ...]:
     """The same as options of a command."""
     return tuple(
         part
@@ -187,15 +187,10 @@ def _part(ref: ClipRef) -> tuple[str, ...]:
 
 
 def _model(choice: ModelChoice, label: str) -> str:
-    options = {"dtype": choice.dtype, "device": choice.device}
-    if choice.device == SPREAD:
-        options |= {"device": "auto", "device_map": "auto"}
-    said = [f", {name}={value!r}" for name, value in options.items() if value != "auto"]
-    if choice.device == SPREAD:
-        said.append(", device_map='auto'")
-    if choice.quantize != "none":
-        said.append(f", quantize={choice.quantize!r}")
-    return f"modgap.load_model({label!r}{''.join(said)})"
+    plain = {"dtype": "auto", "device": "auto"}
+    options = {n: v for n, v in choice.options.items() if n != "family" and plain.get(n) != v}
+    said = "".join(f", {name}={value!r}" for name, value in options.items())
+    return f"modgap.load_model({label!r}{said})"
 
 
 def _held(choice: ModelChoice) -> list[str]:

@@ -6,6 +6,7 @@ import re
 
 import streamlit as st
 
+from modgap.audio.clip import Clip
 from modgap.core.errors import AudioError
 from modgap.ui.first_steps import is_embedded
 from modgap.ui.server.shared_cache import SharedCache
@@ -57,7 +58,7 @@ def reach() -> None:
         told.append(
             f"The clip is longer than the {longest:g} s that this model hears: choose a part of it."
         )
-    voiced = _voiced().once(clip.sha256, lambda: _seconds(clip))
+    voiced = _voiced().once(clip.sha256, lambda: _has_voice(clip))
     if not voiced:
         told.append(
             "No speech was found in the clip: similarities to a transcript mean nothing without it."
@@ -73,10 +74,10 @@ def reach() -> None:
             st.warning("Outside of what this model can do. " + " ".join(told))
 
 
-def _seconds(clip: object) -> bool:
+def _has_voice(clip: Clip) -> bool:
     from modgap.audio.speech_activity import MIN_VOICED, voiced_seconds
 
-    return voiced_seconds(clip) >= MIN_VOICED  # type: ignore[arg-type]
+    return voiced_seconds(clip) >= MIN_VOICED
 
 
 @st.cache_resource(show_spinner=False)
