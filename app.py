@@ -8,6 +8,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 import modgap.ui
+from modgap.ui.server.history import OneEntryPerPage
 from modgap.ui.server.logs import bound_logs
 from modgap.ui.server.security import SecurityHeaders
 
@@ -16,4 +17,4 @@ from modgap.ui.server.security import SecurityHeaders
 ENTRY = Path(modgap.ui.__file__).resolve().with_name("main.py")
 
 bound_logs()
-app = st.App(ENTRY, middleware=[Middleware(SecurityHeaders)])
+app = st.App(ENTRY, middleware=[Middleware(SecurityHeaders), Middleware(OneEntryPerPage)])

@@ -117,7 +117,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "the same for each value of a group": lambda w: gap_table(run, [model], w, by=topic),
         "counts of answers": lambda w: accuracies(run, w),
         "reasons of failure": lambda w: reasons(run, where=w),
-        "table of clips: lost by speech, by length": lambda w: (
+        "table of clips: text right, speech wrong, by length": lambda w: (
             count_clips(run, model, Change.LOST, w),
             clip_rows(run, model, Change.LOST, w, sort="seconds"),
         ),

@@ -1,4 +1,4 @@
-"""Token by token: which stretch of sound is most like each piece of the transcript."""
+"""Token by token: which part of the sound is most similar to each text token."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import deferred, guards, recognition, widgets
+from modgap.ui import as_code, deferred, guards, recognition, widgets
 from modgap.ui.alignment import scores
-from modgap.ui.session import link
+from modgap.ui.session import link, result_shown
 from modgap.ui.session.state import AlignmentPlace, visit
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 HEIGHT = 400  # of the chart and of the table, in pixels
 COLUMNS = {
     "cosine": {
-        "j": "text", "piece": "piece", "i_cos": "speech", "start": "start (s)", "end": "end (s)",
-        "cos": "cosine", "i_dtw_cos": "speech, DTW", "dtw_cos": "cosine, DTW",
+        "j": "text token", "piece": "piece", "i_cos": "speech token", "start": "start (s)",
+        "end": "end (s)", "cos": "cosine", "i_dtw_cos": "speech token, DTW",
+        "dtw_cos": "cosine, DTW",
     },
     "euclidean": {
-        "j": "text", "piece": "piece", "i_euc": "speech", "euc": "distance",
-        "i_dtw_euc": "speech, DTW", "dtw_euc": "distance, DTW",
+        "j": "text token", "piece": "piece", "i_euc": "speech token", "euc": "distance",
+        "i_dtw_euc": "speech token, DTW", "dtw_euc": "distance, DTW",
     },
 }  # fmt: skip
 
@@ -62,6 +63,7 @@ def component(analysis: Analysis) -> tuple[AlignEvent, WordTimes | None, bool]:
         paths=last.paths,
         cell=cell,
         words=rows,
+        scores=False,
     )
     here.place = AlignmentPlace(event.layer, event.measure, event.paths)
     if event.cell is not None:
@@ -99,7 +101,7 @@ def chosen_cell(analysis: Analysis, event: AlignEvent) -> None:
     from modgap.figures.text import visible
 
     with st.container(horizontal=True, key="cell", vertical_alignment="center"):
-        st.caption("Chosen pair", width="content")
+        st.caption("Selected pair", width="content")
         st.text(
             f"text token {j} “{visible(analysis.pieces[j])}”  ·  speech token {i} "
             f"({start:.2f}–{end:.2f} s)  ·  cosine {widgets.number(similarity, 4)}  ·  "
@@ -120,12 +122,12 @@ def below(
     """Scores over layers, the layer's tokens, downloads; the first two once the map is painted."""
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        st.subheader("Over layers", anchor=False)
+        st.subheader("Scores by layer", anchor=False)
         if drawn:
             widgets.chart(
                 panels.figure(current=event.layer, dark=widgets.dark(), height=HEIGHT),
                 key="path_scores",
-                name=f"scores-{event.measure}",
+                name=f"{widgets.file_stem(analysis)}-{event.measure}-scores",
                 alt="Alignment Path Score and monotonicity over layers",
             )
         else:
@@ -148,7 +150,7 @@ def below(
 
 def landing(hits: WordHits | None, event: AlignEvent, drawn: bool) -> None:
     """How often the paths land in the word, over layers; its place, while the words are to come."""
-    st.subheader("Does the path land in the word?", anchor=False)
+    st.subheader("Word accuracy of the path", anchor=False)
     if not drawn or hits is None:
         deferred.place(HEIGHT)
         return
@@ -160,9 +162,9 @@ def landing(hits: WordHits | None, event: AlignEvent, drawn: bool) -> None:
     )
     st.caption(
         f"{len(hits.tokens)} text tokens are part of a word whose time is known, by "
-        f"{widgets.plain(hits.source)} and not by the model. A token is in its word if its speech "
-        "token and the word share some time. Level lines: a random speech token, and the straight "
-        "line from the first to the last."
+        f"{widgets.plain(hits.source)} and not by the model. A token is within its word if its "
+        "speech token and the word overlap in time. Horizontal lines: chance (a random speech "
+        "token), and the diagonal from the first to the last token."
     )
 
 
@@ -192,33 +194,57 @@ def files(
     name = widgets.file_stem(analysis)
     at = f"{name}-layer{event.layer}-{event.measure}"
     file = widgets.Download
+    of = widgets.subject(analysis)
+    here = widgets.subject(analysis, f"layer {event.layer}", event.measure)
     more = []
     if words is not None and hits is not None:
         more = [
-            file.figure("In the word", f"{name}-words", lambda: word_curves(hits, event).figure()),
-            file.table("In the word", f"{name}-in-word", lambda: word_curves(hits, event).table()),
+            file.figure(
+                "Word accuracy", f"{name}-{event.measure}-words",
+                lambda: word_curves(hits, event).figure(), of=of,
+            ),
+            file.table(
+                "Word accuracy", f"{name}-{event.measure}-words",
+                lambda: word_curves(hits, event).table(),
+            ),
             file.table("Word times", f"{name}-word-times", words.table),
-        ]
+        ]  # fmt: skip
     widgets.downloads(
         [
-            file.figure("Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).figure()),
-            file.figure("Scores", f"{name}-scores", lambda: panels.figure()),
+            file.figure(
+                "Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).figure(), of=here
+            ),
+            file.figure("Scores", f"{name}-{event.measure}-scores", lambda: panels.figure(), of=of),
             file.table("Matrix", f"{at}-matrix", lambda: matrix(analysis, event, words).table()),
             file.table("Tokens, all layers", f"{name}-tokens", lambda: analysis.tokens),
             file.table("Layers", f"{name}-layers", lambda: analysis.layers),
-            file.table("What scores rest on", f"{name}-score-support", lambda: support),
+            file.table("Score support", f"{name}-score-support", lambda: support),
             *more,
             file.settings(name, lambda: widgets.provenance(analysis)),
         ],
         key="alignment",
+        code=code(event, words is not None),
     )
+
+
+def code(event: AlignEvent, words: bool) -> as_code.Code | None:
+    """The layer's matrix, of the clip in use."""
+    request = result_shown.usable_request() if result_shown.is_current() else None
+    if request is None:
+        return None
+    timed = ", words=session.words" if words else ""
+    return as_code.of_figure(
+        request, "from modgap.figures import AlignmentMap",
+        f"AlignmentMap.of(session.analyze(), {event.layer}, {event.measure!r}{timed})", "analyze",
+    )  # fmt: skip
 
 
 def page() -> None:
     """Draw the page."""
     widgets.title(
         "Alignment",
-        "Each cell compares one speech token with one text token in the chosen layer. The "
+        "Each cell compares one speech token (column, by its time) with one text token (row) in "
+        "the chosen layer. An aligned clip shows a band from the top left to the bottom right. The "
         "**argmax path** takes for each text token the speech token most like it, wherever that "
         "is; the **DTW path** is the best path that never goes back in time. The Alignment Path "
         "Score (APS) is the mean along the argmax path; **monotonicity** says whether that path "
@@ -229,10 +255,10 @@ def page() -> None:
         "For Euclidean distance the smallest value counts: "
         r"$D_{ij} = \lVert H_s[l]_i - H_t[l]_j\rVert$, $i^*(j) = \arg\min_i D_{ij}$. The colour "
         "scale is the same in all layers.\n\n**Words** draws when each word is said, found by "
-        "the attention of a recogniser (Whisper tiny.en) and not by the model: a yardstick from "
-        "outside. A path may be similar and monotone and still lie in the wrong word, or on one "
+        "the attention of a recogniser (Whisper tiny.en) and not by the model: an external "
+        "reference. A path may be similar and monotone and still lie in the wrong word, or on one "
         "speech token that is near every text token: so beside the score stand the **distinct "
-        "speech tokens** on its path, the share **in its word** with chance, and the scores of "
+        "speech tokens** on its path, the share **within its word** with chance, and the scores of "
         "**mismatched pairs** (this speech, other texts).",
     )
     here = visit()

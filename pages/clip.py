@@ -11,6 +11,8 @@ from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
 from modgap.audio.formats import FORMATS, SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
 from modgap.ui import clip_result, widgets, words_of_part
+from modgap.ui.first_steps import first_steps
+from modgap.ui.reach import reach
 from modgap.ui.server.service import service
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.model_in_use import longest_clip
@@ -248,12 +250,15 @@ def page() -> None:
         "recogniser writes the clip down, and the same model answers what was written. Its *word "
         "error rate* is the share of words that were misheard, left out or made up.",
     )
-    choose()
     here = visit()
+    if here.clip is None:
+        first_steps()
+    choose()
     if here.clip is None:
         if not here.error:
             st.caption("Pick an example to see a whole analysis, or bring a clip of your own.")
         return
+    reach()
     about_clip()
     analysis = result_shown.shown()
     if analysis is not None:

@@ -8,9 +8,10 @@ import streamlit as st
 
 from modgap.analysis.examples import examples
 from modgap.core.errors import ModgapError
-from modgap.ui import compare, guards, widgets
+from modgap.figures.text import file_name
+from modgap.ui import as_code, compare, guards, widgets
 from modgap.ui.server.operator_models import model_options
-from modgap.ui.session import clip_in_use
+from modgap.ui.session import clip_in_use, result_shown
 from modgap.ui.session.inputs import COMPARED, COMPARED_BY, DEPTH
 from modgap.ui.session.state import visit
 
@@ -77,7 +78,7 @@ def answers(found: ModelComparison, count: int) -> None:
                     if row[kind] is None:
                         continue
                     with st.container(horizontal=True, vertical_alignment="center"):
-                        st.caption(f"To the {kind}", width=76)
+                        st.caption(kind.capitalize(), width=76)
                         st.text(row[kind] if row[kind].strip() else "(an empty answer)")
                         widgets.verdict(row.get(f"{kind}_verdict"), known)
     if known is not None:
@@ -130,10 +131,10 @@ def maps(found: ModelComparison, count: int, depth: float, measure: str) -> Side
 
 
 def curves(found: ModelComparison, depth: float, measure: str) -> list[DepthCurves]:
-    """Likeness, path score and monotonicity over relative depth."""
+    """Similarity, path score and monotonicity over relative depth."""
     from modgap.figures.relative_depth import DepthCurves
 
-    st.subheader("Over relative depth", anchor=False)
+    st.subheader("Scores by relative depth", anchor=False)
     made = [DepthCurves.of(found.curves, key) for key in compare.CURVES[measure]]
     with st.container(key="cm_curves"):
         for place, one in zip(st.columns(3, gap="small"), made, strict=True):
@@ -147,20 +148,25 @@ def curves(found: ModelComparison, depth: float, measure: str) -> list[DepthCurv
 
 
 def files(
-    found: ModelComparison, both: SideBySide, drawn: list[DepthCurves], depth: float, measure: str
-) -> None:
+    found: ModelComparison, both: SideBySide, drawn: list[DepthCurves], depth: float,
+    measure: str, models: list[str],
+) -> None:  # fmt: skip
     """What can be downloaded; each file is made when it is asked for."""
-    file, name = widgets.Download, "modgap-compare"
+    file = widgets.Download
+    clip = str(found.analyses[0].clip["name"])
+    name = "-".join((widgets.file_stem(found.analyses[0]), *map(file_name, found.names[1:])))
+    of = " · ".join((clip, " / ".join(found.names)))
+    request, known = result_shown.usable_request(), clip_in_use.reference()
     at = f"{name}-depth{100 * depth:.0f}-{measure}"
     widgets.downloads(
         [
-            *(file.figure(c.measure.short, f"{name}-{c.key}", c.figure) for c in drawn),
-            file.figure("Maps", f"{at}-maps", both.figure),
+            *(file.figure(c.measure.short, f"{name}-{c.key}", c.figure, of=of) for c in drawn),
+            file.figure(
+                "Maps", f"{at}-maps", both.figure, of=f"{of} · depth {depth:.0%} · {measure}"
+            ),
             file.table("Curves", f"{name}-curves", lambda: found.curves),
             file.table("Maps", f"{at}-maps", both.table),
-            file.table(
-                "Answers", f"{name}-answers", lambda: found.answers(clip_in_use.reference())
-            ),
+            file.table("Answers", f"{name}-answers", lambda: found.answers(known)),
             file.settings(
                 name,
                 lambda: {
@@ -170,6 +176,7 @@ def files(
             ),
         ],
         key="compare",
+        code=None if request is None else as_code.of_models(request, models, depth, measure),
     )
 
 
@@ -179,7 +186,7 @@ def consistency(models: list[str], measure: str) -> None:
     if not count:
         return
     st.subheader(f"Consistency of patterns over the {count} examples", anchor=False)
-    with st.popover("How it is measured", type="tertiary", width="content"):
+    with st.expander("How consistency is measured", type="compact"):
         st.markdown(
             "X is a score of clip c in layer k of one model. **Spread over layers**: standard "
             "deviation over layers of the mean over clips. **Spread over clips**: standard "
@@ -187,8 +194,8 @@ def consistency(models: list[str], measure: str) -> None:
             "layers, of each clip's curve with the mean curve of the other clips; 1 means that "
             "every clip goes through the layers in the same way. Lines are 95 % bootstrap "
             "intervals over clips. Undefined values are left out. The examples were chosen to "
-            "show different things: they are no sample, so read these figures as a look and use "
-            "`modgap compare-models --data` for a measurement."
+            "show different things and are no random sample: for a measurement, use "
+            "`modgap compare-models --data`."
         )
         st.latex(
             r"\sigma_{\text{layers}} = \operatorname{std}_k \bar X_{\cdot k}, \qquad "
@@ -227,7 +234,12 @@ def consistency(models: list[str], measure: str) -> None:
     file = widgets.Download
     widgets.downloads(
         [
-            file.figure("Figure", "modgap-consistency", lambda: consistency_panels(drawn)),
+            file.figure(
+                "Consistency",
+                "modgap-consistency",
+                lambda: consistency_panels(drawn),
+                of=", ".join(models),
+            ),
             file.table("Statistics", "modgap-consistency", lambda: made.table),
             file.table("All curves", "modgap-consistency-curves", lambda: made.curves),
         ],
@@ -245,7 +257,7 @@ def page() -> None:
         "map shows the layer of its model that is nearest (of two that are as near, the lower).",
         r"\text{depth} = \frac{k}{L}, \qquad k = 0 \text{ (embeddings)}, \dots, L",
         "Hidden states of different models lie in different spaces: a cosine or a distance "
-        "is comparable within a model, across models only as a pattern. The source (arXiv "
+        "is comparable within a model, across models only as a pattern. The paper (arXiv "
         "2510.12116) remarks that models trained in several stages show more consistent patterns.",
     )
     here = visit()
@@ -280,7 +292,7 @@ def page() -> None:
         here.view["depth"] = depth
         both = maps(found.comparison, count, depth, measure)
         drawn = curves(found.comparison, depth, measure)
-        files(found.comparison, both, drawn, depth, measure)
+        files(found.comparison, both, drawn, depth, measure, models)
     consistency(models, measure)
 
 

@@ -1,4 +1,4 @@
-"""Does similarity explain the gap? One point per checkpoint, and question by question."""
+"""Does similarity explain the gap? One point per checkpoint, and per question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from modgap.core.names import seen
-from modgap.ui import PAGES, run_baselines, runs, widgets
+from modgap.ui import PAGES, as_code, run_baselines, runs, widgets
 from modgap.ui.session.inputs import ASKED, LAYER, SCALE, SIMILARITY, SPLIT
 from modgap.ui.session.state import visit
 
@@ -59,7 +59,7 @@ def controls(run: Run, row: DeltaGenerator) -> dict[str, Any]:
                 required=True, **keep,
             )  # fmt: skip
         st.selectbox(
-            "A point for each", splits, key=SPLIT.key, width=150,
+            "One point per", splits, key=SPLIT.key, width=150,
             format_func=lambda s: "checkpoint" if s == NO_SPLIT else f"checkpoint and {seen(s)}",
             **keep,
         )  # fmt: skip
@@ -80,7 +80,11 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
     from modgap.gap import correlation
 
     here = visit().runs
-    name, layer, split = chosen["measure"], chosen["layer"], chosen["split"]
+    name, layer, split, where = (chosen[k] for k in ("measure", "layer", "split", "where"))
+    at_layer = "mean over layers" if layer is None else f"layer {layer}"
+    by_layer = runs.stem(run, name, where=where)
+    stem = runs.stem(run, name, at_layer, where=where)
+    of = runs.subject(run, where=where)
     means = runs.ask(run, "means", correlation.layer_means, name, chosen["where"], split)
     gap = runs.ask(
         run, "gaps", correlation.gaps, chosen["where"], split, relative=chosen["relative"]
@@ -102,13 +106,13 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
         st.subheader(f"{NAMES[name]} against the gap", anchor=False)
         clicked = widgets.clickable(
             scatter.figure(dark=widgets.dark(), chosen=here.point), key="co_scatter",
-            name=f"gap-{name}", alt="One point a checkpoint: similarity and modality gap",
+            name=stem, alt="One point a checkpoint: similarity and modality gap",
         )  # fmt: skip
     with right:
         st.subheader(f"R² by layer, n = {len(points)} points", anchor=False)
         at = widgets.clickable(
             layers.figure(dark=widgets.dark(), current=layer), key="co_curve",
-            name=f"r2-{name}", alt="R squared of similarity against the gap in every layer",
+            name=f"{by_layer}-r2", alt="R squared of similarity against the gap in every layer",
         )  # fmt: skip
     if at is not None and at[0] != layer:
         here.next_layer = at[0]
@@ -132,19 +136,30 @@ def checkpoints(run: Run, chosen: dict[str, Any]) -> None:
     file = widgets.Download
     widgets.downloads(
         [
-            file.figure("Scatter", f"modgap-{run.name}-{name}", lambda: scatter.figure()),
-            file.table("Points", f"modgap-{run.name}-{name}-points", scatter.table),
-            file.figure("R² by layer", f"modgap-{run.name}-{name}-r2", lambda: layers.figure()),
-            file.table("R² by layer", f"modgap-{run.name}-{name}-r2", layers.table),
+            file.figure(
+                "Scatter", stem, lambda: scatter.figure(),
+                of=f"{of} · {about(name).label} · {at_layer}",
+            ),
+            file.table("Points", f"{stem}-points", scatter.table),
+            file.figure(
+                "R² by layer", f"{by_layer}-r2", lambda: layers.figure(),
+                of=f"{of} · {about(name).label}",
+            ),
+            file.table("R² by layer", f"{by_layer}-r2", layers.table),
             file.table(
-                "Lines", f"modgap-{run.name}-{name}-lines",
-                lambda: pd.DataFrame([f.row() for f in lines]),
+                "Lines", f"{stem}-lines", lambda: pd.DataFrame([f.row() for f in lines])
             ),
-            file.settings(
-                f"modgap-{run.name}", lambda: {"run": run.protocol, "view": chosen}
-            ),
+            file.settings(stem, lambda: {"run": run.protocol, "view": chosen}),
         ],
         key="correlation",
+        code=as_code.of_run(
+            run.name, "from modgap.gap import fits, gaps, layer_means, points; "
+            "from modgap.figures.correlation import GapScatter",
+            f"GapScatter(at := points(layer_means(run, {name!r}, {where!r}, {split!r}), "
+            f"gaps(run, {where!r}, {split!r}, relative={chosen['relative']}), {layer!r}), "
+            f"fits(at), {name!r}, {layer!r})",
+            where=where,
+        ),
     )  # fmt: skip
 
 
@@ -199,7 +214,7 @@ def influence(lines: list[Any]) -> None:
     parts = [f.influence.assign(group=f.group) for f in lines if f.influence is not None]
     if not parts:
         return
-    with st.expander("Influence: each point left out once"):
+    with st.expander("Leave-one-out influence"):
         table = pd.concat(parts, ignore_index=True)
         if not table["part"].any():
             table = table.drop(columns="part")
@@ -217,6 +232,7 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
 
     st.subheader("Per question: does low similarity predict failure?", anchor=False)
     name, layer = chosen["measure"], chosen["layer"]
+    at_layer = "mean over layers" if layer is None else f"layer {layer}"
     spoken = [m for m in run.models if {"text", "speech"} <= set(run.inputs_of(m))]
     if not spoken or not run.layers:
         st.caption("The run has no checkpoint with answers to both text and speech and layers.")
@@ -238,9 +254,9 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
     with left:
         value = widgets.number(area.value, 3)
         st.metric(
-            "AUC: a low similarity (a high distance) tells failure", value,
-            help="The probability that a question that fails aloud is less similar than one that "
-            "does not; 0.5 is chance. Only questions that are answered rightly as text.",
+            "AUC: low similarity (high distance) predicts failure", value,
+            help="The probability that a question that fails as speech is less similar than one "
+            "that does not; 0.5 is chance. Only questions answered correctly as text.",
         )  # fmt: skip
         if area.reason:
             st.caption(f"Undefined: {area.reason}.")
@@ -278,16 +294,29 @@ def questions(run: Run, chosen: dict[str, Any]) -> None:
             widgets.table(shown, key="co_logistic")
             dropped = f" Not in it: {', '.join(made.dropped)}." if made.dropped else ""
             st.caption(
-                f"Logistic regression of failing aloud, n = {made.n:,}, McFadden's R² "
+                f"Logistic regression of failure as speech, n = {made.n:,}, McFadden's R² "
                 f"{made.pseudo_r2:.3f}.{dropped}"
             )
             said = reading(area, made, higher_fails=far)
             if said:
                 st.markdown(widgets.plain(said))
     widgets.downloads(
-        [widgets.Download.table("Questions", f"modgap-{run.name}-questions", lambda: rows)],
+        [
+            widgets.Download.table(
+                "Questions",
+                runs.stem(run, model, name, at_layer, "questions", where=chosen["where"]),
+                lambda: questions_table(rows, model, name, at_layer),
+            )
+        ],
         key="questions",
     )
+
+
+def questions_table(rows: pd.DataFrame, model: str, measure: str, layer: str) -> pd.DataFrame:
+    """A row a question, as it is saved: its id, the measure by its own name, and where it is of."""
+    named = rows.rename(columns={"measure": measure}).assign(checkpoint=model, layer=layer)
+    first = ["checkpoint", "question", "item", "failed", measure, "layer"]
+    return named[[*first, *(c for c in named if c not in first)]]
 
 
 def page() -> None:
@@ -297,7 +326,9 @@ def page() -> None:
         "Each point is a checkpoint: to the right, how similar its speech and text states are, "
         "averaged over clips and layers (or in one layer); upwards, its modality gap with a 95 % "
         "bootstrap interval. The line is ordinary least squares with the 95 % band of its mean, "
-        "one a group (what stands before the @). Fewer than 3 points have no line.",
+        "one a group (what stands before the @). Fewer than 3 points have no line. A line that "
+        "falls says that more similar checkpoints have the smaller gap (for a distance, one that "
+        "rises).",
         r"R^2 = 1 - \frac{\sum (y - \hat y)^2}{\sum (y - \bar y)^2}, \qquad "
         r"y = \frac{A_t - A_s}{A_b}",
         "The published finding (arXiv 2510.12116): over checkpoints tuned with LoRA, mean cosine "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.interventions.intervention import Intervention
-from modgap.ui import PAGES, guards, intervention_inputs, localize, widgets
+from modgap.ui import PAGES, as_code, guards, intervention_inputs, localize, widgets
 from modgap.ui.lens_view import lens
 from modgap.ui.session.inputs import DECIDED, DECIDED_LAYER, DECIDED_WORD
 from modgap.ui.session.state import visit
@@ -41,6 +41,9 @@ def where_next(analysis: Analysis, made: Patching) -> tuple[int, int]:
     if DECIDED_LAYER.get(layers[0]) not in layers or DECIDED_WORD.get(0) >= len(made.pieces):
         DECIDED_LAYER.drop()
         DECIDED_WORD.drop()
+    if not DECIDED_LAYER.is_set or here.cells_of != analysis.key:
+        DECIDED_LAYER.value, DECIDED_WORD.value = localize.strongest(made)
+        here.cells_of = analysis.key
     if here.next_cell is not None:
         (DECIDED_LAYER.value, DECIDED_WORD.value), here.next_cell = here.next_cell, None
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_next"):
@@ -67,17 +70,22 @@ def choose(analysis: Analysis, layer: int, j: int) -> None:
     st.rerun()
 
 
-def files(name: str, map_: ChangeMap, table: pd.DataFrame, settings: widgets.Download) -> None:
+def files(
+    analysis: Analysis, name: str, map_: ChangeMap, table: pd.DataFrame,
+    settings: widgets.Download, code: as_code.Code,
+) -> None:  # fmt: skip
     """Downloads of a map."""
-    file = widgets.Download
+    file, kind = widgets.Download, name.partition("-")[0]
+    stem = f"{widgets.file_stem(analysis)}-{name}"
     widgets.downloads(
         [
-            file.figure("Map", f"modgap-{name}", lambda: map_.figure()),
-            file.table("Map", f"modgap-{name}-map", map_.table),
-            file.table("All numbers", f"modgap-{name}", lambda: table),
+            file.figure("Map", stem, lambda: map_.figure(), of=widgets.subject(analysis, name)),
+            file.table("Map", f"{stem}-map", map_.table),
+            file.table("All numbers", stem, lambda: table),
             settings,
         ],
-        key=f"wd_{name}",
+        key=f"wd_{kind}",
+        code=code,
     )
 
 
@@ -119,7 +127,8 @@ def answer(request: AnalysisRequest, analysis: Analysis) -> None:
         return
     curves = AnswerCurves.of(made)
     widgets.chart(
-        curves.figure(dark=widgets.dark()), key="wd_answer", name="answer-by-layer",
+        curves.figure(dark=widgets.dark()), key="wd_answer",
+        name=f"{widgets.file_stem(analysis)}-answer-by-layer",
         alt="Probability of the answer's first token by layer, from speech and from text",
     )  # fmt: skip
     st.caption(
@@ -127,14 +136,19 @@ def answer(request: AnalysisRequest, analysis: Analysis) -> None:
         f"“{widgets.plain(made.target)}” in every layer's state, through the final norm and the "
         "head. The last layer is what the model says."
     )
-    file = widgets.Download
+    file, stem = widgets.Download, f"{widgets.file_stem(analysis)}-answer-by-layer"
     widgets.downloads(
         [
-            file.figure("Curves", "modgap-answer-by-layer", lambda: curves.figure()),
-            file.table("All numbers", "modgap-answer-by-layer", made.table),
+            file.figure("Curves", stem, lambda: curves.figure(), of=widgets.subject(analysis)),
+            file.table("All numbers", stem, made.table),
             localize.settings_file(request, analysis, "answer_lens", {"target": made.target}),
         ],
         key="wd_answer_files",
+        code=as_code.of_figure(
+            request,
+            "from modgap.figures.answer_lens import AnswerCurves",
+            f"AnswerCurves.of(session.answer_lens({localize.said(target=target)}))",
+        ),
     )
 
 
@@ -159,7 +173,8 @@ def patching(request: AnalysisRequest, analysis: Analysis) -> None:
     current = None if after else where_next(analysis, made)
     with place:
         clicked = widgets.clickable(
-            map_.figure(dark=widgets.dark(), current=current), key="patching", name="patching",
+            map_.figure(dark=widgets.dark(), current=current), key="patching",
+            name=f"{widgets.file_stem(analysis)}-patching-{where}-{shown}",
             alt="Change of the answer's log-probability by patched layer and word",
         )  # fmt: skip
         st.caption(about(made))
@@ -168,7 +183,14 @@ def patching(request: AnalysisRequest, analysis: Analysis) -> None:
     settings = localize.settings_file(
         request, analysis, "patching", {**options, "target": made.target}
     )
-    files("patching", map_, made.table(), settings)
+    flags = ("--target", target) if target else ()
+    code = as_code.of_figure(
+        request, "from modgap.figures.interventions import ChangeMap",
+        f"ChangeMap.of_patching(session.patching({localize.said(where=where, target=target)}), "
+        f"{shown!r})",
+        "sweep", "--patch", "--where", where, *flags,
+    )  # fmt: skip
+    files(analysis, f"patching-{where}-{shown}", map_, made.table(), settings, code)
 
 
 def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
@@ -188,7 +210,7 @@ def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
     said(made)
     map_ = ChangeMap.of_sweep(made)
     clicked = widgets.clickable(
-        map_.figure(dark=widgets.dark()), key="sweep", name="sweep",
+        map_.figure(dark=widgets.dark()), key="sweep", name=f"{widgets.file_stem(analysis)}-sweep",
         alt="Change of the answer's log-probability by layer and intervention",
     )  # fmt: skip
     st.caption("A click on a cell opens its intervention on the Interventions page.")
@@ -201,7 +223,14 @@ def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
     settings = localize.settings_file(
         request, analysis, "sweep", {**options, "target": made.target}
     )
-    files("sweep", map_, made.table, settings)
+    flags = [part for rule in rules for part in ("--rule", rule)]
+    flags += [part for name in tokens for part in ("--tokens", name)]
+    flags += ["--target", target] if target else []
+    code = as_code.of_figure(
+        request, "from modgap.figures.interventions import ChangeMap",
+        f"ChangeMap.of_sweep(session.sweep({localize.said(**options)}))", "sweep", *flags,
+    )  # fmt: skip
+    files(analysis, "sweep", map_, made.table, settings, code)
 
 
 def page() -> None:
@@ -212,7 +241,9 @@ def page() -> None:
         "layer, and asks how much likelier the target answer becomes; as many random positions "
         "are the control. A **sweep** does the same with whole interventions. **Answer by layer** "
         "is the logit lens where the answer is said, speech against text; the **logit lens** "
-        "reads every position as if the model ended at a layer.",
+        "reads every position as if the model ended at a layer. In the maps a column is a layer, "
+        "a row a token or an intervention; warm: the edit makes the target likelier, cold: less "
+        "likely. A cell that is as warm for random positions says nothing of its word.",
         r"\Delta = \log p(\text{answer} \mid \text{speech, edited}) - "
         r"\log p(\text{answer} \mid \text{speech})",
         "Patch: $h_s[l]_i \\leftarrow h_t[l]_j$ for the positions i of word j. Lens: "

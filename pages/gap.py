@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.core.names import seen
-from modgap.ui import PAGES, heard_threshold, run_interventions, runs, widgets
+from modgap.ui import PAGES, as_code, heard_threshold, run_interventions, runs, widgets
 from modgap.ui.runs import NO_GROUP
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.inputs import CHANGE, CHECKPOINTS, GROUP, SORT, SUBJECT, TABLE_PAGE
@@ -23,10 +23,10 @@ PAGE_ROWS = 50
 MOST_MODELS = 12
 CHANGES = {
     "ALL": "all",
-    "LOST": "lost by speech",
-    "FIXED": "fixed by speech",
-    "BOTH": "right both ways",
-    "NEITHER": "wrong both ways",
+    "LOST": "text right, speech wrong",
+    "FIXED": "text wrong, speech right",
+    "BOTH": "both right",
+    "NEITHER": "both wrong",
     "UNPARSED": "no answer found",
 }
 SORT_NAMES = {
@@ -67,7 +67,7 @@ def controls(run: Run, row: DeltaGenerator) -> tuple[list[str], str | None, dict
         if GROUP.value not in known:
             GROUP.value = NO_GROUP
         st.selectbox(
-            "By group", known, key=GROUP.key, width=150, format_func=seen, persist_state="session"
+            "Group by", known, key=GROUP.key, width=150, format_func=seen, persist_state="session"
         )
         where = runs.filters(run)
     group = None if GROUP.value == NO_GROUP else GROUP.value
@@ -99,11 +99,11 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
     parts = Decomposition(table)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("Accuracy, same questions", anchor=False)
+        st.subheader("Accuracy (paired questions)", anchor=False)
         widgets.chart(
             bars.figure(dark=widgets.dark(), height=330),
             key="gap_bars",
-            name="accuracies",
+            name=runs.stem(run, "accuracies", where=where),
             alt="Accuracies of the base LLM, text, speech and pipeline with 95 % intervals",
         )
     with right:
@@ -113,7 +113,7 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             widgets.chart(
                 parts.figure(dark=widgets.dark(), height=high),
                 key="gap_parts",
-                name="decomposition",
+                name=runs.stem(run, "parts", where=where),
                 alt="Loss in tuning and in speech-text alignment",
             )
         else:
@@ -137,21 +137,22 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             widgets.chart(
                 shares.figure(dark=widgets.dark()),
                 key="gap_reasons",
-                name="reasons",
+                name=runs.stem(run, "reasons", where=where),
                 alt="Shares of not heard, wrong form, heard but not used",
             )
             said = ", ".join(
-                f"{widgets.plain(a.model)} {100 * a.share:.0f} %" for a in alarms.itertuples()
+                f"{widgets.plain(a.model)} {widgets.share(a.share, a.right)}"
+                for a in alarms.itertuples()
             )
             if said:
                 st.caption(
-                    f"The mark is the false-alarm rate: so many of the questions answered "
-                    f"correctly as speech count as not heard, too ({said}). {calibrated}"
+                    f"Diamond: the false-alarm rate, the share of the questions answered "
+                    f"correctly as speech that count as not heard, too ({said}). {calibrated}"
                 )
         else:
             with head:
                 st.subheader("Why spoken questions fail", anchor=False)
-            st.caption("No question was lost by speech.")
+            st.caption("No question is right as text and wrong as speech.")
     with right:
         st.subheader("Counts", anchor=False)
         widgets.table(counts[list(accuracy.COUNTS)], key="gap_counts", height=330)
@@ -159,18 +160,27 @@ def accuracies(run: Run, models: list[str], by: str | None, where: dict[str, lis
             "Unparsed: no answer was found in the response; it counts as wrong. Failed: the "
             "question could not be run."
         )
-    file = widgets.Download
+    file, name = widgets.Download, runs.stem(run, by or "", where=where)
+    of = runs.subject(run, ", ".join(models), where=where)
+    settings = {"run": run.protocol, "checkpoints": models, "by": by, "where": where,
+                "tolerance": tolerance}  # fmt: skip
+    label = f", {hearing.label!r}" if hearing else ""
     widgets.downloads(
         [
-            file.figure("Accuracies", f"modgap-{run.name}-accuracies", lambda: bars.figure()),
-            file.figure("Decomposition", f"modgap-{run.name}-parts", lambda: parts.figure()),
-            file.table("Numbers", f"modgap-{run.name}-gap", lambda: table),
-            file.table("Counts", f"modgap-{run.name}-counts", lambda: counts),
-            file.table("Reasons", f"modgap-{run.name}-reasons", lambda: why),
-            file.settings(f"modgap-{run.name}", lambda: {"run": run.protocol, "where": where}),
+            file.figure("Accuracies", f"{name}-accuracies", lambda: bars.figure(), of=of),
+            file.figure("Loss breakdown", f"{name}-parts", lambda: parts.figure(), of=of),
+            file.table("Numbers", f"{name}-gap", lambda: table),
+            file.table("Counts", f"{name}-counts", lambda: counts),
+            file.table("Failure reasons", f"{name}-reasons", lambda: why),
+            file.settings(name, lambda: settings),
         ],
         key="gap",
-    )
+        code=as_code.of_run(
+            run.name, "from modgap.gap import gap_table; from modgap.figures.gap import "
+            "AccuracyBars", f"AccuracyBars(gap_table(run, {models!r}, {where!r}, {by!r}){label})",
+            models=models, where=where, by=by, tolerance=tolerance,
+        ),
+    )  # fmt: skip
 
 
 def numbers(table: pd.DataFrame, counts: pd.DataFrame) -> None:
@@ -186,7 +196,7 @@ def numbers(table: pd.DataFrame, counts: pd.DataFrame) -> None:
         if not shown["part"].any():
             shown = shown.drop(columns="part")
         widgets.table(shown, key="gap_numbers", height=420)
-        st.markdown("By more than one rule")
+        st.markdown("Accuracy by scoring rule")
         widgets.table(rules_table(counts), key="gap_rules", height=330)
         st.caption(NOTE)
 
@@ -225,26 +235,33 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
             persist_state="session",
         )
         sort = st.selectbox(
-            "Sorted by",
+            "Sort by",
             list(SORT_NAMES),
             key=SORT.key,
             width=170,
             format_func=SORT_NAMES.__getitem__,
             persist_state="session",
         )
-        down = st.toggle("Highest first", key="clips_down", persist_state="session")
-        words = st.text_input("With the words", key="clips_words", width=170, max_chars=200)
+        down = st.toggle("Descending", key="clips_down", persist_state="session")
+        words = st.text_input("Transcript contains", key="clips_words", width=170, max_chars=200)
         kind = run_table.Change[change]
         count = runs.ask(run, "count", run_table.count_clips, model, kind, where, words=words)
         pages = max(1, -(-count // PAGE_ROWS))
-        if TABLE_PAGE.get(1) > pages:
-            TABLE_PAGE.value = 1
-        page = st.number_input(
-            f"Page of {pages}", 1, pages, key=TABLE_PAGE.key, width=120, disabled=pages == 1
-        )
+    if TABLE_PAGE.get(1) > pages:
+        TABLE_PAGE.value = 1
     if not count:
         st.caption("No such clip.")
         return {"subject": model, "become": change, "sort": sort}
+    # The pager stands below: above, the table's own toolbar would lie over it.
+    place = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", key="clips_pager"):
+        page = st.number_input(
+            f"Page of {pages}", 1, pages, key=TABLE_PAGE.key, width=120, disabled=pages == 1
+        )
+        st.caption(
+            f"{count:,} clips. A click on a row opens its clip: here, and on the Clip, Layers and "
+            "Alignment pages."
+        )
     rows = runs.ask(
         run,
         "clips",
@@ -259,11 +276,8 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
         limit=PAGE_ROWS,
         tolerance=float(inputs.TOLERANCE.get(0.0)),
     )
-    chosen = table_of_clips(rows, run)
-    st.caption(
-        f"{count:,} clips. A click on a row opens its clip: here, and on the Clip, Layers and "
-        "Alignment pages."
-    )
+    with place:
+        chosen = table_of_clips(rows, run)
     if chosen is not None:
         row = rows.iloc[chosen]
         mark = (run.name, model, row["question"])
@@ -278,11 +292,13 @@ def clips(run: Run, models: list[str], where: dict[str, list[str]]) -> dict[str,
     widgets.downloads(
         [
             widgets.Download.table(
-                f"These {len(rows)} clips", f"modgap-{run.name}-clips", lambda: rows
+                f"These {len(rows)} clips",
+                runs.stem(run, model, change.lower(), f"page{page}", "clips", where=where),
+                lambda: rows,
             ),
             widgets.Download.table(
                 f"All {count:,} clips",
-                f"modgap-{run.name}-all-clips",
+                runs.stem(run, model, change.lower(), "clips", where=where),
                 lambda: run_table.clip_rows(
                     run, model, kind, where, words=words, sort=sort, descending=down, limit=count
                 ),
@@ -360,7 +376,7 @@ def details(row: pd.Series, model: str, opened: bool) -> None:
             if clip is not None:
                 st.audio(service().wav(clip), format="audio/wav")
         with st.container(horizontal=True, vertical_alignment="center", key="clip_goto"):
-            st.caption(f"In {widgets.plain(model)}:", width="content")
+            st.caption(f"With {widgets.plain(model)}:", width="content")
             for name, page in (
                 ("Clip", "clip"),
                 ("Layers", "layers"),
@@ -378,15 +394,17 @@ def page() -> None:
         "The same questions, typed and spoken. **Accuracy** is the share of right answers; bars "
         "hold the 95 % interval of a bootstrap over questions (all voices of a question together), "
         "paired where two are compared; it has no width where all answers agree. The loss against "
-        "the base text LLM splits into what **tuning** cost its text answers, and what is lost "
+        "the base text LLM splits into what **tuning** costs on text, and what is lost "
         "**between speech and text**. The **pipeline** is a speech recogniser before a text LLM: "
-        "the base, unless the run says that it is each model's own text side.",
+        "the base, unless the run says that it is each model's own text side. Overlapping "
+        "intervals of two bars do not mean that they agree: the difference is paired, and its own "
+        "interval is in the table.",
         r"\frac{A_b - A_s}{A_b} = \underbrace{\frac{A_b - A_t}{A_b}}_{\text{tuning}} + "
         r"\underbrace{\frac{A_t - A_s}{A_b}}_{\text{speech-text alignment}}",
         "Published means over models (arXiv 2510.12116): 8.79 % in tuning and 16.46 % in "
         "alignment. Why a spoken question fails: *not heard* (asked to write the clip down, the "
-        "model gets a word wrong), *wrong form* (no answer is found in its response), *not used* "
-        "(heard, and yet answered wrongly).",
+        "model exceeds the WER threshold), *wrong form* (no answer is found in its response), "
+        "*not used* (heard, and yet answered wrongly).",
     )
     row = st.container(horizontal=True, vertical_alignment="bottom", key="gap_controls")
     run = runs.choose("look at", row)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from modgap.interventions.intervention import Intervention
 from modgap.interventions.maps.names import bare_name
-from modgap.ui import guards, intervention_inputs, widgets
+from modgap.ui import as_code, guards, intervention_inputs, widgets
 from modgap.ui.server.requests import EditRequest
 from modgap.ui.session import asking, clip_in_use, link
 from modgap.ui.session.inputs import EDIT
@@ -54,7 +54,7 @@ def answers(found: Comparison | None, analysis: Analysis, told: Comparison | Non
                 kl = found.kl_before if title == "Speech, before" else found.kl_after
                 if title == TOLD and told is not None:
                     kl = told.kl_after
-                st.caption(f"KL from the text's first token: {widgets.number(kl)} nats")
+                st.caption(f"KL from the text run, first token: {widgets.number(kl)} nats")
     if known is not None:
         st.caption(f"Reference answer: {widgets.plain(known)}")
 
@@ -100,7 +100,7 @@ def word_row(analysis: Analysis, marked: Pairs) -> None:
     """The transcript, every token a toggle."""
     from modgap.ui.token_row import token_choice
 
-    st.caption("Critical tokens: click a word, or a cell of the map, to take it in or out")
+    st.caption("Critical tokens: click a word, or a cell of the map, to add or remove it")
     token_choice(
         analysis.pieces, {j for _, j in marked}, label="Text tokens that are changed",
         key="iv_words", on_toggle=lambda j: intervention_inputs.toggle(analysis, marked, j),
@@ -117,7 +117,9 @@ def unchanged(found: Comparison, analysis: Analysis) -> None:
     idle = [visible(analysis.pieces[int(j)]) for j in used.index[~used]]
     if idle:
         names = widgets.plain(", ".join(f"“{word}”" for word in idle))
-        st.caption(f"Chosen, but without effect: {names}. A nearer word takes the same position.")
+        st.caption(
+            f"Selected, but without effect: {names}. A more similar word takes the same position."
+        )
 
 
 def heatmap(analysis: Analysis, marked: Pairs) -> None:
@@ -135,10 +137,14 @@ def heatmap(analysis: Analysis, marked: Pairs) -> None:
     )
 
 
-def effects(found: Comparison) -> None:
+def effects(found: Comparison, analysis: Analysis, wanted: EditRequest) -> None:
     """Probabilities and curves."""
     from modgap.figures.interventions import RunProbabilities, before_after
 
+    (it,) = wanted.stack
+    at = f"layer {'+'.join(map(str, it.layers))}"
+    name = f"{widgets.file_stem(analysis)}-{at.replace(' ', '')}-{it.rule}-{it.tokens}"
+    of = widgets.subject(analysis, at, f"{it.rule}, {it.tokens}")
     left, right = st.columns(2, gap="medium")
     with left:
         first, options = RunProbabilities.of_first_tokens(found), RunProbabilities.of_options(found)
@@ -150,7 +156,8 @@ def effects(found: Comparison) -> None:
             )  # fmt: skip
         shown = options if options is not None and view == "options" else first
         widgets.chart(
-            shown.figure(dark=widgets.dark(), height=300), key="iv_first", name="probabilities",
+            shown.figure(dark=widgets.dark(), height=300), key="iv_first",
+            name=f"{name}-probabilities",
             alt="Probabilities of the options or of the likeliest first tokens in the three runs",
         )  # fmt: skip
     with right:
@@ -159,20 +166,29 @@ def effects(found: Comparison) -> None:
         curves = before_after(found.layers, key)
         widgets.chart(
             curves.figure(current=intervention_inputs.layers()[0], dark=widgets.dark(), height=300),
-            key="iv_curves", name=f"downstream-{key}",
+            key="iv_curves", name=f"{name}-{key}",
             alt="Alignment Path Score over layers, before and after the intervention",
         )  # fmt: skip
     file = widgets.Download
     widgets.downloads(
         [
-            file.figure("Bars", "modgap-probabilities", lambda: shown.figure()),
-            file.table("Bars", "modgap-probabilities", shown.table),
-            file.figure("Curves", f"modgap-downstream-{key}", lambda: curves.figure()),
-            file.table("Pairs", "modgap-pairs", lambda: found.pairs),
-            file.table("Layers", "modgap-layers-before-after", lambda: found.layers),
-            file.settings("modgap-intervention", found.to_dict),
+            file.figure("Bars", f"{name}-probabilities", lambda: shown.figure(), of=of),
+            file.table("Bars", f"{name}-probabilities", shown.table),
+            file.figure("Curves", f"{name}-{key}", lambda: curves.figure(), of=of),
+            file.table("Pairs", f"{name}-pairs", lambda: found.pairs),
+            file.table("Layers", f"{name}-layers", lambda: found.layers),
+            file.settings(name, lambda: {**found.to_dict(), "of": widgets.provenance(analysis)}),
         ],
         key="interventions",
+        code=as_code.of_figure(
+            wanted.of,
+            "from modgap.figures.interventions import RunProbabilities",
+            f"RunProbabilities.{'of_first_tokens' if shown is first else 'of_options'}"
+            f"(session.compare({as_code.stack_of(it)}))",
+            "intervene",
+            "--interventions",
+            it.to_text(),
+        ),
     )
 
 
@@ -184,7 +200,9 @@ def page() -> None:
         "are changed while the question is read, at one layer; then the model answers as always. "
         "**Angle projection** gives a speech token the direction of its text token, **length "
         "normalization** only its length. Patching, mean shift and a random direction of the same "
-        "angle are controls. A **fitted map** (`modgap fit`) needs no transcript.",
+        "angle are controls. A **fitted map** (`modgap fit`) needs no transcript. Compare the two "
+        "speech answers (changed words are set off) and their KL divergence from the text run: a "
+        "repair brings it down, and more than a random direction does.",
         r"\text{angle: } h_s \leftarrow \lVert h_s\rVert \frac{h_t}{\lVert h_t\rVert}"
         r"\qquad \text{length: } h_s \leftarrow \lVert h_t\rVert \frac{h_s}{\lVert h_s\rVert}",
         "Strength turns along the arc between both directions, and changes lengths linearly.",
@@ -241,7 +259,7 @@ def page() -> None:
         with words:
             unchanged(found, analysis)
         with middle:
-            effects(found)
+            effects(found, analysis, wanted)
 
 
 def pairs_of(found: Comparison) -> Pairs:

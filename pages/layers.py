@@ -11,7 +11,7 @@ import streamlit as st
 from modgap.analysis.examples import example, examples
 from modgap.core.errors import ModgapError
 from modgap.core.names import seen, unused_name
-from modgap.ui import guards, widgets
+from modgap.ui import as_code, guards, widgets
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.server.requests import AnalysisRequest
 from modgap.ui.session import asking, link, model_in_use, result_shown
@@ -20,6 +20,7 @@ from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
     from modgap.analysis.result import Analysis
+    from modgap.figures.curves import LayerCurves
 
 CURRENT = link.CURRENT_CLIP
 AXES = {"whole": "−1 to 1", "upper": "0 to 1"}
@@ -29,9 +30,10 @@ NORMS = ("speech_norm", "text_norm", "norm_ratio")
 
 @dataclass(frozen=True)
 class Run:
-    """A curve: its name, and the result if it is here."""
+    """A curve: its name, its clip, and the result if it is here."""
 
     name: str
+    clip: str
     request: AnalysisRequest | None
     analysis: Analysis | None
 
@@ -57,7 +59,7 @@ def pick() -> tuple[list[str], list[str]]:
     follow(chosen.id if chosen else None)
     CLIPS.value = [c for c in CLIPS.value if c in clips]
     MODELS.value = [m for m in MODELS.value if m in models]
-    left, right = st.columns(2)
+    left, right = st.columns(2, gap="medium")
     left.multiselect(
         "Clips",
         list(clips),
@@ -98,7 +100,7 @@ def runs(clips: list[str], models: list[str]) -> list[Run]:
             request = asked(clip, model)
             analysis = result_shown.at_hand(request) if request is not None else None
             name = unused_name(", ".join(parts), [r.name for r in found])
-            found.append(Run(name, request, analysis))
+            found.append(Run(name, clip, request, analysis))
     return found
 
 
@@ -139,13 +141,13 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
     from modgap.figures.curves import LayerCurve, LayerCurves
     from modgap.figures.measures import MEASURES
 
-    with st.container(horizontal=True, vertical_alignment="center", key="layers_controls"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="layers_controls"):
         band = st.toggle(
             "Token median and quartiles", value=len(shown) < 3, key="spread",
             persist_state="session",
         )  # fmt: skip
         upper = st.segmented_control(
-            "Axis of cosine and scores", list(AXES), key="layers_axis", default="whole",
+            "y-axis of cosine and scores", list(AXES), key="layers_axis", default="whole",
             required=True, format_func=AXES.__getitem__, persist_state="session",
         ) == "upper"  # fmt: skip
 
@@ -167,20 +169,20 @@ def curves(shown: list[tuple[Run, Analysis]]) -> None:
     figures: dict[str, LayerCurves] = {}
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Direction: cosine similarity", anchor=False)
+        st.subheader("Cosine similarity", anchor=False)
         figures["cosine"] = one("cosine", "cosine")
     with right:
-        st.subheader("Distance: Euclidean", anchor=False)
+        st.subheader("Euclidean distance", anchor=False)
         figures["euclidean"] = one("euclidean", "euclidean")
     left, right = st.columns(2, gap="medium")
     with left:
-        norm = heading("Length: norms", list(NORMS), "norm")
+        norm = heading("Norms", list(NORMS), "norm")
         figures["norm"] = one(norm, "norm")
     with right:
         others = [k for k in MEASURES if k not in ("cosine", "euclidean", *NORMS)]
-        other = heading("Token by token", others, "other")
+        other = heading("Token-level scores", others, "other")
         figures["other"] = one(other, "other")
-    table(shown, figures)
+    table(shown, figures, band)
 
 
 def heading(text: str, keys: list[str], key: str) -> str:
@@ -202,18 +204,25 @@ def heading(text: str, keys: list[str], key: str) -> str:
         )
 
 
-def table(shown: list[tuple[Run, Analysis]], figures: dict) -> None:
+def table(shown: list[tuple[Run, Analysis]], figures: dict[str, LayerCurves], band: bool) -> None:
     """The numbers behind the curves, and the downloads."""
     parts = [a.layers.assign(run=r.name, model=a.model["name"]) for r, a in shown]
     every = pd.concat(parts, ignore_index=True)
     every = every[["run", "model", *[c for c in every.columns if c not in ("run", "model")]]]
     with st.expander("Table of the numbers"):
         widgets.table(every, key="layer_table")
-    name = widgets.file_stem(shown[0][1]) if len(shown) == 1 else "modgap-comparison"
+    alone = len(shown) == 1
+    name = widgets.file_stem(shown[0][1]) if alone else f"modgap-{len(shown)}-runs"
+    of = widgets.subject(shown[0][1]) if alone else ", ".join(r.name for r, _ in shown)
+    named = [
+        (r.name, r.request, "" if r.clip == CURRENT else r.clip)
+        for r, _ in shown
+        if r.request is not None
+    ]
     widgets.downloads(
         [
             *[
-                widgets.Download.figure(f.measure.short, f"{name}-{f.key}", f.figure)
+                widgets.Download.figure(f.measure.short, f"{name}-{f.key}", f.figure, of=of)
                 for f in figures.values()
             ],
             widgets.Download.table("All numbers", f"{name}-layers", lambda: every),
@@ -222,6 +231,7 @@ def table(shown: list[tuple[Run, Analysis]], figures: dict) -> None:
             ),
         ],
         key="layers",
+        code=as_code.of_curves(named, "cosine", band),
     )
 
 
@@ -234,7 +244,9 @@ def page() -> None:
         "distance** their places, the **norms** their lengths. The line with marks is the "
         "**median over tokens** (each speech token's own state against the text mean, each token's "
         "own length), its band their middle half; the dotted line is **pooled**, the measure of "
-        "the two mean vectors. A mean is shorter than its parts, so the two may lie apart.",
+        "the two mean vectors. A mean is shorter than its parts, so the two may lie apart. Read "
+        "from left to right: a cosine that rises says that the directions of both modalities "
+        "converge with depth, a distance that rises that their states move apart.",
         r"\begin{gathered} \cos(s_l, t_l) ="
         r"\frac{s_l \cdot t_l}{\lVert s_l\rVert\,\lVert t_l\rVert}, \quad \lVert s_l - t_l\rVert \\"
         r"s_l = \frac{1}{T_s}\sum_i H_s[l]_i,\quad "

@@ -12,7 +12,17 @@ import typer
 from modgap.cli.errors import Debug, literal
 from modgap.cli.inputs import read_clip, read_transcript
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Cache, Channel, Instruction, Json, Measure, TooLong
+from modgap.cli.options import (
+    Cache,
+    Channel,
+    End,
+    Instruction,
+    Json,
+    Markers,
+    Measure,
+    Start,
+    TooLong,
+)
 from modgap.core.errors import SettingsError
 from modgap.core.files import table_bytes, write_atomic
 from modgap.core.settings import AnalysisSettings
@@ -43,12 +53,17 @@ def register(app: typer.Typer) -> None:
 def compare_models(
     how: ModelOptions,
     clip: Annotated[
-        Path | None, typer.Argument(metavar="[CLIP]", help="An audio file, or - for stdin.")
+        Path | None,
+        typer.Argument(
+            metavar="[CLIP]", help="An audio file, - for stdin, or example:ID for a shipped one."
+        ),
     ] = None,
     transcript: Annotated[
         str | None, typer.Option(help="What is said in CLIP, or @FILE that holds it (UTF-8).")
     ] = None,
     channel: Channel = None,
+    start: Start = None,
+    end: End = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +79,7 @@ def compare_models(
     measure: Measure = "cosine",
     instruction: Instruction = "",
     too_long: TooLong = "fail",
+    markers: Markers = "keep",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --data.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling of clips.")] = 0,
     out: Annotated[
@@ -79,8 +95,9 @@ def compare_models(
         raise SettingsError(f"--measure is cosine or euclidean, not {measure!r}.")
     if (clip is None) == (data is None):
         raise SettingsError("Give either a CLIP with its --transcript, or --data.")
-    if data is not None and channel is not None:
-        raise SettingsError("--channel goes with a CLIP, not with --data: leave it out.")
+    for name, given in (("channel", channel), ("start", start), ("end", end)):
+        if data is not None and given is not None:
+            raise SettingsError(f"--{name} goes with a CLIP, not with --data: leave it out.")
     if clip is not None and transcript is None:
         raise SettingsError("Say what is said in the clip: --transcript TEXT or @FILE.")
     if out is not None and out.exists() and not out.is_dir():
@@ -89,6 +106,7 @@ def compare_models(
     how.check(names)
     settings = AnalysisSettings(
         instruction=instruction,
+        markers=markers,  # type: ignore[arg-type]  # checked by the settings
         too_long=too_long,  # type: ignore[arg-type]  # checked by the settings
         answers=clip is not None,
         max_new_tokens=max_new_tokens,
@@ -96,7 +114,7 @@ def compare_models(
     told: Sequence[str] = ()
     if clip is not None:
         words = read_transcript(transcript or "")
-        sound = read_clip(clip, channel=channel)
+        sound = read_clip(clip, channel=channel, start=start, end=end)
         told = sound.notes
         result, tables = _one_clip(sound, words, names, settings, cache, how)
     else:

@@ -46,7 +46,7 @@ def controls(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """What similarity is to be held against: mismatched pairs, centred cosine, CKA of layers.
+    """Baselines and controls of similarity: mismatched pairs, centred cosine, CKA of layers.
 
     With --run, clips are prompted as in the run and, without --data, are the first of the run's.
     """

@@ -50,7 +50,7 @@ def gap(
         float | None,
         typer.Option(
             min=0,
-            help="A clip counts as heard up to this word error rate; by default the one that tells "
+            help="WER threshold for 'heard'; by default the one that tells "
             "failures from right answers best (maximal Youden index).",
         ),
     ] = None,
@@ -244,9 +244,9 @@ def _print(
              for r in tables["reasons"].itertuples()),
         )  # fmt: skip
     if len(tables["false_alarms"]):
-        print("\nanswered rightly aloud, and yet written down with an error")
+        print("\nfalse alarms: answered correctly as speech, and yet not heard")
         print_table(
-            ("checkpoint", "answered rightly", "not heard", "%"),
+            ("checkpoint", "right as speech", "not heard", "%"),
             ((r.model, str(r.right), str(r.misheard), percent(r.share))
              for r in tables["false_alarms"].itertuples()),
         )  # fmt: skip

@@ -66,13 +66,22 @@ def read_transcript(text: str) -> str:
 
 
 def sound_source(clip: Path) -> Any:
-    """What `load_clip` reads: the file, or stdin where `clip` is ``-``.
+    """What `load_clip` reads: the file, stdin for ``-``, a shipped clip for ``example:ID``.
 
     Raises
     ------
     AudioError
-        stdin is a terminal.
+        stdin is a terminal, or there is no such example.
     """
+    kind, colon, name = str(clip).partition(":")
+    if kind == "example" and colon and not clip.exists():
+        from modgap.analysis.examples import example, examples
+
+        found = example(name)
+        if found is None:
+            known = ", ".join(e.id for e in examples())
+            raise AudioError(f"There is no example {name!r}. There are: {known}.")
+        return found.path
     if str(clip) != "-":
         return clip
     if sys.stdin.isatty():

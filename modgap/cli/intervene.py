@@ -15,15 +15,18 @@ from modgap.cli.options import (
     Cache,
     Channel,
     Clip,
+    End,
     HeardBy,
     Instruction,
     Json,
     KeepLength,
     MapName,
+    Markers,
     MaxTokens,
     Measure,
     PathKind,
     PathLayer,
+    Start,
     TooLong,
 )
 from modgap.cli.session import NO_WORDS, session_of, words_of
@@ -54,8 +57,11 @@ def intervene(
     ] = None,
     heard_by: HeardBy = None,
     channel: Channel = None,
+    start: Start = None,
+    end: End = None,
     instruction: Instruction = "",
     too_long: TooLong = "fail",
+    markers: Markers = "keep",
     rule: Annotated[
         str | None,
         typer.Option(help="angle, length, both, patch, mean, random or map; angle, or map where "
@@ -140,8 +146,11 @@ def intervene(
         words,
         how,
         cache,
+        start=start,
+        end=end,
         instruction=instruction,
         too_long=too_long,
+        markers=markers,
         max_new_tokens=max_new_tokens,
     )
     from modgap.cli.render import print_notes, print_table, progress_bar

@@ -8,10 +8,22 @@ from typing import Annotated
 
 import typer
 
-Clip = Annotated[Path, typer.Argument(metavar="CLIP", help="An audio file, or - for stdin.")]
+Clip = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CLIP", help="An audio file, - for stdin, or example:ID for a shipped one."
+    ),
+]
 Channel = Annotated[
     int | None,
     typer.Option(min=1, help="Only this channel of CLIP, from 1; by default the mean of all."),
+]
+Start = Annotated[
+    float | None,
+    typer.Option(min=0, help="Cut: from this second; the words are those of the part."),
+]
+End = Annotated[
+    float | None, typer.Option(min=0, help="Cut: to this second; the words are those of the part.")
 ]
 Transcript = Annotated[str, typer.Option(help="What is said, or @FILE that holds it (UTF-8).")]
 HeardBy = Annotated[

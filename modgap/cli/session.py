@@ -47,6 +47,9 @@ def session_of(
     words: str | HeardBy | None,
     how: ModelOptions,
     cache: bool,
+    *,
+    start: float | None = None,
+    end: float | None = None,
     **settings: Any,
 ) -> Session:
     """Read the sound, then load the model: seconds are spent last; `words` as of `words_of`.
@@ -56,7 +59,7 @@ def session_of(
     from modgap.core.settings import AnalysisSettings
 
     chosen = AnalysisSettings(**settings)
-    sound = read_clip(clip, channel=channel)
+    sound = read_clip(clip, channel=channel, start=start, end=end)
     model = how.load()
     from modgap.analysis.heard import heard
     from modgap.analysis.session import Session

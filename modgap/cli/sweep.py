@@ -15,15 +15,18 @@ from modgap.cli.options import (
     Cache,
     Channel,
     Clip,
+    End,
     HeardBy,
     Instruction,
     Json,
     KeepLength,
     MapName,
+    Markers,
     Measure,
     Out,
     PathKind,
     PathLayer,
+    Start,
     TooLong,
 )
 from modgap.cli.session import NO_WORDS, session_of, words_of
@@ -50,8 +53,11 @@ def sweep(
     ] = None,
     heard_by: HeardBy = None,
     channel: Channel = None,
+    start: Start = None,
+    end: End = None,
     instruction: Instruction = "",
     too_long: TooLong = "fail",
+    markers: Markers = "keep",
     rule: Annotated[
         list[str] | None, typer.Option(help="A rule. Can be given again; angle and length.")
     ] = None,
@@ -99,7 +105,16 @@ def sweep(
     if words is None:
         raise SettingsError(NO_WORDS)
     session = session_of(
-        clip, channel, words, how, cache, instruction=instruction, too_long=too_long
+        clip,
+        channel,
+        words,
+        how,
+        cache,
+        start=start,
+        end=end,
+        instruction=instruction,
+        markers=markers,
+        too_long=too_long,
     )
     import numpy as np
 

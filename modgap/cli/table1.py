@@ -76,7 +76,7 @@ def table1(
     too_long: TooLong = "fail",
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """The source's Table 1: accuracies before and after interventions, with controls."""
+    """The paper's Table 1: accuracies before and after interventions, with controls."""
     from functools import partial
 
     from modgap.analysis.several_models import use_model

@@ -54,7 +54,9 @@ def words(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Whose paths are held against the words; demo. Can be given again."),
+        typer.Option(
+            help="Whose paths are compared with the word times; demo. Can be given again."
+        ),
     ] = None,
     aligner: Annotated[
         str,

@@ -193,7 +193,7 @@ class Decomposition:
 
 @dataclass(frozen=True, eq=False)
 class ReasonShares:
-    """Why spoken questions failed that are answered rightly as text.
+    """Why spoken questions failed that are answered correctly as text.
 
     table : DataFrame
         From `modgap.gap.failure_reasons.reasons`.
@@ -232,7 +232,9 @@ class ReasonShares:
             )
         fig = base.figure(bars, dark=dark, height=height or _ROW * len(rows) + 110)
         _row_axis(fig, rows)
-        fig.update_xaxes(title_text="share of the questions lost by speech (%)", range=[0, 101])
+        fig.update_xaxes(
+            title_text="questions correct as text, wrong as speech (%)", range=[0, 101]
+        )
         if self.alarms is not None:
             held = self.alarms[self.alarms["model"].isin(rows)]
             if len(held):
@@ -250,7 +252,7 @@ def _alarm_marks(alarms: pd.DataFrame, y: list[int], dark: bool) -> go.Scatter:
         marker={"symbol": "diamond", "size": 11, "color": p.page,
                 "line": {"color": p.text, "width": 2}},
         hovertext=[
-            f"{plain(r.model)}<br>not heard, and yet answered rightly aloud: "
+            f"{plain(r.model)}<br>not heard, and yet answered correctly as speech: "
             f"{100 * r.share:.1f} % ({r.misheard:,} of {r.right:,})"
             for r in alarms.itertuples()
         ],

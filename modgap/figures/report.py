@@ -148,7 +148,7 @@ def _reasons(run: Run, models: list[str]) -> str:
     shown = table.assign(share=100 * table["share"]).rename(columns={"share": "%"})
     marks = failure_reasons.false_alarms(run, models, tolerance=found.tolerance)
     threshold = (
-        f"A clip counts as heard up to a word error rate of {found.tolerance:g}"
+        f"WER threshold for “heard”: {found.tolerance:g}"
         + (
             f" (calibrated: maximal Youden index, J = {found.youden:.2f}, "
             f"{100 * found.alarms:.0f} % false alarms)"
@@ -159,14 +159,14 @@ def _reasons(run: Run, models: list[str]) -> str:
     )
     alarms = marks.assign(share=100 * marks["share"]).rename(columns={"share": "%"})
     control = (
-        "<h3>Answered rightly aloud, and yet written down with an error</h3><p class=note>What "
-        f"'not heard' is to be held against.</p>{_table(alarms, digits=1)}"
+        "<h3>False alarms</h3><p class=note>Answered correctly as speech, and yet above the "
+        f"threshold: the control of 'not heard'.</p>{_table(alarms, digits=1)}"
         if len(alarms)
         else ""
     )
     return (
-        "<h2>Why spoken questions fail</h2><p class=note>Of the questions that are answered "
-        f"rightly as text. {threshold} {said}.</p>{_figure(ReasonShares(table, marks).figure())}"
+        "<h2>Why spoken questions fail</h2><p class=note>Of the questions answered "
+        f"correctly as text. {threshold} {said}.</p>{_figure(ReasonShares(table, marks).figure())}"
         + _table(shown, digits=1)
         + control
     )
@@ -196,7 +196,7 @@ def _lines(run: Run) -> str:
             table = table[["group", "model", "slope", "r2", "cook"]].rename(
                 columns={"slope": "slope without it", "r2": "R² without it", "cook": "Cook's D"}
             )
-            figures += _folded("Influence: each point left out once", _table(table, digits=3))
+            figures += _folded("Leave-one-out influence", _table(table, digits=3))
     if not rows:
         return ""
     table = pd.DataFrame(rows)
@@ -231,15 +231,15 @@ def _questions(run: Run, models: list[str]) -> str:
     if not rows:
         return ""
     return (
-        "<h2>Per question</h2><p class=note>Whether a clip's own similarity (mean over "
-        "layers) tells that its spoken answer fails, among questions answered rightly as text. "
+        "<h2>Per question</h2><p class=note>Whether a clip's own similarity (mean over layers) "
+        "predicts failure of its spoken answer, among questions answered correctly as text. "
         f"0.5 is chance; intervals: {how}.</p>{_table(pd.DataFrame(rows), digits=3)}{tables}"
     )
 
 
 def _regressions(run: Run, model: str, found: pd.DataFrame) -> str:
     made = per_question.logistic(found)
-    out = f"<h3>{html.escape(model)}: logistic regression of failing aloud (APS cosine)</h3>"
+    out = f"<h3>{html.escape(model)}: logistic regression of failure as speech (APS cosine)</h3>"
     if made.reason:
         out += f"<p class=note>None: {html.escape(made.reason)}.</p>"
     else:
@@ -284,7 +284,7 @@ def _controls(run: Run, models: list[str]) -> str:
     if not body:
         return ""
     return (
-        "<h2>What similarity is to be held against</h2><p class=note>Mismatched: the speech of one "
+        "<h2>Baselines and controls</h2><p class=note>Mismatched: the speech of one "
         "clip against the text of another, with the middle 90 %, in which a single clip may lie; "
         "whether the mean over clips differs is told by the interval of the difference: a clip's "
         "own text minus the mean of the others', 95 % over clips, layer by layer. AUC: the share "

@@ -18,7 +18,7 @@ from modgap.figures.palette import palette, rgba
 
 @dataclass(frozen=True, eq=False)
 class LayerBand:
-    """What the first panel's curves are held against: layers int (K,), low and high float (K,)."""
+    """The baseline of the first panel's curves: layers int (K,), low and high float (K,)."""
 
     name: str
     layers: np.ndarray

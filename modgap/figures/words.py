@@ -18,7 +18,7 @@ _NAMES = {
     "cosine": (("cos", "argmax path"), ("dtw_cos", "DTW path")),
     "euclidean": (("euc", "argmin path"), ("dtw_euc", "DTW path")),
 }
-_LEVELS = (("chance", "random position", "dot"), ("diagonal", "straight line", "dashdot"))
+_LEVELS = (("chance", "random speech token", "dot"), ("diagonal", "diagonal", "dashdot"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,10 @@ class WordCurves:
                 fig.add_trace(line, row=row, col=1)
         fig.update_xaxes({**base.layer_axis(x.tolist()), "title": None})
         fig.update_xaxes(title_text="layer", row=2, col=1)
-        fig.update_yaxes(title_text="in its word", range=[0, 1.02], tickformat=".0%", row=1, col=1)
-        fig.update_yaxes(title_text="else off by (ms)", rangemode="tozero", row=2, col=1)
+        fig.update_yaxes(
+            title_text="within its word", range=[0, 1.02], tickformat=".0%", row=1, col=1
+        )
+        fig.update_yaxes(title_text="error outside (ms)", rangemode="tozero", row=2, col=1)
         fig.update_layout(hovermode="x unified")
         base.mark_layer(fig, current, dark)
         return fig

@@ -50,7 +50,8 @@ def question_rows(
     Returns
     -------
     DataFrame
-        ``failed`` (bool), ``measure``, ``seconds``, ``wer`` (NaN where unknown), ``item``.
+        ``failed`` (bool), ``measure``, ``seconds``, ``wer`` (NaN where unknown), ``item``,
+        ``question`` (its id).
     """
     check_measure(measure)
     number = run.model_number(model)
@@ -68,7 +69,7 @@ def question_rows(
         chosen = [model, layer]
     return run.sql(
         f"SELECT NOT w.c{s} AS failed, m.{measure}::DOUBLE AS measure, "
-        "q.seconds::DOUBLE AS seconds, w.wer::DOUBLE AS wer, q.item FROM wide AS w "
+        "q.seconds::DOUBLE AS seconds, w.wer::DOUBLE AS wer, q.item, q.question FROM wide AS w "
         f"JOIN q USING (q) JOIN {source} WHERE w.model = ? AND w.c{s} IS NOT NULL {right} "
         f"AND {condition}",
         [*chosen, number, *parameters],

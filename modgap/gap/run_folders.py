@@ -58,7 +58,7 @@ def known_runs() -> dict[str, Path]:
     return found
 
 
-def find_run(folder: Path) -> Run:
+def find_run(folder: str | Path) -> Run:
     """A run by its path, else by the name under which it is offered.
 
     Raises
@@ -68,7 +68,7 @@ def find_run(folder: Path) -> Run:
     """
     from modgap.gap.run_data import open_run
 
-    known = known_runs()
+    known, folder = known_runs(), Path(folder)
     if not is_run(folder) and str(folder) in known:
         return open_run(known[str(folder)])
     return open_run(folder)

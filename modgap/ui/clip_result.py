@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import recognition, widgets
+from modgap.ui import as_code, recognition, widgets
 from modgap.ui.server.service import service
 from modgap.ui.session import clip_in_use, result_shown
 from modgap.ui.session.state import visit
@@ -23,11 +23,11 @@ def clip_result(analysis: Analysis) -> None:
     origin(analysis)
     answers(analysis)
     picture = service().picture(analysis)
-    st.subheader("What the model hears")
+    st.subheader("Waveform, mel spectrogram and speech tokens")
     widgets.chart(
         picture.figure(dark=widgets.dark(), height=330),
         key="sound",
-        name="sound",
+        name=f"{widgets.file_stem(analysis)}-sound",
         alt="Waveform, mel spectrogram and the time that each speech token covers",
     )
     times = analysis.speech_times
@@ -43,7 +43,9 @@ def clip_result(analysis: Analysis) -> None:
     name = widgets.file_stem(analysis)
     widgets.downloads(
         [
-            widgets.Download.figure("Figure", f"{name}-sound", picture.figure),
+            widgets.Download.figure(
+                "Sound", f"{name}-sound", picture.figure, of=widgets.subject(analysis)
+            ),
             widgets.Download.table(
                 "Speech tokens", f"{name}-speech-tokens", lambda: speech_tokens(times)
             ),
@@ -55,7 +57,21 @@ def clip_result(analysis: Analysis) -> None:
             widgets.Download.settings(name, lambda: widgets.provenance(analysis)),
         ],
         key="clip",
+        code=code(),
     )
+
+
+def code() -> as_code.Code | None:
+    """The picture of the sound, of the clip in use."""
+    request = result_shown.usable_request() if result_shown.is_current() else None
+    if request is None:
+        return None
+    return as_code.of_figure(
+        request, "from modgap.figures import SoundPicture",
+        "SoundPicture.of(modgap.load_clip((run := session.analyze()).audio, "
+        "rate=run.audio_rate), run.speech_times)",
+        "analyze",
+    )  # fmt: skip
 
 
 def origin(analysis: Analysis) -> None:
@@ -112,7 +128,7 @@ def certainty(analysis: Analysis) -> None:
 
     if analysis.answers is None:
         return
-    with st.expander("How sure the model was of each token"):
+    with st.expander("Token probabilities of the answers"):
         for n, kind in enumerate(("text", "speech")):
             bars = AnswerTokens.of(analysis.answers[kind], kind)
             if bars.tokens:

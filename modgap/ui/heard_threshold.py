@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import runs
+from modgap.ui import runs, widgets
 from modgap.ui.session import inputs
 from modgap.ui.session.state import visit
 
@@ -33,8 +33,9 @@ def threshold(run: Run, models: list[str]) -> tuple[float, str]:
         return value, f"The threshold is not calibrated: {found.reason}."
     return value, (
         f"Calibrated: {found.tolerance:g}, the maximal Youden index of these checkpoints on all "
-        f"questions (J = {found.youden:.2f}: {found.detected:.0%} of {found.failed:,} failures, "
-        f"{found.alarms:.0%} of {found.right:,} correct answers count as not heard)."
+        f"questions (J = {found.youden:.2f}: {widgets.share(found.detected, found.failed)} of "
+        f"{found.failed:,} failures, {widgets.share(found.alarms, found.right)} of "
+        f"{found.right:,} correct answers count as not heard)."
     )
 
 
@@ -45,8 +46,8 @@ def headline(why: pd.DataFrame, alarms: pd.DataFrame) -> str:
     known = lost.loc[lost["reason"] != "unknown", "n"].sum()
     if not known or not len(alarms):
         return "Why spoken questions fail"
-    rate = alarms["misheard"].sum() / alarms["right"].sum()
+    right = int(alarms["right"].sum())
     return (
-        f"Why spoken questions fail: {missed / known:.0%} not heard, at a false-alarm rate of "
-        f"{rate:.0%}"
+        f"Why spoken questions fail: {widgets.share(missed / known, int(known))} not heard, at a "
+        f"false-alarm rate of {widgets.share(alarms['misheard'].sum() / right, right)}"
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RULES = {
     "angle": "Angle projection",
     "length": "Length normalization",
-    "both": "Both",
+    "both": "Angle and length",
     "patch": "Patch",
     "mean": "Mean shift",
     "random": "Random direction",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from modgap.ui import PAGES, localize, widgets
+from modgap.ui import PAGES, as_code, localize, widgets
 from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     details = st.container()
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("The transcript itself", anchor=False)
+        st.subheader("Text positions", anchor=False)
         read = widgets.clickable(
             text.figure(dark=widgets.dark()), key="lens_text", name="lens-text",
             alt="The likeliest token at every text position in every layer",
         )  # fmt: skip
     with right:
-        st.subheader("First layer in which the word is on top", anchor=False)
+        st.subheader("First layer with the token at rank 1", anchor=False)
         widgets.table(first_layers(made), key="lens_first", height=340)
         st.caption("A token's speech: its segment on the DTW path of layer "
                    f"{made.path_layer}.")  # fmt: skip
@@ -52,15 +52,21 @@ def lens(request: AnalysisRequest, analysis: Analysis) -> None:
     key, *cell = here.lens_cell or ("",)
     with details:
         alternatives(made, analysis, *(cell if key == analysis.key else (0, 0, made.word_at(0))))
-    file = widgets.Download
+    file, stem = widgets.Download, f"{widgets.file_stem(analysis)}-lens"
+    of = widgets.subject(analysis, "logit lens")
     widgets.downloads(
         [
-            file.figure("Speech", "modgap-lens-speech", lambda: speech.figure()),
-            file.figure("Text", "modgap-lens-text", lambda: text.figure()),
-            file.table("Speech, all alternatives", "modgap-lens", made.table),
+            file.figure("Speech", f"{stem}-speech", lambda: speech.figure(), of=of),
+            file.figure("Text", f"{stem}-text", lambda: text.figure(), of=of),
+            file.table("Speech, all alternatives", stem, made.table),
             localize.settings_file(request, analysis, "lens", {}),
         ],
         key="wd_lens",
+        code=as_code.of_figure(
+            request,
+            "from modgap.figures.lens_grid import LensGrid",
+            "LensGrid.of_speech(session.lens())",
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from modgap.interventions.intervention import RULES_OF_PAIRS
@@ -15,6 +16,7 @@ from modgap.ui.session.inputs import DECIDED
 from modgap.ui.session.state import AlignmentPlace, visit
 
 if TYPE_CHECKING:
+    from modgap.analysis.patching import Patching
     from modgap.analysis.result import Analysis
 
 VIEWS = {
@@ -110,6 +112,18 @@ def ask(request: AnalysisRequest, kind: str, options: dict[str, Any]) -> Any | N
     return estimated.ask(wanted, key="wd", what="the map")
 
 
+def strongest(made: Patching) -> tuple[int, int]:
+    """The layer and the text token whose patch changes the target's log-probability most."""
+    size = np.abs(np.nan_to_num(made.change, nan=0.0))
+    k, j = np.unravel_index(int(size.argmax()), size.shape)
+    return made.layers[int(k)], int(j)
+
+
+def said(**options: Any) -> str:
+    """What is asked, as the arguments of a call; what is not said (None) is left out."""
+    return ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
+
+
 def show_on_alignment(analysis: Analysis, layer: int, j: int) -> None:
     """Have the Alignment page open at a layer and a word."""
     page = visit().alignment
@@ -122,7 +136,7 @@ def settings_file(
 ) -> widgets.Download:
     """The download that says what was asked, of what, with which versions."""
     return widgets.Download.settings(
-        f"modgap-{kind}",
+        f"{widgets.file_stem(analysis)}-{kind}",
         lambda: {
             "kind": kind,
             "options": options,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from modgap.ui import PAGES, deferred, jobs_panel, sidebar
+from modgap.ui import PAGES, deferred, jobs_panel, navigation, sidebar
 from modgap.ui.model_info import about_model
 from modgap.ui.server.service import service
 from modgap.ui.session import address, result_shown
@@ -18,7 +18,6 @@ from modgap.ui.session import address, result_shown
 STYLE = Path(__file__).parent / "static" / "page.css"
 ICON = Path(__file__).parent / "static" / "icon.svg"
 
-st.set_page_config(page_title="modgap", page_icon=ICON, layout="wide")
 pages = [
     st.Page(PAGES / "clip.py", title="Clip", default=True),
     st.Page(PAGES / "layers.py", title="Layers"),
@@ -29,13 +28,15 @@ pages = [
     st.Page(PAGES / "gap.py", title="Modality gap"),
     st.Page(PAGES / "correlation.py", title="Similarity vs gap"),
 ]
-page = st.navigation(pages, position="top")
+page = st.navigation(pages, position="hidden")
+st.set_page_config(page_title=f"{page.title} · modgap", page_icon=ICON, layout="wide")
 
 address.turn_page(page.url_path)
 address.restore()
 result_shown.collect()
 st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
 about = sidebar.sidebar()
+navigation.navigation(pages)
 panel = st.container(key="job_panel")
 page.run()
 sidebar.permalink(address.publish())

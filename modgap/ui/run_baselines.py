@@ -100,22 +100,22 @@ def show(run: Run, *, euclidean: bool) -> None:
             f"Linear CKA over {made.cka.pairs:,} aligned tokens ({made.pairing}); "
             f"{made.clips:,} clips of `{data}`, {made.left_out} left out."
         )
-    file = widgets.Download
+    file, name, of = widgets.Download, runs.stem(run, model), runs.subject(run, model)
     widgets.downloads(
         [
-            file.figure("Controls", f"modgap-{run.name}-controls-{key}", lambda: curves.figure()),
-            file.table("Controls", f"modgap-{run.name}-controls", lambda: made.layers),
+            file.figure("Controls", f"{name}-controls-{key}", lambda: curves.figure(), of=of),
+            file.table("Controls", f"{name}-controls", lambda: made.layers),
             *(
                 [
                     file.figure(
-                        "Own against others", f"modgap-{run.name}-own-{key}", lambda: own.figure()
+                        "Own against others", f"{name}-own-{key}", lambda: own.figure(), of=of
                     )
                 ]
                 if own
                 else []
             ),
-            file.figure("CKA", f"modgap-{run.name}-cka", lambda: heat.figure()),
-            file.table("CKA", f"modgap-{run.name}-cka", made.cka.table),
+            file.figure("CKA", f"{name}-cka", lambda: heat.figure(), of=of),
+            file.table("CKA", f"{name}-cka", made.cka.table),
         ],
         key="controls",
     )

@@ -1,4 +1,4 @@
-"""The source's interventions over a run's questions: Table 1, controls, the adaptive choice."""
+"""The paper's interventions over a run's questions: Table 1, controls, the adaptive choice."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def show(run: Run) -> None:
         st.markdown(widgets.plain(f"Adaptive choice: {found.choice}."))
         widgets.table(percent(found.adaptive), key="table1_adaptive")
         st.caption("On the questions that the choice was not made on.")
-    file, name = widgets.Download, f"modgap-{run.name}-{stem}"
+    file, name = widgets.Download, runs.stem(run, stem)
     adaptive = found.adaptive
     widgets.downloads(
         [
@@ -91,8 +91,10 @@ def show(run: Run) -> None:
                 if adaptive is not None
                 else []
             ),
-            file.figure("Gains", f"modgap-{run.name}-gains", lambda: curve.figure()),
-            file.table("Gains", f"modgap-{run.name}-gains", lambda: gained),
+            file.figure(
+                "Gains", runs.stem(run, "gains"), lambda: curve.figure(), of=runs.subject(run)
+            ),
+            file.table("Gains", runs.stem(run, "gains"), lambda: gained),
         ],
         key="table1_files",
     )

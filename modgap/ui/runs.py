@@ -83,8 +83,14 @@ def choose(purpose: str, row: DeltaGenerator) -> Run | None:
     if here.next is not None:
         RUN.value, here.next = here.next, None
     named = visit().link.get("set")
-    if not RUN.is_set and named in folders:
-        RUN.value = named
+    if not RUN.is_set and named is not None:
+        if named in folders:
+            RUN.value = named
+        else:
+            visit().notice = (
+                f"The run {named} of this link is not on this server. Open its folder by its path, "
+                "or name it with `modgap app --run FOLDER`."
+            )
     if RUN.get("") not in folders:
         RUN.drop()
     with row:
@@ -178,6 +184,20 @@ def filters(run: Run) -> dict[str, list[str]]:
     return {f: v for f, v in chosen.items() if v}
 
 
+def stem(run: Run, *parts: str, where: dict[str, list[str]] | None = None) -> str:
+    """The beginning of the names of files saved from a run: its name, parts, and filters."""
+    from modgap.figures.text import file_name
+
+    chosen = [value for values in (where or {}).values() for value in values]
+    return "-".join(["modgap", *(file_name(p) for p in (run.name, *parts, *chosen) if p)])[:120]
+
+
+def subject(run: Run, *more: str, where: dict[str, list[str]] | None = None) -> str:
+    """What files of a run are of, for their titles."""
+    chosen = [f"{f}: {', '.join(values)}" for f, values in (where or {}).items()]
+    return " · ".join((f"run {run.name}", *(m for m in more if m), *chosen))
+
+
 def link_of(run: Run, where: dict[str, list[str]]) -> dict[str, Any]:
     """What the address says of run and filters."""
     only = tuple(f"{facet}:{value}" for facet, values in where.items() for value in values)
@@ -202,7 +222,7 @@ def open_clip(run: Run, question: str, model: str) -> bool:
         name = f"{question.replace('/', '-')}.wav"[:80]
         ref = ClipRef(
             "question", question, name, sound.wav_bytes(), found.reference or None,
-            found.instruction,
+            found.instruction, run.name,
         )  # fmt: skip
         clip_in_use.use_clip(ref, found.transcript, found.instruction)
     except (ModgapError, OSError) as problem:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.core.names import turned_off
+from modgap.ui.session import clip_in_use
 from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from modgap.analysis.result import Analysis
+    from modgap.ui.as_code import Code
 
 NO_VALUE = "–"
-ROW_HEIGHT = 35  # of Streamlit's tables, in pixels
+ROW_HEIGHT = 2.1875 * 15  # of Streamlit's tables, in pixels: rem times the theme's base font
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Links, emoji codes, arrows and dashes are found in the text after Markdown has been parsed, so a
 # backslash does not stop them; an invisible word joiner in their middle does.
@@ -63,6 +65,17 @@ def p_value(value: float | None) -> str:
     return f"{value:.2g}"
 
 
+def share(value: float, n: int) -> str:
+    """A share in percent, with as many digits as so many cases carry.
+
+    >>> share(619 / 640, 640), share(0.5, 40), share(float("nan"), 0)
+    ('96.7 %', '50 %', '–')
+    """
+    if not math.isfinite(value):
+        return NO_VALUE
+    return f"{100 * value:.{1 if n >= 100 else 0}f} %"
+
+
 def seconds(value: float) -> str:
     """A duration, such as ``3.42 s``."""
     return f"{value:.2f} s"
@@ -79,12 +92,13 @@ def notice(message: str) -> None:
 
 
 def title(name: str, body: str, formula: str, more: str) -> None:
-    """The page's name, and what it shows behind a button; the texts are ours, so Markdown."""
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
+    """The page's name, and beside it how its figures are read; our texts, so Markdown.
+
+    What is opened pushes the page down: nothing is covered by its own explanation.
+    """
+    with st.container(horizontal=True, vertical_alignment="top", key="page_title"):
         st.header(name, anchor=False, width="content")
-        with st.popover("What am I looking at?", type="tertiary", width="content"):
+        with st.expander("How to read this page", key="page_help", type="compact"):
             st.markdown(body)
             st.latex(formula)
             st.markdown(more)
@@ -142,13 +156,16 @@ class Download:
     make: Callable[[], bytes]
 
     @classmethod
-    def figure(cls, label: str, file: str, make: Callable[[], go.Figure]) -> Download:
-        """A figure as a web page of its own, which needs no network."""
+    def figure(
+        cls, label: str, file: str, make: Callable[[], go.Figure], *, of: str = ""
+    ) -> Download:
+        """A figure as a web page of its own, which needs no network; its title says what it is
+        `of`: clip, model, layer, run."""
 
         def page() -> bytes:
             from modgap.figures.base import standalone_html
 
-            return standalone_html(make())
+            return standalone_html(make(), title=f"{label} · {of}" if of else label)
 
         return cls(f"{label} (HTML)", f"{file}.html", "text/html", page)
 
@@ -166,11 +183,12 @@ class Download:
     @classmethod
     def settings(cls, file: str, make: Callable[[], Mapping[str, Any]]) -> Download:
         """What was run, with which versions."""
+        said = make()  # now: when the file is asked for, there may be no session to ask
         return cls(
             "Settings (JSON)",
             f"{file}-settings.json",
             "application/json",
-            lambda: json.dumps(make(), indent=2, ensure_ascii=False, allow_nan=False).encode(),
+            lambda: json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False).encode(),
         )
 
 
@@ -197,7 +215,7 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def table_height(rows: int, most: int) -> int:
     """Pixels that a table of so many rows has: as many as it needs, but not more than `most`."""
-    return min(most, ROW_HEIGHT * (rows + 1) + 2)
+    return min(most, math.ceil(ROW_HEIGHT * (rows + 1)) + 2)
 
 
 def file_stem(analysis: Analysis) -> str:
@@ -208,12 +226,18 @@ def file_stem(analysis: Analysis) -> str:
     return f"modgap-{file_name(clip)}-{file_name(model)}"
 
 
+def subject(analysis: Analysis, *more: str) -> str:
+    """What files of a result are of, for their titles."""
+    return " · ".join((str(analysis.clip["name"]), str(analysis.model["name"]), *more))
+
+
 def provenance(analysis: Analysis) -> dict[str, Any]:
-    """What made a result, enough to make it again."""
+    """What made a result, enough to make it again; `source` is the file, where it is in use."""
     return {
         "key": analysis.key,
         "model": analysis.model,
         "clip": analysis.clip,
+        "source": clip_in_use.source_of(analysis.clip["sha256"]),
         "transcript": analysis.transcript,
         "settings": analysis.settings.to_dict(),
         "created": analysis.created,
@@ -221,8 +245,8 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def downloads(files: Sequence[Download], *, key: str) -> None:
-    """A row of download buttons."""
+def downloads(files: Sequence[Download], *, key: str, code: Code | None = None) -> None:
+    """A row of download buttons, and the page's first figure as `code`."""
     with st.container(horizontal=True, key=f"downloads_{key}", vertical_alignment="center"):
         st.caption("Download", width="content")
         for n, file in enumerate(files):
@@ -235,3 +259,10 @@ def downloads(files: Sequence[Download], *, key: str) -> None:
                 on_click="ignore",
                 type="tertiary",
             )
+        if code is not None:
+            with st.popover("Copy as code", type="tertiary", key=f"code_{key}"):
+                st.caption("As Python, with the cache that this page has:")
+                st.code(code.python, language="python", wrap_lines=True)
+                if code.command:
+                    st.caption("As a command:")
+                    st.code(code.command, language="bash", wrap_lines=True)

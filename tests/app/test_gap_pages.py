@@ -85,11 +85,11 @@ def test_the_gap_of_a_run(open_app: Open, run_folder: Path) -> None:
     # Calibrated: at 0, 5 of 8 failures and 3 of 6 right answers of both checkpoints are above.
     assert at.slider(key="gap_tolerance").value == 0.0
     heads = [h.value for h in at.subheader]
-    assert "Why spoken questions fail: 62% not heard, at a false-alarm rate of 50%" in heads
+    assert "Why spoken questions fail: 62 % not heard, at a false-alarm rate of 50 %" in heads
     assert "the maximal Youden index of these checkpoints" in texts(at)
     at.slider(key="gap_tolerance").set_value(0.5).run()
     heads = [h.value for h in at.subheader]
-    assert "Why spoken questions fail: 0% not heard, at a false-alarm rate of 0%" in heads
+    assert "Why spoken questions fail: 0 % not heard, at a false-alarm rate of 0 %" in heads
     at.slider(key="gap_tolerance").set_value(0.0).run()
     rules = next(e.value for e in at.dataframe if "accuracy %" in e.value)
     (row,) = rules[(rules["checkpoint"] == "other") & (rules["input"] == "speech")].to_numpy()

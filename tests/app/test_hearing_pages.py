@@ -171,7 +171,7 @@ def words_on(at: AppTest, *paths: str) -> AppTest:
 def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     at = go(heard, "alignment")
     words_on(at, "argmax", "dtw")
-    assert not any(m.label.startswith("In its word") for m in at.metric)
+    assert not any(m.label.startswith("Within its word") for m in at.metric)
     assert address(at)["paths"] == ["argmax", "dtw"]
     words_on(at)
     analysis = service().result(visit_of(at).shown.key)
@@ -182,7 +182,9 @@ def test_word_boundaries_on_the_alignment_page(heard: AppTest) -> None:
     found = word_hits(analysis, times).layers()
     values = {m.label: m.value for m in at.metric}
     row = found[found["layer"] == int(values["Layer"])].iloc[0]
-    assert values[f"In its word (chance {row['chance']:.0%})"] == f"{row['word_cos']:.0%}"
+    assert values[f"Within its word (chance {100 * row['chance']:.0f} %)"] == (
+        f"{100 * row['word_cos']:.0f} %"
+    )
     assert len(at.get("plotly_chart")) == 2
     assert any(f"by {plain(EMBEDDED)} and not by the model" in c.value for c in at.caption)
     assert "paths" not in address(at)  # words are on unless they are switched off

@@ -394,5 +394,7 @@ def test_rows_of_questions(tmp_path: Path) -> None:
     assert len(found) == 7  # the one that is wrong as text is left out
     assert found["measure"].iloc[0] == pytest.approx(0.5)  # mean of the layers 0 and 1
     assert found["failed"].tolist() == [True] * 5 + [False, True]
+    assert set(found["question"]) <= set(run.sql("SELECT question FROM q")["question"])
+    assert found["question"].is_unique
     one = question_rows(run, "m", layer=1, text_right=False).sort_values("measure")
     assert one["measure"].tolist() == pytest.approx([1 + 0.1 * n for n in range(8)])

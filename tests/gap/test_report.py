@@ -115,7 +115,7 @@ def test_controls_are_kept_in_the_run(
     data = {"name": str(make_manifest(tmp_path / "data", 4)), "limit": None}
     mine = write_run(tmp_path / "mine", said, {"answers": [rows], "layers": [layers]},
                      {"data": data})  # fmt: skip
-    assert "to be held against" not in report_html(open_run(mine))
+    assert "Baselines and controls" not in report_html(open_run(mine))
     out = tmp_path / "out"
     printed = run("controls", "--run", str(mine), "--limit", "3", "--out", str(out))
     assert printed.exit_code == 0, printed.output
@@ -126,7 +126,7 @@ def test_controls_are_kept_in_the_run(
     for file in ("cka.html", "controls-cosine.html", "controls-euclidean-own.html", "cka.parquet"):
         assert (out / file).stat().st_size
     page = report_html(open_run(mine))
-    assert "to be held against" in page
+    assert "Baselines and controls" in page
     assert "<th>euclidean_auc</th>" in page
     about = json.loads((kept / "controls.json").read_text())
     (kept / "controls.json").write_text(json.dumps(about | {"version": 1}))  # as they once were

@@ -85,7 +85,7 @@ EXAMPLES: tuple[Made, ...] = (
          "answer to the speech with the answer to the text."),
     Made("author-Moby-Dick-open", "An author, in noise", "Who was the writer of Moby Dick?",
          "Melville", "pico-gb",
-         "Pink noise at 10 dB. Hold its alignment against that of a clip in quiet.", "noisy"),
+         "Pink noise at 10 dB. Compare its alignment with that of a clip in quiet.", "noisy"),
     Made("opposite-fast-open", "An opposite, an artificial voice",
          "Tell me the opposite of the word fast.", "slow", "en+f2",
          "espeak-ng, by a timbre that training never heard: formants by rule, no recorded sound."),

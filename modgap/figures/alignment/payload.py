@@ -42,11 +42,13 @@ def pack(
     cell: tuple[int, int] | None = None,
     marks: Sequence[tuple[int, int]] = (),
     words: Sequence[WordRow] | None = None,
+    scores: bool = True,
 ) -> bytes:
     """The payload of a view that opens at layer number `layer`, `measure`, `paths` and `cell`.
 
     `marks` are cells (i, j) that stand out in every layer; `words` are the words' times;
-    None: no switch for them, empty: the times are not known yet.
+    None: no switch for them, empty: the times are not known yet. `scores`: whether the view prints
+    the layer's scores.
     """
     with _lock:
         hit = _packed.get(view.id)
@@ -65,6 +67,7 @@ def pack(
         "paths": [p for p in PATHS if p in paths],
         "cell": list(cell) if cell and view.holds(*cell) else None,
         "marks": mark_list(view, marks),
+        "scores": scores,
         "words": None if words is None else word_list(view, words),
     }
     text = json.dumps({**head, "start": start}, allow_nan=False, ensure_ascii=False).encode()

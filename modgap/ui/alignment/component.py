@@ -33,6 +33,7 @@ def align_view(
     cell: tuple[int, int] | None = None,
     marks: Sequence[tuple[int, int]] = (),
     words: Sequence[WordRow] | None = None,
+    scores: bool = True,
     on_layer_change: Callable[[], None] | None = None,
     on_cell: Callable[[Cell], None] | None = None,
 ) -> AlignEvent:
@@ -52,6 +53,8 @@ def align_view(
     words : sequence of (start s, end s, first text position, last), optional
         When each word is said, drawn where ``"words"`` is among the paths. Without it there is no
         switch for them; an empty one offers the switch while the times are not known yet.
+    scores : bool
+        Whether it prints the layer's scores; a page that prints them itself says no.
     on_layer_change : callable, optional
         Called before the run that a layer change causes.
     on_cell : callable, optional
@@ -77,7 +80,7 @@ def align_view(
         held = openings[key] = (view.id, start)
     start = held[1]
     data = pack(view, layer=start[0], measure=start[1], paths=start[2], cell=start[3], marks=marks,
-                words=words)  # fmt: skip
+                words=words, scores=scores)  # fmt: skip
 
     def clicked() -> None:
         cell = checked_cell(view, (state.component(key) or {}).get("cell"))

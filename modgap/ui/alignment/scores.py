@@ -68,7 +68,7 @@ def metrics(
     with st.container(horizontal=True, key="scores"):
         st.metric("Layer", str(event.layer), width=90, **box)
         st.metric(
-            "Score without sinks and silence" if filtered else f"APS, {event.measure}",
+            "APS without sinks and silence" if filtered else f"APS, {event.measure}",
             widgets.number(at[f"{prefix}aps_{kind}"]),
             help="Mean over text tokens of the best value in each one's row"
             + (f", {at[f'left_out_{kind}']:.0f} of {positions} speech tokens left out; the paper's "
@@ -85,28 +85,28 @@ def metrics(
         if f"word_{kind}" in support:
             chance = at["filtered_chance_" + kind if filtered else "chance"]
             st.metric(
-                f"In its word (chance {_share(chance)})",
-                _share(at[f"{prefix}word_{kind}"]),
+                f"Within its word (chance {widgets.share(chance, len(analysis.pieces))})",
+                widgets.share(at[f"{prefix}word_{kind}"], len(analysis.pieces)),
                 help=f"Share of text tokens whose {event.measure} path lies in their word; chance: "
                 "a random speech token.",
                 width=LATE,
                 **box,
             )
         elif words_to_come:
-            _place("In its word", box)
+            _place("Within its word", box)
         if f"others_low_{kind}" in support:
             low, high = (at[f"{prefix}others_{end}_{kind}"] for end in ("low", "high"))
             st.metric(
                 "Mismatched pairs",
                 f"{widgets.number(low)} – {widgets.number(high)}",
                 help="The middle 90 % of the score of this speech against other texts. A score "
-                "inside says nothing of this clip's own words.",
+                "inside that range is no evidence for this clip's own words.",
                 width=LATE,
                 **box,
             )
         elif result_shown.is_current():
             _place("Mismatched pairs", box)
-        st.metric("On the DTW path", widgets.number(row[f"aps_dtw_{kind}"]), **box)
+        st.metric("Score on the DTW path", widgets.number(row[f"aps_dtw_{kind}"]), **box)
         defined = rho == rho
         st.metric(
             "Monotonicity ρ" if defined else "Monotonicity: undefined",
@@ -125,8 +125,3 @@ def _place(label: str, box: dict[str, Any]) -> None:
     """Where a score will stand."""
     with st.container(width=LATE, **box):
         st.caption(label)
-
-
-def _share(value: float) -> str:
-    """A share in percent."""
-    return f"{value:.0%}" if value == value else widgets.NO_VALUE

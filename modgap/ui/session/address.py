@@ -18,6 +18,8 @@ from modgap.ui.session.state import Address, visit
 _RACE_SECONDS = 2.0
 
 
+#: What a link may name and a server may lack, and what each is called.
+_NAMED = {"run": "the result", "example": "the example", "model": "the model"}
 #: Widgets that every address says something of, by its names.
 _WIDGETS = {
     "model": inputs.MODEL, **inputs.HELD, "markers": inputs.MARKERS, "too_long": inputs.TOO_LONG,
@@ -52,6 +54,13 @@ def restore() -> None:
             widget.value = found[name]
     here.pipeline = found.get("pipeline", here.pipeline)
     _restore_clip(found)
+    missing = [f"{what} {query[name][-1][:80]}" for name, what in _NAMED.items()
+               if query.get(name) and name not in found]  # fmt: skip
+    if missing:
+        here.notice = (
+            f"This link names what is not on this server: {', '.join(missing)}. The rest of it is "
+            "shown."
+        )
 
 
 def _restore_clip(found: Mapping[str, Any]) -> None:

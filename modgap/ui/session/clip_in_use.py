@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from modgap.analysis.examples import Example, example
 from modgap.audio.clip import Clip
@@ -114,6 +115,35 @@ def part(start: float, end: float) -> Clip:
     return service().clip(
         ref.data, ref.name, None if whole else (start, end), inputs.CHANNEL.get(0) or None
     )
+
+
+def used() -> dict[str, Any]:
+    """What of the file is used, as `load_clip` takes it: ``channel``, ``start``, ``end`` (s)."""
+    found: dict[str, Any] = {}
+    if inputs.CHANNEL.get(0):
+        found["channel"] = inputs.CHANNEL.value
+    start, end = inputs.TRIM.get((0.0, math.inf))
+    if math.isfinite(end) and (start, end) != (0.0, whole_seconds()):
+        found |= {"start": start, "end": end}
+    return found
+
+
+def source_of(sha256: str) -> dict[str, Any] | None:
+    """The file of the clip in use and what of it is used, if its sound has this hash.
+
+    Returns
+    -------
+    dict or None
+        ``kind``, ``file``, ``file_sha256`` (`ClipRef.file_sha256`), then what `used` says.
+    """
+    ref = visit().clip
+    try:
+        found = clip()
+    except ModgapError:
+        return None
+    if ref is None or found is None or found.sha256 != sha256:
+        return None
+    return {"kind": ref.source, "file": ref.name, "file_sha256": ref.file_sha256, **used()}
 
 
 def transcript() -> str:

@@ -6,8 +6,10 @@ The values of widgets lie under keys of their own, since Streamlit puts them the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import streamlit as st
@@ -77,7 +79,8 @@ class ClipRef:
     """The clip in use: a file's bytes and where they came from.
 
     `id` is the example's id, the key of the result for a clip taken from a result, or the id of a
-    data set's question; the last has its `reference` and the `instruction` that it is asked with.
+    data set's question; the last has its `reference`, the `instruction` that it is asked with, and
+    the name of its `run`.
     """
 
     source: Literal["example", "upload", "record", "run", "question"]
@@ -86,6 +89,13 @@ class ClipRef:
     data: bytes
     reference: str | None = None
     instruction: str = ""
+    run: str = ""
+
+    @cached_property
+    def file_sha256(self) -> str | None:
+        """Of the file's bytes; None for a sound that no file of the visitor's holds."""
+        whole = self.source in ("example", "upload", "record")
+        return hashlib.sha256(self.data).hexdigest() if whole else None
 
 
 @dataclass(frozen=True)
@@ -175,10 +185,12 @@ class InterventionsPage:
 
 @dataclass
 class DecidedPage:
-    """`lens_cell`: a result's key, level, i, j; `next_cell`: a layer and word that were clicked."""
+    """`lens_cell`: a result's key, level, i, j; `next_cell`: a layer and word that were clicked;
+    `cells_of`: the key of the result that the strongest cell was chosen in."""
 
     lens_cell: tuple[str, int, int, int] | None = None
     next_cell: tuple[int, int] | None = None
+    cells_of: str | None = None
 
 
 @dataclass

@@ -99,6 +99,7 @@ class View {
     q('.an').textContent = euc ? 'Argmin' : 'Argmax';
     this.root.querySelectorAll('[data-measure]').forEach((b) => b.setAttribute('aria-checked', String(b.dataset.measure === this.measure)));
     this.root.querySelectorAll('[data-path]').forEach((b) => b.setAttribute('aria-pressed', String(this.paths.has(b.dataset.path))));
+    q('.scores').hidden = this.d.head.start.scores === false;
     q('.scores').replaceChildren(...describeScores(this).map(([name, value]) => {
       const span = document.createElement('span'), b = document.createElement('b');
       b.textContent = value; span.append(name + ' ', b); return span;
