@@ -78,8 +78,9 @@ def test_a_zip_becomes_a_run_that_is_shown(
     finish(press(at, "Run"))
     assert sorted(folder.rglob("part-*")) == before
     assert [p.name for p in folder.parent.iterdir()] == ["My-run"]
-    row = at.dataframe
-    assert row, "the page shows it"
+    assert at.dataframe, "the page shows it"
+    go(at, "correlation")
+    assert at.selectbox(key="gap_run").value == "My-run"
     other = choose(at, ("m.csv", manifest("s0.wav")), ("s0.wav", SOUNDS["s0.wav"]))
     finish(press(other, "Run"))
     assert sorted(p.name for p in folder.parent.iterdir()) == ["My-run", "My-run-2"]
