@@ -160,9 +160,12 @@ def test_a_long_run_makes_way(tiny_model: Any, tmp_path: Path, monkeypatch: Any)
         order.append("long")
         return "done"
 
+    def short(progress: Any) -> None:
+        order.append("short")
+
     try:
         first = jobs.submit("long", long, "a")
-        second = jobs.submit("short", lambda progress: order.append("short") or 1, "b")
+        second = jobs.submit("short", short, "b")
         hold.set()
         for job, session in ((first, "a"), (second, "b")):
             while (view := jobs.get(job.id, session)) is not None and view.active:
