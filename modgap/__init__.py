@@ -14,6 +14,7 @@ from modgap.core.lazy_imports import attach
 from modgap.core.views import register_views
 
 if TYPE_CHECKING:
+    from modgap.analysis.clip_comparison import ClipComparison, compare_clips
     from modgap.analysis.clip_part import ClipPart, cut_clip
     from modgap.analysis.comparison import Comparison, compare_variants
     from modgap.analysis.consistency import consistency, consistency_table
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         logit_lens,
         mismatched_aps,
         patching,
+        prompt_tokens,
         sweep,
     )
     from modgap.analysis.heard import heard
@@ -78,6 +80,7 @@ __all__ = [
     "Cascade",
     "CheckReport",
     "Clip",
+    "ClipComparison",
     "ClipPart",
     "Comparison",
     "Fetched",
@@ -104,6 +107,7 @@ __all__ = [
     "check_model",
     "clip_curves",
     "compare",
+    "compare_clips",
     "compare_models",
     "compare_variants",
     "consistency",
@@ -125,6 +129,7 @@ __all__ = [
     "mismatched_aps",
     "patching",
     "pipeline",
+    "prompt_tokens",
     "read_questions",
     "save_map",
     "score",
@@ -150,9 +155,11 @@ __getattr__, __dir__ = attach(
             "logit_lens",
             "mismatched_aps",
             "patching",
+            "prompt_tokens",
             "sweep",
         ),
         "analysis.score_support": ("score_support",),
+        "analysis.clip_comparison": ("ClipComparison", "compare_clips"),
         "analysis.clip_part": ("ClipPart", "cut_clip"),
         "analysis.heard": ("heard",),
         "analysis.measure": ("cached_analysis",),

@@ -10,7 +10,7 @@ from modgap.analysis.examples import Example, examples
 from modgap.audio.clip import MAX_BYTES, MAX_SECONDS, Clip
 from modgap.audio.formats import FORMATS, SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
-from modgap.ui import clip_result, widgets, words_of_part
+from modgap.ui import clip_result, draft, widgets, words_of_part
 from modgap.ui.first_steps import first_steps
 from modgap.ui.reach import reach
 from modgap.ui.server.service import service
@@ -106,6 +106,7 @@ def card(item: Example) -> None:
 
 def about_clip() -> None:
     """Player and trim, the words, and the button."""
+    draft.follow()
     words_of_part.follow()
     left, right = st.columns([5, 6], gap="medium")
     with left:
@@ -133,6 +134,7 @@ def about_clip() -> None:
             placeholder="Type exactly what is said in the clip",
             persist_state="session",
         )
+        draft.offer()
         words_of_part.offer()
         one, two = st.columns([3, 1], vertical_alignment="bottom")
         one.text_input(
@@ -271,7 +273,7 @@ def page() -> None:
     if clip is not None and (not here.jobs or service().has_sound(clip)):
         preview(clip)  # not while a job begins: its progress bar would wait for the picture
         if not clip_in_use.transcript():
-            st.caption("Next: type the transcript above, then press Analyse.")
+            st.caption("Next: type the transcript above or have it drafted, then press Analyse.")
 
 
 page()

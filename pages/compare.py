@@ -9,10 +9,10 @@ import streamlit as st
 from modgap.analysis.examples import examples
 from modgap.core.errors import ModgapError
 from modgap.figures.text import file_name
-from modgap.ui import as_code, compare, guards, widgets
+from modgap.ui import as_code, compare, guards, two_clips, widgets
 from modgap.ui.server.operator_models import model_options
 from modgap.ui.session import clip_in_use, result_shown
-from modgap.ui.session.inputs import COMPARED, COMPARED_BY, DEPTH
+from modgap.ui.session.inputs import COMPARED, COMPARED_BY, COMPARED_WHAT, DEPTH
 from modgap.ui.session.state import visit
 
 if TYPE_CHECKING:
@@ -22,20 +22,18 @@ if TYPE_CHECKING:
     from modgap.figures.relative_depth import DepthCurves, SideBySide
 
 MEASURES = {"cosine": "Cosine", "euclidean": "Euclidean"}
+WHAT = {"models": "Models", "clips": "Two clips"}
 SHOWN = ("over_layers", "over_clips", "agreement")  # of the consistency, as figures
 
 
-def controls() -> tuple[list[str], str]:
-    """Which models, and by which measure."""
+def controls() -> list[str]:
+    """Which models."""
     options = list(model_options())
     opened = visit().link
     if not COMPARED.is_set:
         COMPARED.value = list(opened.get("models", ())) or compare.default_models()
     COMPARED.value = [m for m in COMPARED.value if m in options][: compare.MOST]
-    if COMPARED_BY.get("") not in MEASURES:
-        COMPARED_BY.value = opened.get("measure", "cosine")
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.multiselect(
+    st.multiselect(
         "Models and checkpoints, two to four",
         options,
         key=COMPARED.key,
@@ -43,15 +41,25 @@ def controls() -> tuple[list[str], str]:
         placeholder="Choose models",
         persist_state="session",
     )
-    right.segmented_control(
-        "Measure",
-        list(MEASURES),
-        key=COMPARED_BY.key,
-        format_func=MEASURES.__getitem__,
-        required=True,
-        persist_state="session",
-    )
-    return COMPARED.value, COMPARED_BY.value
+    return COMPARED.value
+
+
+def what() -> tuple[str, str]:
+    """What is compared, and by which measure."""
+    opened = visit().link
+    if COMPARED_WHAT.get("") not in WHAT:
+        COMPARED_WHAT.value = opened.get("what", "models")
+    if COMPARED_BY.get("") not in MEASURES:
+        COMPARED_BY.value = opened.get("measure", "cosine")
+    with st.container(horizontal=True, horizontal_alignment="distribute", key="cm_what_row"):
+        for label, widget, options in (
+            ("Compare", COMPARED_WHAT, WHAT), ("Measure", COMPARED_BY, MEASURES),
+        ):  # fmt: skip
+            st.segmented_control(
+                label, list(options), key=widget.key, format_func=options.__getitem__,
+                required=True, persist_state="session", width="content",
+            )  # fmt: skip
+    return COMPARED_WHAT.value, COMPARED_BY.value
 
 
 def missing(found: compare.Found) -> None:
@@ -251,10 +259,11 @@ def page() -> None:
     """Draw the page."""
     widgets.title(
         "Compare",
-        "The same clip and transcript through several models or checkpoints. Models have different "
-        "numbers of layers, so layer k of a model with L layers stands at its **relative depth** "
-        "k / L, as measured; nothing is interpolated. The slider takes one depth for all: each "
-        "map shows the layer of its model that is nearest (of two that are as near, the lower).",
+        "**Models**: the same clip and transcript through several of them. **Two clips** of the "
+        "same words in one model: two voices, two rooms, a clip and its coded copy. Models have "
+        "different numbers of layers, so layer k of a model with L layers stands at its **relative "
+        "depth** k / L, as measured; nothing is interpolated. The slider takes one depth for all: "
+        "each map shows the layer of its model that is nearest (of two as near, the lower).",
         r"\text{depth} = \frac{k}{L}, \qquad k = 0 \text{ (embeddings)}, \dots, L",
         "Hidden states of different models lie in different spaces: a cosine or a distance "
         "is comparable within a model, across models only as a pattern. The paper (arXiv "
@@ -268,7 +277,12 @@ def page() -> None:
             key="empty_compare",
         )
         return
-    models, measure = controls()
+    which, measure = what()
+    if which == "clips":
+        here.view = {"what": which, "measure": measure if measure != "cosine" else None}
+        two_clips.show(measure)
+        return
+    models = controls()
     here.view = {
         "models": tuple(models),
         "measure": measure if measure != "cosine" else None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.core.names import seen
-from modgap.ui import PAGES, as_code, heard_threshold, run_interventions, runs, widgets
+from modgap.ui import PAGES, as_code, batch, heard_threshold, run_interventions, runs, widgets
 from modgap.ui.runs import NO_GROUP
 from modgap.ui.session import clip_in_use, inputs, result_shown
 from modgap.ui.session.inputs import CHANGE, CHECKPOINTS, GROUP, SORT, SUBJECT, TABLE_PAGE
@@ -406,6 +406,7 @@ def page() -> None:
         "model exceeds the WER threshold), *wrong form* (no answer is found in its response), "
         "*not used* (heard, and yet answered wrongly).",
     )
+    batch.section()
     row = st.container(horizontal=True, vertical_alignment="bottom", key="gap_controls")
     run = runs.choose("look at", row)
     if run is None:

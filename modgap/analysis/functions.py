@@ -10,6 +10,7 @@ from modgap.analysis.answer_lens import answer_lens as answer_lens_of
 from modgap.analysis.lens import Lens
 from modgap.analysis.lens import logit_lens as lens_of
 from modgap.analysis.patching import patching as patching_of
+from modgap.analysis.prompt_tokens import PromptTokens
 from modgap.analysis.session import Session
 from modgap.interventions.prefill import Prefill
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from modgap.store.cache import Store
 
 __all__ = [
-    "analyze", "answer_lens", "compare", "logit_lens", "mismatched_aps", "patching", "sweep",
+    "analyze", "answer_lens", "compare", "logit_lens", "mismatched_aps", "patching",
+    "prompt_tokens", "sweep",
 ]  # fmt: skip
 
 
@@ -232,3 +234,30 @@ def mismatched_aps(
     """
     session = Session(model, clip, transcript, settings, store=store, **overrides)
     return session.mismatched(texts=texts, progress=progress)
+
+
+def prompt_tokens(
+    model: SpeechLM,
+    clip: Clip,
+    transcript: str,
+    settings: AnalysisSettings | None = None,
+    **overrides: Any,
+) -> PromptTokens:
+    """Both prompts of a clip token by token, special tokens in view; nothing is run.
+
+    Parameters
+    ----------
+    model, clip, transcript, settings, **overrides
+        As in `analyze`.
+
+    Raises
+    ------
+    ModelError
+        The model's prompts are no sequences of tokens.
+
+    Examples
+    --------
+    >>> prompts = modgap.prompt_tokens(model, clip, "what is two plus two")     # doctest: +SKIP
+    >>> [(t.text, t.count) for t in prompts.speech]                             # doctest: +SKIP
+    """
+    return Session(model, clip, transcript, settings, **overrides).prompts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modgap.core.errors import SettingsError, StoreError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from modgap.speech.base import Recognizer
     from modgap.store.cache import Store
 
-__all__ = ["OWN", "heard", "heard_or_nothing"]
+__all__ = ["OWN", "heard", "heard_or_nothing", "recognized"]
 
 OWN = "own"
 VERSION = 1  # raised whenever the same clip would give other words
@@ -92,24 +93,51 @@ def heard_or_nothing(
 ) -> str:
     """The same, empty where no words were heard; an empty instruction is the default one."""
     instruction = instruction or TRANSCRIBE
-    if by == OWN:
-        dtype = str(model.dtype).removeprefix("torch.")
-        who = [OWN, model.identity, dtype, model.device.type, instruction]
-        if cut_notes(model, clip, too_long):
-            who.append(too_long)
-    else:
+    if by != OWN:
         if isinstance(by, str):
             from modgap.speech.recognizers import load_recognizer
 
             by = load_recognizer(by)
-        who = ["recogniser", by.identity]
+        return recognized(by, clip, store=store, progress=progress)
+    dtype = str(model.dtype).removeprefix("torch.")
+    who = [OWN, model.identity, dtype, model.device.type, instruction]
+    if cut_notes(model, clip, too_long):
+        who.append(too_long)
 
     def make() -> str:
-        if not isinstance(by, str):
-            return by.transcribe(clip, progress=progress).strip()
         prompt = model.speech_prompt(clip, instruction=instruction, too_long=too_long)
         return model.generate(prompt, max_new_tokens=MAX_TOKENS, progress=progress).text.strip()
 
+    return _kept(store, who, clip, make)
+
+
+def recognized(
+    recognizer: Recognizer,
+    clip: Clip,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """What a recogniser writes of a clip, without blanks around it; empty where it hears no words.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        From `modgap.load_recognizer`.
+    clip : Clip
+    store : Store, optional
+        A cache to look in first and to keep the words in.
+    progress : callable (fraction, note), optional
+        May raise `Cancelled`.
+    """
+
+    def make() -> str:
+        return recognizer.transcribe(clip, progress=progress).strip()
+
+    return _kept(store, ["recogniser", recognizer.identity], clip, make)
+
+
+def _kept(store: Store | None, who: list[str], clip: Clip, make: Callable[[], str]) -> str:
     key = digest("heard", VERSION, who, clip.sha256)
     return kept(store, key, make, lambda w: Record(meta={"kind": "heard", "words": w}), _words)
 

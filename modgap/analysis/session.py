@@ -18,6 +18,7 @@ from modgap.analysis.lens import Lens, logit_lens
 from modgap.analysis.measure import analysis_of, heard_audio
 from modgap.analysis.mismatched import Mismatched, mismatched_aps
 from modgap.analysis.patching import Patching, patching
+from modgap.analysis.prompt_tokens import PromptTokens
 from modgap.core.errors import SettingsError
 from modgap.core.progress import Steps
 from modgap.interventions.intervention import Intervention
@@ -244,6 +245,18 @@ class Session(ClipRuns):
                 return mismatched_aps(plain, quiet, self.settings, texts=texts, progress=part)
 
         return self._kept("mismatched", make, texts=texts)
+
+    def prompts(self, *, progress: Progress | None = None) -> PromptTokens:
+        """Both prompts token by token, as the model gets them; nothing is run.
+
+        Raises
+        ------
+        ModelError
+            The model's prompts are no sequences of tokens.
+        """
+        if progress is not None:
+            progress(0.0, "prompts")
+        return PromptTokens.of(self.model.tokenizer, self.pair)
 
     def estimate(self, kind: str, *, progress: Progress | None = None, **options: Any) -> Estimate:
         """What a result would cost: passes, and seconds by the last rate of this clip.

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from modgap.cli import (
     aps,
     check,
+    compare_clips,
     compare_models,
     controls,
     data,
@@ -71,6 +72,7 @@ check.register(app)
 families.register(app)
 fetch.register(app)
 compare_models.register(app)
+compare_clips.register(app)
 pipeline.register(app)
 cli_words.register(app)
 data.register(app)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modgap.ui import as_code, recognition, widgets
+from modgap.ui import as_code, prompt_view, recognition, widgets
 from modgap.ui.server.service import service
 from modgap.ui.session import clip_in_use, result_shown
 from modgap.ui.session.state import visit
@@ -39,8 +39,9 @@ def clip_result(analysis: Analysis) -> None:
     token_row(analysis.pieces, label="Text tokens of the transcript", key="pieces")
     for note in analysis.notes:
         st.caption(widgets.plain(note))
-    certainty(analysis)
     name = widgets.file_stem(analysis)
+    prompt_view.prompts(name)
+    certainty(analysis)
     widgets.downloads(
         [
             widgets.Download.figure(
@@ -91,6 +92,9 @@ def origin(analysis: Analysis) -> None:
                 f"on {model['device']}"
             )
         )
+        by = clip_in_use.drafted_by(analysis.transcript)
+        if by is not None:
+            st.badge(f"The transcript is an unchecked draft by {widgets.plain(by)}", color="orange")
         if not result_shown.is_current():
             st.badge("The inputs have changed since: analyse again", color="orange")
 

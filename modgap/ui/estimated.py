@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from modgap.ui import guards, widgets
+from modgap.ui import first_fetch, guards, widgets
 from modgap.ui.server.requests import EditRequest, EstimateRequest
 from modgap.ui.server.service import service
 from modgap.ui.session import asking
@@ -31,6 +31,10 @@ def ask(wanted: EditRequest, *, key: str, what: str) -> Any | None:
         On the button, such as "the map".
     """
     here = visit()
+    # The estimate, too, asks where the words are.
+    unaligned = wanted.needs_words and service().found(wanted) is None
+    if unaligned and not first_fetch.is_here("Aligned spans need a recogniser", key=key):
+        return None
     if wanted.signature not in here.started and service().found(wanted) is None:
         estimate = EstimateRequest(wanted)
         costs: Estimate | None = asking.ask(estimate)

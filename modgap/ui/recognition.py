@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modgap.audio.clip import load_clip
-from modgap.models.bases.first_use import to_fetch
 from modgap.speech.base import EMBEDDED
-from modgap.ui import guards, widgets
+from modgap.ui import first_fetch, guards, widgets
+from modgap.ui.server.clip_requests import WordsRequest
 from modgap.ui.server.operator_models import recognizer_options
-from modgap.ui.server.requests import PipelineRequest, WordsRequest
+from modgap.ui.server.requests import PipelineRequest
+from modgap.ui.server.service import service
 from modgap.ui.session import asking, result_shown
 from modgap.ui.session.state import visit
 
@@ -38,13 +39,12 @@ def pipeline_column(known: str | None) -> None:
         here.pipeline = OFF
     head = st.container(horizontal=True, horizontal_alignment="distribute")
     head.caption("Answer of a pipeline", help=ABOUT)
-    if not here.pipeline:
+    # A link may name the pipeline: it begins no fetch.
+    if not here.pipeline or (here.pipeline == EMBEDDED and first_fetch.sentence()):
         for id in options:
             label = "Ask the pipeline" if len(options) == 1 else f"Ask with {widgets.plain(id)}"
             st.button(label, key=f"pipeline_{id}", on_click=_use, args=(id,))
-        sentence = to_fetch(EMBEDDED)
-        if sentence:
-            st.caption(f"On first use: {widgets.plain(sentence)}")
+        first_fetch.remark()
         return
     request = result_shown.usable_request() if result_shown.is_current() else None
     if request is None:
@@ -63,6 +63,8 @@ def pipeline_column(known: str | None) -> None:
 
 def _use(recognizer: str) -> None:
     visit().pipeline = recognizer
+    if recognizer == EMBEDDED:
+        first_fetch.agree()
 
 
 def _answered(made: Cascade, known: str | None, head: Any) -> None:
@@ -114,9 +116,13 @@ def words_request(analysis: Analysis) -> WordsRequest:
 def word_times(analysis: Analysis) -> tuple[WordTimes | None, bool]:
     """When the words are said, and whether that is still to come.
 
-    Neither, after a word on why they cannot be found.
+    Neither, after a word on why they cannot be found, or on what has to be fetched for them.
     """
     wanted = words_request(analysis)
+    if service().found(wanted) is None and not first_fetch.is_here(
+        "Word boundaries need a recogniser", key="words"
+    ):
+        return None, False
     found: WordTimes | None = asking.ask(wanted)
     problem = asking.failure(wanted)
     if found is None and problem:

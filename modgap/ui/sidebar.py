@@ -115,5 +115,8 @@ def _clip() -> None:
             st.caption(f"{seconds(clip.seconds)}{part}, {clip.rate / 1000:g} kHz {clip.kind}")
         if clip_in_use.transcript():
             st.text(clip_in_use.transcript())
+            by = clip_in_use.drafted_by(clip_in_use.transcript())
+            if by is not None:
+                st.caption(f":orange[A draft by {plain(by)}, unchecked]")
         else:
             st.caption("No transcript yet.")

@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from modgap.figures.text import visible
 from modgap.ui.session import state
+
+if TYPE_CHECKING:
+    from modgap.analysis.prompt_tokens import PromptToken
 
 MAX_SHOWN = 600
 
@@ -19,16 +23,21 @@ _CSS = """
   color: var(--st-text-color); max-height: 11rem; overflow-y: auto; }
 .tokens li { border: 1px solid var(--st-border-color); border-radius: 3px; padding: 1px 5px;
   background: var(--st-secondary-background-color); white-space: pre-wrap; word-break: break-all; }
+.tokens li.special, .tokens li.padding { background: none; border-style: dashed;
+  color: var(--st-primary-color); }
+.tokens li.template { background: none; }
+.tokens li.content { border-color: var(--st-primary-color); }
 .tokens li.more { border-style: dashed; font-family: var(--st-font); }
 """
 _JS = """
 export default function ({ data, parentElement }) {
   const list = parentElement.querySelector('.tokens')
   list.setAttribute('aria-label', data.label)
-  list.replaceChildren(...data.tokens.map(([shown, title], index) => {
+  list.replaceChildren(...data.tokens.map(([shown, title, role], index) => {
     const item = document.createElement('li')
     item.textContent = shown
-    item.title = `${index}: ${title}`
+    item.className = role || ''
+    item.title = role ? title : `${index}: ${title}`
     return item
   }))
   if (data.left > 0) {
@@ -86,6 +95,22 @@ def token_row(pieces: Sequence[str], *, label: str, key: str) -> None:
     shown = [[visible(piece), piece] for piece in pieces[:MAX_SHOWN]]
     left = max(0, len(pieces) - MAX_SHOWN)
     _component(key=key, data={"tokens": shown, "label": label, "left": left})
+
+
+def prompt_row(tokens: Sequence[PromptToken], *, label: str, key: str) -> None:
+    """Show a prompt: its special tokens told apart, positions of sound as one box with their count.
+
+    Hints have position, id, and the token as the vocabulary has it.
+    """
+    boxes = []
+    for token in tokens[:MAX_SHOWN]:
+        many = f" × {token.count}" if token.count > 1 else ""
+        last = token.position + token.count - 1
+        at = f"{token.position}–{last}" if many else f"{token.position}"
+        title = f"{at}: id {token.id}, {token.token} ({token.role})"
+        boxes.append([visible(token.text or token.token) + many, title, token.role])
+    left = max(0, len(tokens) - MAX_SHOWN)
+    _component(key=key, data={"tokens": boxes, "label": label, "left": left})
 
 
 def token_choice(

@@ -233,12 +233,15 @@ def subject(analysis: Analysis, *more: str) -> str:
 
 def provenance(analysis: Analysis) -> dict[str, Any]:
     """What made a result, enough to make it again; `source` is the file, where it is in use."""
+    draft = visit().draft
+    unchecked = draft is not None and draft.text == analysis.transcript
     return {
         "key": analysis.key,
         "model": analysis.model,
         "clip": analysis.clip,
         "source": clip_in_use.source_of(analysis.clip["sha256"]),
         "transcript": analysis.transcript,
+        **({"transcript_by": f"{draft.by}, unchecked"} if draft and unchecked else {}),
         "settings": analysis.settings.to_dict(),
         "created": analysis.created,
         "versions": analysis.versions,

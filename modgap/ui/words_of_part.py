@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from modgap.core.errors import ModgapError
-from modgap.ui.server.requests import WordsRequest
+from modgap.ui import first_fetch
+from modgap.ui.server.clip_requests import WordsRequest
 from modgap.ui.session import asking, clip_in_use, inputs
 from modgap.ui.session.state import visit
 
@@ -52,11 +53,13 @@ def offer() -> None:
         )
         if begin <= start and end <= stop:
             st.button("Cut the words to this part", key="cut_words", on_click=_cut, type="tertiary")
+            first_fetch.remark()
         st.button("They fit", key="words_fit", on_click=_fit, type="tertiary")
 
 
 def _cut() -> None:
     visit().cutting = True
+    first_fetch.agree()
 
 
 def _fit() -> None:

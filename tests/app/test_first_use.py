@@ -73,3 +73,34 @@ def test_without_files_and_network_a_sentence_says_what_to_do(open_app: Open) ->
     for page in ("layers", "alignment"):
         go(at, page)
         assert not at.error, page
+
+
+@pytest.fixture
+def allowed(bare: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a network may be used."""
+    for name in (first_use.OFFLINE, "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("allowed")
+def test_word_boundaries_are_fetched_by_a_click(server: Any, open_app: Open) -> None:  # noqa: F811
+    at = finish(press(open_app(), "Analyse"))
+    finish(go(at, "alignment"))
+    assert any("Word boundaries need a recogniser, which is not here yet" in t for t in said(at))
+    go(at, "decided")
+    finish(at)
+    assert any("Aligned spans need a recogniser" in text for text in said(at))
+    assert server.asked == [], "nothing is fetched unasked"
+    go(at, "alignment")
+    finish(press(at, "Fetch it"))
+    assert local.find(WHISPER) is not None
+    assert not any("need a recogniser" in text for text in said(at))
+    finish(go(at, "decided"))
+    assert not any("need a recogniser" in text for text in said(at)), "once a session"
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_link_fetches_nothing(server: Any, open_app: Open) -> None:  # noqa: F811
+    at = finish(open_app(example="ex0", pipeline=WHISPER))
+    assert "Ask the pipeline" in [b.label for b in at.button]
+    assert server.asked == []

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from modgap.evaluation.runs.pipeline_and_base import Base, Ears
     from modgap.evaluation.runs.worker import Asked, Worker
     from modgap.models.base import SpeechLM
+    from modgap.speech.recognizers import Recognizer
     from modgap.store.cache import Store
 
 __all__ = ["Loader", "Plan", "Summary", "Unit", "records_of"]
@@ -91,7 +92,7 @@ class Loader:
             beside.pop("base", None)
             beside["base"], beside["base of"] = self._base(text) if text else None, text
         return Worker(
-            self._model(where or name),
+            self.model(where or name),
             settings,
             name=name,
             batch=self.batch,
@@ -104,7 +105,8 @@ class Loader:
         """The device that was asked for."""
         return str(self.options.get("device", "auto"))
 
-    def _model(self, where: str) -> SpeechLM:
+    def model(self, where: str) -> SpeechLM:
+        """One of the models of a run, loaded; who has them already gives them here."""
         from modgap.models.loading.load import load_quietly
 
         return load_quietly(where, **self.options)
@@ -116,11 +118,16 @@ class Loader:
         shared = {k: v for k, v in self.options.items() if k not in ONE_MODELS}
         return Base(load_quietly(where, **shared), self._store())
 
-    def _ears(self, settings: RunSettings) -> Ears:
-        from modgap.evaluation.runs.pipeline_and_base import Ears
+    def recognizer(self, name: str) -> Recognizer:
+        """The recogniser of a run, loaded; likewise."""
         from modgap.speech.recognizers import load_recognizer
 
-        return Ears(load_recognizer(settings.recognizer, device=self.device), self._store())
+        return load_recognizer(name, device=self.device)
+
+    def _ears(self, settings: RunSettings) -> Ears:
+        from modgap.evaluation.runs.pipeline_and_base import Ears
+
+        return Ears(self.recognizer(settings.recognizer), self._store())
 
     def _store(self) -> Store | None:
         from modgap.store.cache import default_store

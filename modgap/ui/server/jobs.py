@@ -30,6 +30,10 @@ ACTIVE: tuple[State, ...] = ("queued", "running")
 _SHOWN = ("id", "key", "title", "state", "fraction", "note", "result", "error")
 
 
+class MakeWay(Exception):
+    """Raised by a long job where it can be gone on with: what waits goes first, then it again."""
+
+
 class BusyError(ModgapError):
     """The queue has no room for another job."""
 
@@ -190,6 +194,11 @@ class Jobs:
             job = self._active(key)
             return self._view(job) if job else None
 
+    def crowded(self) -> bool:
+        """Whether jobs wait."""
+        with self._changed:
+            return any(job.state == "queued" for job in self._jobs.values())
+
     def cancel(self, job_id: str, session: str) -> None:
         """`session` no longer wants the job; it stops when no other session does."""
         with self._changed:
@@ -254,7 +263,7 @@ class Jobs:
                 if job is None:
                     self._changed.wait(timeout=1.0)
                     continue
-                job.state, job.began = "running", time.monotonic()
+                job.state, job.began = "running", job.began or time.monotonic()
                 self._served.update(dict.fromkeys(job.seen, job.number))
             self._execute(job)
 
@@ -265,6 +274,12 @@ class Jobs:
             job.result, state, job.fraction = job.work(job.progress), "done", 1.0
         except Cancelled:
             state = "cancelled"
+        except MakeWay:
+            with self._changed:
+                job.state, job.number = "queued", next(self._numbers)
+                if job.stop.is_set():  # nobody was told meanwhile
+                    job.state = "cancelled"
+            return
         except ModgapError as error:
             log.info("job %s: %s", job.id, error)
             job.error = str(error)

@@ -12,7 +12,7 @@ from modgap.core.progress import Progress, Steps
 from modgap.core.settings import AnalysisSettings, digest
 from modgap.interventions.intervention import Stack
 from modgap.models.loading.embedded import text_base
-from modgap.speech.base import EMBEDDED
+from modgap.ui.server.clip_requests import WordsRequest
 from modgap.ui.server.models import ModelChoice
 from modgap.ui.server.operator_models import recognizer_options
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from modgap.analysis.estimate import Estimate
     from modgap.analysis.pipeline import Cascade
     from modgap.analysis.result import Analysis
-    from modgap.speech.words import WordTimes
     from modgap.ui.server.service import Service
 
 
@@ -123,6 +122,7 @@ EDITS = {
     "lens": "logit lens",
     "answer_lens": "logit lens of the answer",
     "mismatched": "mismatched pairs",
+    "prompts": "prompts, token by token",
 }
 
 
@@ -164,12 +164,17 @@ class EditRequest(_OfClip):
             part = Steps(progress).part(0.05, 1.0, self.label)
             return getattr(session, asked)(progress=part, **options)
 
+    @property
+    def needs_words(self) -> bool:
+        """Whether the times of the words are needed, which a recogniser finds."""
+        return self.kind == "patching" and json.loads(self.options).get("where", "word") == "word"
+
     def given(self, service: Service, progress: Progress) -> dict[str, Any]:
         """What the session is asked with; called in the worker."""
         options: dict[str, Any] = json.loads(self.options)
         if self.kind in ("compare", "beside"):
             options["interventions"] = self.stack
-        if self.kind == "patching" and options.get("where", "word") == "word":
+        if self.needs_words:
             # By the server's own aligner, which is loaded once.
             wanted = WordsRequest(self.of.clip, self.of.transcript)
             part = Steps(progress).part(0.0, 0.05, "word times")
@@ -242,33 +247,6 @@ class PipelineRequest(_OfClip):
         ears = service.recognizers.get(option.name, of.choice.options["device"])
         return pipeline(
             ears, model, of.clip, of.transcript, of.settings,
-            store=service.store, progress=_from(0.1, progress),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class WordsRequest:
-    """When the words of a result's transcript are said."""
-
-    clip: Clip
-    transcript: str
-    kind: ClassVar[str] = "words"
-    live: ClassVar[bool] = True
-    title: ClassVar[str] = "Word boundaries"
-    label: ClassVar[str] = ""
-    hidden: ClassVar[dict[str, str]] = {}
-
-    @property
-    def signature(self) -> str:
-        return digest(self.kind, EMBEDDED, self.clip.sha256, self.transcript)
-
-    def make(self, service: Service, progress: Progress) -> WordTimes:
-        from modgap.speech.word_times import word_times
-
-        progress(0.02, "Loading the aligner")
-        aligner = service.recognizers.get(EMBEDDED, "auto")
-        return word_times(
-            self.clip, self.transcript, aligner,
             store=service.store, progress=_from(0.1, progress),
         )  # fmt: skip
 

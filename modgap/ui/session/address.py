@@ -13,7 +13,7 @@ from modgap.analysis.examples import example, examples
 from modgap.interventions.maps.names import map_names
 from modgap.ui.server.operator_models import model_options, recognizer_options
 from modgap.ui.session import clip_in_use, inputs, link, result_shown
-from modgap.ui.session.state import Address, visit
+from modgap.ui.session.state import Address, Draft, visit
 
 _RACE_SECONDS = 2.0
 
@@ -73,6 +73,8 @@ def _restore_clip(found: Mapping[str, Any]) -> None:
             inputs.TRIM.value = (start, end) if start < end else whole
     if "run" in found:
         if result_shown.open_run(found["run"]):
+            if "draft" in found:  # nobody has checked the words of this link
+                visit().draft = Draft(inputs.TRANSCRIPT.value, found["draft"])
             return
         if chosen is None:
             visit().notice = (
@@ -92,6 +94,8 @@ def publish() -> str:
         start, end = inputs.TRIM.value
         values |= {"example": here.clip.id, "start": start or None}
         values["end"] = None if end == clip_in_use.whole_seconds() else end
+    if here.shown is not None:
+        values["draft"] = clip_in_use.drafted_by(clip_in_use.transcript())
     values |= {name: widget.get("") or None for name, widget in _WIDGETS.items()}
     defaults = {
         "device": "auto", "dtype": "auto", "quantize": "none", "markers": "keep",

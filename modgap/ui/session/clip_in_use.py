@@ -60,6 +60,7 @@ def drop_clip() -> None:
     here = visit()
     here.clip = here.shown = None
     here.forget_remarks()
+    here.drafting, here.draft = "", None
     inputs.TRIM.drop()
     inputs.CHANNEL.drop()
 
@@ -150,6 +151,12 @@ def transcript() -> str:
     """What is said in the clip, as typed; blank ones are empty."""
     words = inputs.TRANSCRIPT.get("") or ""
     return words if words.strip() else ""
+
+
+def drafted_by(words: str) -> str | None:
+    """The recogniser that wrote these words, while nobody has checked them; else None."""
+    draft = visit().draft
+    return draft.by if draft is not None and draft.text == words else None
 
 
 def instruction() -> str:

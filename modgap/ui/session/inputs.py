@@ -48,6 +48,14 @@ COMPARED = Widget[list[str]]("cm_models")
 COMPARED_BY = Widget[str]("cm_measure")
 DEPTH = Widget[float]("cm_depth")
 
+# Compare: two clips.
+COMPARED_WHAT = Widget[str]("cm_what")
+SECOND = Widget[str]("ab_source")
+SECOND_UPLOAD = Widget[Any]("ab_upload")
+SECOND_RECORD = Widget[Any]("ab_record")
+CONDITION = Widget[str]("ab_condition")
+AB_LAYER = Widget[int]("ab_layer")
+
 # The pages of runs.
 RUN = Widget[str]("gap_run")
 RUN_PATH = Widget[str]("run_path")
@@ -65,6 +73,13 @@ SPLIT = Widget[str]("co_split")
 ASKED = Widget[str]("co_model")
 CONTROLLED = Widget[str]("co_controlled")
 INTERVENED = Widget[str]("table1_model")
+
+# A new run of uploaded files.
+BATCH_FILES = Widget[list[Any]]("batch_files")
+BATCH_NAME = Widget[str]("batch_name")
+BATCH_MODELS = Widget[list[str]]("batch_models")
+BATCH_INSTRUCTION = Widget[str]("batch_instruction")
+BATCH_PIPELINE = Widget[bool]("batch_pipeline")
 
 
 def only(facet: str) -> Widget[list[str]]:

@@ -27,6 +27,8 @@ PATHS = ("argmax", "dtw", "words")
 WHERE = ("word", "segment", "pair", "after")
 SWEPT = ("bottom-3", "all", "top-3", "random-3")  # sets of tokens that a sweep offers
 SHOWN = ("patching", "sweep", "lens", "answer")
+COMPARED = ("models", "clips")
+CONDITIONS = ("noise:5", "noise:15", "reverb:0.5", "band:300-3400", "codec:gsm", "codec:opus:12")
 MAX_PICKS = 6
 MAX_EDIT = 4000  # about 500 pairs: an address below the 8 kB that servers take
 MAX_NAME = 200  # of a run, a checkpoint, a group: their names are compared with what there is
@@ -61,9 +63,10 @@ def parse(
     dict
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
         ``quantize``, ``markers``, ``too_long``, ``measure``, ``show``, ``where``, ``target``,
-        ``pipeline`` (str); ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer divided
-        by L); ``filtered`` (True); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``,
-        ``models``, ``paths``, ``rules``, ``tokens`` (tuples without repetition).
+        ``pipeline``, ``draft``, ``condition``, ``what`` (str); ``edit`` (`Intervention`);
+        ``layer`` (int); ``depth`` (layer divided by L); ``filtered`` (True); ``start``, ``end``
+        (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths``, ``rules``, ``tokens`` (tuples
+        without repetition).
         Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
         ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
         (tuples).
@@ -80,6 +83,9 @@ def parse(
         "too_long": TOO_LONG,
         "measure": MEASURES,
         "pipeline": recognizers,
+        "draft": recognizers,
+        "condition": CONDITIONS,
+        "what": COMPARED,
     }
     for name, values in allowed.items():
         if single.get(name) in values:

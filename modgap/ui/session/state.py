@@ -17,6 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 if TYPE_CHECKING:
     from modgap.interventions.intervention import Intervention
+    from modgap.ui.server.batch_request import BatchRequest
     from modgap.ui.session.link import Query
 
 T = TypeVar("T")
@@ -96,6 +97,14 @@ class ClipRef:
         """Of the file's bytes; None for a sound that no file of the visitor's holds."""
         whole = self.source in ("example", "upload", "record")
         return hashlib.sha256(self.data).hexdigest() if whole else None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A transcript that a recogniser (its id) has written, and nobody has checked yet."""
+
+    text: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -195,9 +204,11 @@ class DecidedPage:
 
 @dataclass
 class ComparePage:
-    """`examples`: the signature of the job that measures the examples."""
+    """`examples`: the signature of the job that measures the examples; `second`: a file that says
+    the same words as the clip in use."""
 
     examples: str | None = None
+    second: ClipRef | None = None
 
 
 @dataclass
@@ -218,6 +229,9 @@ class RunPages:
         The clip that was opened, and whether it was there; `submit`: it is to be analysed.
     point, next_layer
         A checkpoint and a layer that were clicked.
+    batch : BatchRequest or None
+        The run of uploaded files that is being made, or was cancelled; `batch_problem`: why there
+        is none.
     """
 
     own: dict[str, str] = field(default_factory=dict)
@@ -231,6 +245,8 @@ class RunPages:
     clip_problem: str | None = None
     point: int | None = None
     next_layer: int | None = None
+    batch: BatchRequest | None = None
+    batch_problem: str | None = None
 
 
 @dataclass
@@ -254,6 +270,10 @@ class Visit:
     words_of : (str, (start, end))
         The transcript, and the part of the clip (s) that it was given for; `cutting`: its words are
         to be cut to the part that is chosen now.
+    drafting : str
+        The recogniser that is writing a draft of the transcript; empty for none.
+    draft : Draft or None
+        What it wrote, until that is edited or accepted.
     started : set of str
         Signatures of requests that take long and were started by a click.
     waits_for_paint, says_nothing : bool
@@ -278,6 +298,8 @@ class Visit:
     pipeline: str = ""
     words_of: tuple[str, tuple[float, float]] = ("", (0.0, 0.0))
     cutting: bool = False
+    drafting: str = ""
+    draft: Draft | None = None
     started: set[str] = field(default_factory=set)
     waits_for_paint: bool = False
     says_nothing: bool = False
