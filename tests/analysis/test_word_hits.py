@@ -228,7 +228,7 @@ def test_curves_draw_the_table(
     ):
         drawn = next(y for n, a, y in lines if (n, a) == (name, axis))
         assert drawn == pytest.approx(table[column].to_numpy(), nan_ok=True)
-    level = next(y for n, a, y in lines if (n, a) == ("random position", "y"))
+    level = next(y for n, a, y in lines if (n, a) == ("random speech token", "y"))
     assert level == pytest.approx([table["chance"][0]] * 2)
     assert curves.table()["source"].eq("test").all()
     with pytest.raises(ModgapError, match="neither"):

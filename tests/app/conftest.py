@@ -38,6 +38,10 @@ PAGES = {
 }
 
 
+# Streamlit reads the project's settings once, from the folder that it is in then.
+st.get_option("server.address")
+
+
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three clips with words that look like markup."""

@@ -85,7 +85,7 @@ def test_dtw_paths_and_times_come_back(view, read):
 def test_head_opens_where_asked_and_keeps_tokens_as_they_are(view, read):
     head, _ = read
     assert head["start"] == {"layer": 3, "measure": "euclidean", "paths": ["dtw"], "cell": [7, 2],
-                             "marks": [], "words": None}  # fmt: skip
+                             "marks": [], "scores": True, "words": None}  # fmt: skip
     assert head["pieces"] == list(view.pieces)
     assert {"<s>", "$"} <= set(head["labels"])
     assert head["scores"]["monotonicity"]["cosine"][0] is None
@@ -95,7 +95,7 @@ def test_unknown_openings_fall_back(view):
     head, _ = unpack(pack(view, layer=999, measure="<b>", paths=("x",), cell=(40, 0)))
     opening = 1 + int(np.nanargmax(view.scores["monotonicity"]["cosine"][1:]))
     assert head["start"] == {"layer": opening, "measure": "cosine", "paths": [], "cell": None,
-                             "marks": [], "words": None}  # fmt: skip
+                             "marks": [], "scores": True, "words": None}  # fmt: skip
 
 
 def test_sound_travels_as_wav_with_its_envelope(view, read):

@@ -234,5 +234,5 @@ def test_a_score_stands_beside_what_it_rests_on(analysed: AppTest) -> None:
     values = {m.label: m.value for m in at.metric}
     assert "APS, cosine" not in values  # never under the paper's name
     score = filtered_paths(analysis)["cos"].score[k]
-    assert values["Score without sinks and silence"] == f"{score:.3f}".replace("-", "−")
+    assert values["APS without sinks and silence"] == f"{score:.3f}".replace("-", "−")
     assert address(at)["filtered"] == ["1"]
