@@ -76,8 +76,8 @@ def test_two_models_are_chosen_and_the_slider_moves_both_maps(visit: Callable) -
     both = answers(page)
     assert [text.splitlines()[0] for text in both] == ["demo", "demo:lora@1"]
     for text in both:
-        assert "To the text" in text
-        assert "To the speech" in text
+        assert "\nText\n" in text
+        assert "\nSpeech\n" in text
         assert ("right" in text) or ("wrong" in text)
     before = pictures(page)
     assert len(before) == 2

@@ -91,12 +91,12 @@ def test_two_visitors_toggle_at_once(visit: Callable) -> None:
         v.page.locator(READY).wait_for()
     alone: dict[tuple[Any, str], str] = {}
     for v in names:
-        for rule in ("Patch", "Both"):
+        for rule in ("Patch", "Angle and length"):
             v.page.get_by_role("radio", name=rule).click()
             v.settle()
             alone[v, rule] = after(v.page)
     for _ in range(2):
-        for rule in ("Patch", "Both"):
+        for rule in ("Patch", "Angle and length"):
             for v in names:
                 v.page.get_by_role("radio", name=rule).click()
             for v in names:

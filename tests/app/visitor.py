@@ -120,7 +120,8 @@ class Visitor:
         assert self.foreign == []
         width = self.page.viewport_size["width"]
         assert self.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert self.page.evaluate(WIDER) == []
+        wider = self.page.evaluate(WIDER)
+        assert not wider, wider
 
 
 WIDER = """() => {
