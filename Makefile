@@ -23,7 +23,7 @@ app: .venv/app  ## the explorer, in the browser
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
 
-test: lint unit browser  ## what must pass before every commit: about 10 minutes on two cores
+test: lint unit browser  ## what must pass before every commit: about 20 minutes on two cores
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -153,18 +153,23 @@ def landing(hits: WordHits | None, event: AlignEvent, drawn: bool) -> None:
     st.subheader("Word accuracy of the path", anchor=False)
     if not drawn or hits is None:
         deferred.place(HEIGHT)
-        return
-    widgets.chart(
-        word_curves(hits, event).figure(current=event.layer, dark=widgets.dark(), height=HEIGHT),
-        key="word_curves",
-        name=f"words-{event.measure}",
-        alt="Share of text tokens whose path lands in their word, and how far the others are off",
-    )
+    else:
+        widgets.chart(
+            word_curves(hits, event).figure(
+                current=event.layer, dark=widgets.dark(), height=HEIGHT
+            ),
+            key="word_curves",
+            name=f"words-{event.measure}",
+            alt="Share of text tokens whose path lands in their word, and how far the others are "
+            "off",
+        )
+    # As many lines before the words are there as afterwards.
+    count, source = ("…", "a recogniser") if hits is None else (len(hits.tokens), hits.source)
     st.caption(
-        f"{len(hits.tokens)} text tokens are part of a word whose time is known, by "
-        f"{widgets.plain(hits.source)} and not by the model. A token is within its word if its "
-        "speech token and the word overlap in time. Horizontal lines: chance (a random speech "
-        "token), and the diagonal from the first to the last token."
+        f"{count} text tokens are part of a word whose time is known, by {widgets.plain(source)} "
+        "and not by the model. A token is within its word if its speech token and the word overlap "
+        "in time. Horizontal lines: chance (a random speech token), and the diagonal from the "
+        "first to the last token."
     )
 
 

@@ -113,7 +113,7 @@ def decode_rows(
     first = _likeliest(scores)
     going = list(range(rows))
     greedy = rows == 1 and sampling is None and temperature == 0 and mask is None
-    ahead = Ahead(model, cache, lengths[0], drafts if greedy else (), max_new_tokens)
+    ahead = Ahead(model, cache, lengths[0], drafts, max_new_tokens) if drafts and greedy else None
     for step in range(max_new_tokens):
         if progress is not None and step:
             progress(step / max_new_tokens, f"answer, token {step + 1}")
@@ -141,7 +141,7 @@ def decode_rows(
             mask = None if mask is None else mask[chosen]
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(len(going), 1)], dim=1)
-        if ahead.drafts and (known := ahead.after(ids[0])) is not None:
+        if ahead is not None and (known := ahead.after(ids[0])) is not None:
             scores = known
             continue
         masked = {} if mask is None else {"attention_mask": mask}

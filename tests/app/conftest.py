@@ -224,6 +224,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, ears_folder: Path
+) -> Iterator[str]:
+    """The explorer with nothing in its cache but the recogniser; a module may have another."""
+    folder = tmp_path_factory.mktemp("server")
+    put_ears(ears_folder, folder / "cache")
+    environment = {
+        "MODGAP_CACHE": str(folder / "cache"),
+        "MODGAP_MODELS": json.dumps([str(tiny_folder)]),
+        "HF_HUB_OFFLINE": "1",
+    }
+    with browser.serving("app.py", environment, folder / "log.txt") as url:
+        yield url
+
+
 @pytest.fixture
 def visit(
     chromium: Any, server: str, request: pytest.FixtureRequest

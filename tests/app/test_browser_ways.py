@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,30 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from benchmarks.browser import READY, serving
+from benchmarks.browser import READY
 from tests.app.conftest import PAGES
-from tests.ears import put_ears
 
 pytestmark = pytest.mark.browser
 EXAMPLE = "sphinx-clubs"
 TITLES = ("Clip", "Layers", "Alignment", "Interventions", "Localize", "Compare", "Modality gap",
           "Similarity vs gap")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, ears_folder: Path
-) -> Iterator[str]:
-    """The explorer with nothing in its cache but the recogniser."""
-    folder = tmp_path_factory.mktemp("server")
-    put_ears(ears_folder, folder / "cache")
-    environment = {
-        "MODGAP_CACHE": str(folder / "cache"),
-        "MODGAP_MODELS": json.dumps([str(tiny_folder)]),
-        "HF_HUB_OFFLINE": "1",
-    }
-    with serving("app.py", environment, folder / "log.txt") as url:
-        yield url
 
 
 def path(page: Any) -> str:

@@ -128,6 +128,6 @@ WIDER = """() => {
   const main = document.querySelector('[data-testid=stMainBlockContainer]')
   const edge = main.getBoundingClientRect().right + 1
   return [...main.querySelectorAll('[data-testid]')]
-    .filter(e => e.getBoundingClientRect().right > edge && e.offsetParent && e.checkVisibility())
+    .filter(e => e.getBoundingClientRect().right > edge && e.offsetParent)
     .map(e => e.dataset.testid)
 }"""

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from modgap.ui.alignment.component import AlignEvent
 
 
-#: Width of a score that may come later, in pixels: its place is as wide.
-LATE = 190
+#: Size of a score, in pixels. A score's script comes when the browser first needs it, some scores
+#: come later, and nothing below them is to move then.
+WIDTH, HEIGHT = 190, 83
 
 
 def others(analysis: Analysis, drawn: bool) -> Mismatched | None:
@@ -63,17 +64,17 @@ def metrics(
     kind, prefix = "cos" if cosine else "euc", "filtered_" if filtered else ""
     rho = row["monotonicity" if cosine else "monotonicity_euc"]
     reason = row["monotonicity_reason" if cosine else "monotonicity_euc_reason"]
-    box: Any = {"border": True, "height": "stretch"}
+    box: Any = {"border": True, "height": HEIGHT, "width": WIDTH}
     positions = len(analysis.speech_times)
     with st.container(horizontal=True, key="scores"):
-        st.metric("Layer", str(event.layer), width=90, **box)
+        st.metric("Layer", str(event.layer), **box | {"width": 90})
         st.metric(
             "APS without sinks and silence" if filtered else f"APS, {event.measure}",
             widgets.number(at[f"{prefix}aps_{kind}"]),
             help="Mean over text tokens of the best value in each one's row"
             + (f", {at[f'left_out_{kind}']:.0f} of {positions} speech tokens left out; the paper's "
                f"APS is {widgets.number(at[f'aps_{kind}'])}." if filtered else "."),
-            **box,
+            **box | {"width": 250 if filtered else WIDTH},
         )  # fmt: skip
         st.metric(
             "Distinct speech tokens",
@@ -89,7 +90,6 @@ def metrics(
                 widgets.share(at[f"{prefix}word_{kind}"], len(analysis.pieces)),
                 help=f"Share of text tokens whose {event.measure} path lies in their word; chance: "
                 "a random speech token.",
-                width=LATE,
                 **box,
             )
         elif words_to_come:
@@ -101,7 +101,6 @@ def metrics(
                 f"{widgets.number(low)} – {widgets.number(high)}",
                 help="The middle 90 % of the score of this speech against other texts. A score "
                 "inside that range is no evidence for this clip's own words.",
-                width=LATE,
                 **box,
             )
         elif result_shown.is_current():
@@ -123,5 +122,5 @@ def metrics(
 
 def _place(label: str, box: dict[str, Any]) -> None:
     """Where a score will stand."""
-    with st.container(width=LATE, **box):
+    with st.container(**box):
         st.caption(label)
