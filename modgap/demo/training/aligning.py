@@ -73,7 +73,6 @@ class Aligner:
             wanted = self.llm.get_input_embeddings().weight.float().norm(dim=-1).mean()
             adapter.linear_out.weight.mul_(wanted / loud)
             adapter.linear_out.bias.mul_(wanted / loud)
-            self.listener.reader.blank.mul_(loud / wanted)
         adapter.train()
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -101,7 +100,6 @@ class Aligner:
         rows = np.concatenate([answered, written])
         made, mask, read = self.listener.hear(rows, stable_rng("noise", self.s.seed, n))
         ctc = torch.stack(list(read.values())).sum()
-        tokens = [self.listener.tokens[int(i)] for i in rows]
         positions = [m[there] for m, there in zip(made.float(), mask, strict=True)]
         texts = self.heard.table.text
         tasks = [
@@ -109,8 +107,8 @@ class Aligner:
             for p, i in zip(positions, answered, strict=False)
         ]
         tasks += [
-            self.prompts.transcript(p, t)
-            for p, t in zip(positions[len(answered) :], tokens[len(answered) :], strict=True)
+            self.prompts.transcript(p, self.prompts.ids(texts.iloc[i]))
+            for p, i in zip(positions[len(answered) :], written, strict=True)
         ]
         for text in typed:
             content = self.prompts.embed(self.prompts.ids(text)).float()

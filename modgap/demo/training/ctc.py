@@ -2,9 +2,10 @@
 
 CTC (Graves et al. 2006) needs no word boundaries. A position reads as the token whose embedding in
 the text LLM it points to, so the adapter learns to put, where a token is said, what the LLM knows
-it by. Most tokens are said seldom, so half-way through the adapter its states are also read as
-letters, of which every utterance teaches all (intermediate CTC, Lee & Watanabe 2021, with the
-smaller alphabet below as in Sanabria & Metze 2018).
+it by; and where nothing new is said, a lone space, over which an LLM reads without being taught.
+Half-way through the adapter its states are also read as letters, of which every utterance teaches
+all (intermediate CTC, Lee & Watanabe 2021, with the smaller alphabet below as in Sanabria & Metze
+2018).
 """
 
 from __future__ import annotations
@@ -20,21 +21,24 @@ _LETTER = {c: i + 1 for i, c in enumerate(_LETTERS)}
 
 
 class TokenReader(nn.Module):
-    """Tokens by cosine with their embeddings, and one learnt direction for "nothing new".
+    """Tokens by cosine with their embeddings.
 
     Parameters
     ----------
     table : Tensor, shape (V, d)
         The text LLM's embeddings; they get no gradient.
+    blank : int
+        The token that stands for "nothing new".
     """
 
     table: Tensor
 
-    def __init__(self, table: Tensor) -> None:
+    def __init__(self, table: Tensor, blank: int) -> None:
         super().__init__()
         self.register_buffer("table", functional.normalize(table.float(), dim=-1), persistent=False)
-        self.blank = nn.Parameter(torch.zeros(table.shape[1]))
+        self.blank = blank
         self.sharpness = nn.Parameter(torch.tensor(3.5))
+        self.often = nn.Parameter(torch.tensor(0.0))
 
     def log_probabilities(self, positions: Tensor, tokens: Tensor) -> Tensor:
         """Of the blank and of each of `tokens`.
@@ -50,32 +54,29 @@ class TokenReader(nn.Module):
         """
         positions = positions.float()
         with torch.autocast("cpu", torch.bfloat16):
-            near = functional.normalize(positions, dim=-1) @ self.table[tokens].T
-        blank = (positions @ self.blank)[..., None]
-        return torch.cat([blank, near.float() * self.sharpness.exp()], -1).log_softmax(-1)
+            ids = functional.pad(tokens, (1, 0), value=self.blank)
+            near = functional.normalize(positions, dim=-1) @ self.table[ids].T
+        scores = near.float() * self.sharpness.exp()
+        return (scores + functional.pad(self.often[None], (0, len(tokens)))).log_softmax(-1)
 
     def loss(
-        self, positions: Tensor, mask: Tensor, targets: list[list[int]], others: Tensor
+        self, positions: Tensor, mask: Tensor, targets: list[list[int]], tokens: Tensor
     ) -> Tensor:
         """The CTC loss per token, mean over the batch.
-
-        Among 49,152 tokens nearly all of the work would be on those that nobody says: a position
-        chooses among the batch's own and some others.
 
         Parameters
         ----------
         positions : Tensor, shape (B, n, d)
         mask : Tensor of bool, shape (B, n)
         targets : list of list of int
-        others : Tensor of int64, shape (K,)
-            Tokens that are wrong nearly everywhere.
+        tokens : Tensor of int64, shape (K,)
+            The vocabulary, rising.
         """
         said = torch.tensor([t for row in targets for t in row])
-        tokens, index = torch.unique(torch.cat([said, others]), return_inverse=True)
         logp = self.log_probabilities(positions, tokens).transpose(0, 1)
         lengths = torch.tensor([len(row) for row in targets])
         return functional.ctc_loss(
-            logp, index[: len(said)] + 1, mask.sum(1), lengths, zero_infinity=True
+            logp, torch.searchsorted(tokens, said) + 1, mask.sum(1), lengths, zero_infinity=True
         )
 
     @torch.no_grad()

@@ -56,15 +56,17 @@ def make_voices(
     _write(file, rows, frames)
 
 
-def make_people(s: TrainSettings, folder: Path, hearing: Hearing) -> None:
-    """Recordings of people: a folder with a ``manifest.csv`` (columns file, transcript)."""
+def make_people(s: TrainSettings, manifest: Path, hearing: Hearing) -> None:
+    """Recordings of people: a table with the columns file (from its folder on) and transcript."""
     file = s.work / "heldout" / "people" / "00000.parquet"
     if file.is_file():
         return
     rows, frames = [], []
-    with (folder / "manifest.csv").open() as handle:
+    with manifest.open() as handle:
         for row in csv.DictReader(handle):
-            wave, rate = soundfile.read(folder / row["file"], dtype="float32", always_2d=True)
+            wave, rate = soundfile.read(
+                manifest.parent / row["file"], dtype="float32", always_2d=True
+            )
             wave = soxr.resample(wave.mean(1), rate, RATE)
             if len(row["transcript"].split()) < 3 or wave.size > features.MAX_SECONDS * RATE:
                 continue

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from modgap.demo.checkpoints import read_tensors
-from modgap.demo.compose import COMPOSITE
+from modgap.demo.compact import read_compact
+from modgap.demo.compose import ADAPTER, COMPOSITE
 from modgap.demo.training import features
 from modgap.demo.training.batches import Epochs, collate
 from modgap.demo.training.ctc import Speller, TokenReader
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.loop import LoopSettings, Run
+from modgap.demo.training.pieces import SPACE, Pieces
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
 from modgap.models.conv_adapter import ConvTransformerAdapter
@@ -25,8 +27,6 @@ __all__ = ["HEADS", "Listener", "new_adapter", "run_listening", "tokenizer_of", 
 
 #: Beginnings of the names of what only trains the adapter.
 HEADS = ("reader.", "speller.")
-#: Wrong tokens that a position chooses among, beside the batch's own.
-OTHERS = 3000
 
 
 def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapter:
@@ -39,10 +39,16 @@ def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapt
         Widths of the encoder and of the text model.
     """
     torch.manual_seed(s.seed)
-    return ConvTransformerAdapter(
+    made = ConvTransformerAdapter(
         COMPOSITE.stack * frames, s.width, llm, layers=s.layers, heads=COMPOSITE.heads,
         inner=s.inner, dropout=s.dropout,
     )  # fmt: skip
+    if s.start is not None:
+        tensors = read_compact(s.start)
+        made.load_state_dict(
+            {k.removeprefix(ADAPTER): v for k, v in tensors.items() if k.startswith(ADAPTER)}
+        )
+    return made
 
 
 def tokenizer_of(s: TrainSettings) -> Any:
@@ -65,18 +71,19 @@ class Listener:
     ----------
     s : TrainSettings
     heard : Heard
-        The training utterances; their tokens are the vocabulary.
+        The training utterances; their texts decide the pieces.
     """
 
     def __init__(self, s: TrainSettings, heard: Heard) -> None:
         self.s, self.heard = s, heard
         self.tokenizer = tokenizer_of(s)
         texts = heard.table.text.to_list()
-        self.tokens: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        self.vocabulary = torch.tensor(sorted({t for row in self.tokens for t in row}))
+        pieces = Pieces(self.tokenizer, texts, s.pieces)
+        self.tokens = [pieces.write(text) for text in texts]
+        self.vocabulary = torch.tensor(pieces.ids)
         table = embeddings(s)
         self.adapter = new_adapter(s, heard.frames(0).shape[1], table.shape[1])
-        self.reader = TokenReader(table)
+        self.reader = TokenReader(table, self.tokenizer.convert_tokens_to_ids(SPACE))
         self.letters = [Speller.letters(text) for text in texts]
         self.speller = Speller(s.width, COMPOSITE.stack)
         self.half = (s.layers + 1) // 2
@@ -107,14 +114,9 @@ class Listener:
         tokens = [self.tokens[int(i)] for i in rows]
         letters = [self.letters[int(i)] for i in rows]
         return made, mask, {
-            "tokens": self.reader.loss(made, mask, tokens, self.others(rng)),
+            "tokens": self.reader.loss(made, mask, tokens, self.vocabulary),
             "letters": self.speller.loss(states[self.half], mask, letters),
         }  # fmt: skip
-
-    def others(self, rng: np.random.Generator) -> Tensor:
-        """Some tokens of the vocabulary."""
-        count = min(OTHERS, len(self.vocabulary))
-        return self.vocabulary[rng.choice(len(self.vocabulary), count, replace=False)]
 
     @torch.inference_mode()
     def read(self, heard: Heard, batch: int = 32) -> tuple[list[str], list[str]]:
@@ -129,7 +131,7 @@ class Listener:
                 states = self.adapter.layer_states(stacked, mask)
                 made = self.adapter.positions(states[-1])
             tokens = self.reader.read(made, mask, self.vocabulary)
-            read += [self.tokenizer.decode(row) for row in tokens]
+            read += [Pieces.text(row, self.tokenizer) for row in tokens]
             spelt += self.speller.read(states[self.half], mask)
         self.adapter.train()
         return read, spelt
@@ -155,7 +157,8 @@ def run_listening(s: TrainSettings, stop: int | None = None) -> None:
     epochs = Epochs(listener.heard.table.frames.to_numpy(), s.listen_batch, s.seed, "listen")
     parameters = listener.parameters()
     # How sharp the reading is, and what silence looks like: two numbers that must move first.
-    rates = {n: s.listen_rate * (10 if n == "reader.sharpness" else 1) for n in parameters}
+    quick = ("reader.sharpness", "reader.often")
+    rates = {n: s.listen_rate * (10 if n in quick else 1) for n in parameters}
     settings = LoopSettings("listen", s.listen_steps, min(200, s.listen_steps // 10 + 1))
     run = Run(s.work / "listen", parameters, rates, settings, s.seed)
 

@@ -13,7 +13,7 @@ from modgap.core.files import write_atomic
 
 __all__ = ["TrainSettings"]
 
-_FOLDERS = ("work", "encoder", "llm", "voice", "wordnet", "people")
+_FOLDERS = ("work", "encoder", "llm", "voice", "wordnet", "people", "start")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,14 @@ class TrainSettings:
     rounds : int
         How often each text is said, by another voice each time.
     people : Path or None
-        Recordings to measure on, never to train on: a folder with a manifest.csv.
+        Recordings to measure on, never to train on: a manifest.csv.
+    start : Path or None
+        Weights of an earlier training whose adapter the first stage goes on from; None: from
+        nothing.
     width, layers, inner, dropout
         Of the adapter.
+    pieces : int
+        Tokens that speech is written with in the first stage (`Pieces`).
     listen_steps, listen_batch, listen_rate
         Length of the first stage, utterances a step, peak rate.
     answered, transcribed, typed : int
@@ -73,11 +78,13 @@ class TrainSettings:
     sentence_shards: int = 10
     rounds: int = 1
     people: Path | None = None
+    start: Path | None = None
     width: int = 512
     layers: int = 4
     inner: int = 1024
     dropout: float = 0.1
-    listen_steps: int = 6000
+    pieces: int = 2500
+    listen_steps: int = 5000
     listen_batch: int = 32
     listen_rate: float = 1e-3
     answered: int = 8

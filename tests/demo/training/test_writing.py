@@ -107,14 +107,14 @@ def test_targets_lie_where_they_are_predicted(micro: TrainSettings) -> None:
 
 def test_the_reader_s_loss_is_ctc_s() -> None:
     torch.manual_seed(0)
-    reader = TokenReader(torch.randn(30, 8))
-    reader.blank.data.normal_()
+    reader = TokenReader(torch.randn(30, 8), 11)
+    reader.often.data.fill_(0.7)
     positions, mask = torch.randn(2, 9, 8), torch.ones(2, 9, dtype=torch.bool)
     mask[1, 6:] = False
     targets = [[3, 3, 29], [7]]
     table = functional.normalize(reader.table, dim=-1)
     near = functional.normalize(positions, dim=-1) @ table.T * reader.sharpness.exp()
-    whole = torch.cat([(positions @ reader.blank)[..., None], near], -1).log_softmax(-1)
+    whole = torch.cat([near[..., 11:12] + 0.7, near], -1).log_softmax(-1)
     wanted = functional.ctc_loss(
         whole.transpose(0, 1), torch.tensor([4, 4, 30, 8]), mask.sum(1), torch.tensor([3, 1])
     )
@@ -125,11 +125,10 @@ def test_the_reader_s_loss_is_ctc_s() -> None:
 def test_the_reader_reads_what_positions_are() -> None:
     torch.manual_seed(0)
     table = torch.randn(30, 8)
-    reader = TokenReader(table)
-    reader.blank.data = -torch.ones(8)
-    rows = torch.stack([table[3], table[3], -20 * torch.ones(8), table[3], table[5], table[9]])
+    reader = TokenReader(table, 20)
+    rows = torch.stack([table[3], table[3], 9 * table[20], table[3], table[5], table[9]])
     mask = torch.tensor([[True] * 5 + [False]])
-    assert reader.read(rows[None], mask, torch.arange(30)) == [[3, 3, 5]]
+    assert reader.read(rows[None], mask, torch.arange(20)) == [[3, 3, 5]]
 
 
 @pytest.mark.parametrize("field", ["likely", "shares"])
