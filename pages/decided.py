@@ -160,10 +160,8 @@ def patching(request: AnalysisRequest, analysis: Analysis) -> None:
         where, target = localize.where(), localize.target()
     localize.publish()
     options = {"where": where, "target": target}
-    made: Patching | None = localize.ask(request, "patching", options)
+    made: Patching | None = localize.ask(request, "patching", options, localize.way_on(where))
     if made is None:
-        if where == "word":
-            st.caption("The aligned span needs word times; the other choices do without.")
         return
     said(made)
     after = made.where == "after"
@@ -198,12 +196,12 @@ def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
     from modgap.figures.interventions import ChangeMap
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="wd_controls"):
-        (rules, tokens), target = localize.grid(), localize.target()
+        grid, target = localize.grid(analysis), localize.target()
     localize.publish()
-    if not rules or not tokens:
+    if not grid["rules"] or not grid["tokens"]:
         st.caption("Choose at least one rule and one set of tokens.")
         return
-    options = {"rules": rules, "tokens": tokens, "target": target}
+    options = {**grid, "target": target}
     made = localize.ask(request, "sweep", options)
     if made is None:
         return
@@ -217,14 +215,16 @@ def sweep(request: AnalysisRequest, analysis: Analysis) -> None:
     if clicked is not None:
         row, layer = clicked
         rule, which, strength = map_.variants[row]
-        it = Intervention(rule=rule, layers=(layer,), tokens=which, strength=strength)
+        of_map = grid.get("map", "") if rule == "map" else ""
+        it = Intervention(rule=rule, layers=(layer,), tokens=which, strength=strength, map=of_map)
         intervention_inputs.show_next(analysis, it)
         st.switch_page(PAGES / "interventions.py")
     settings = localize.settings_file(
         request, analysis, "sweep", {**options, "target": made.target}
     )
-    flags = [part for rule in rules for part in ("--rule", rule)]
-    flags += [part for name in tokens for part in ("--tokens", name)]
+    flags = [part for rule in grid["rules"] for part in ("--rule", rule)]
+    flags += [part for name in grid["tokens"] for part in ("--tokens", name)]
+    flags += ["--map", grid["map"]] if "map" in grid else []
     flags += ["--target", target] if target else []
     code = as_code.of_figure(
         request, "from modgap.figures.interventions import ChangeMap",

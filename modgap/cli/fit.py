@@ -11,7 +11,7 @@ import typer
 
 from modgap.cli.errors import Debug, literal, say
 from modgap.cli.model_options import ModelOptions, with_model
-from modgap.cli.options import Json, Markers, Measure, PathKind, PathLayer, System
+from modgap.cli.options import Json, Markers, Measure, PathKind, PathLayer, System, TooLong
 from modgap.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of a control.")] = 0,
     markers: Markers = "keep",
     system: System = None,
+    too_long: TooLong = "fail",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
@@ -83,7 +84,7 @@ def fit(
     settings = FitSettings(
         layers=(layer,), kinds=(kind,), path=path, measure=measure, path_layer=path_layer,
         penalty=penalty, rank=rank, gate=gate, shuffled=control == "shuffled", seed=seed,
-        markers=markers, system=system,
+        markers=markers, system=system, too_long=too_long,
     )  # fmt: skip
     folder = place_of(name)
     questions = split_questions(partial(iter_questions, data, limit), split)

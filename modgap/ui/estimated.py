@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNASKED = 5.0
 
 
-def ask(wanted: EditRequest, *, key: str, what: str) -> Any | None:
+def ask(wanted: EditRequest, *, key: str, what: str, way_on: str = "") -> Any | None:
     """The result; else None after a word on what is done or what it would cost.
 
     Parameters
@@ -29,6 +29,8 @@ def ask(wanted: EditRequest, *, key: str, what: str) -> Any | None:
         Of the buttons.
     what : str
         On the button, such as "the map".
+    way_on : str
+        Said where it failed: what can be done instead.
     """
     here = visit()
     # The estimate, too, asks where the words are.
@@ -39,8 +41,8 @@ def ask(wanted: EditRequest, *, key: str, what: str) -> Any | None:
         estimate = EstimateRequest(wanted)
         costs: Estimate | None = asking.ask(estimate)
         if costs is None:
-            if not guards.failed(estimate, key=f"{key}_estimate_again"):
-                st.caption("Estimating the cost …")
+            failed = guards.failed(estimate, key=f"{key}_estimate_again")
+            st.caption(way_on if failed else "Estimating the cost …")
             return None
         if not costs.cached and costs.seconds > UNASKED:
             with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_costs"):
@@ -54,6 +56,7 @@ def ask(wanted: EditRequest, *, key: str, what: str) -> Any | None:
                 )
             return None
     found = asking.ask(wanted)
-    if found is None and not guards.failed(wanted, key=f"{key}_again"):
-        st.caption("Computing…")
+    if found is None:
+        failed = guards.failed(wanted, key=f"{key}_again")
+        st.caption(way_on if failed else "Computing…")
     return found

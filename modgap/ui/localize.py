@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from modgap.interventions.intervention import RULES_OF_PAIRS
-from modgap.ui import estimated, widgets
+from modgap.interventions.intervention import RULES
+from modgap.interventions.maps.pins import pin
+from modgap.ui import estimated, intervention_inputs, widgets
 from modgap.ui.server.requests import AnalysisRequest, EditRequest
 from modgap.ui.session import link
 from modgap.ui.session.inputs import DECIDED
@@ -34,10 +35,11 @@ PLACES = {
 KEEP: Any = {"persist_state": "session"}  # a setting outlives the other views and pages
 START = {
     "show": "patching", "where": "word", "target": "",
-    "rules": ["angle", "length"], "tokens": ["bottom-3", "all"],
+    "rules": ["angle", "length"], "tokens": ["bottom-3", "all"], "fitted": None,
 }  # fmt: skip
 SHARED = {
-    "patching": ("show", "where", "target"), "sweep": ("show", "rules", "tokens", "target"),
+    "patching": ("show", "where", "target"),
+    "sweep": ("show", "rules", "tokens", "fitted", "target"),
     "lens": ("show",), "answer": ("show", "target"),
 }  # fmt: skip
 
@@ -87,12 +89,21 @@ def shown_map() -> str:
     )  # fmt: skip
 
 
-def grid() -> tuple[list[str], list[str]]:
-    """Rules and sets of tokens of a sweep."""
-    rules, tokens = DECIDED["rules"], DECIDED["tokens"]
-    st.pills("Rules", RULES_OF_PAIRS, selection_mode="multi", key=rules.key, **KEEP)
+def grid(analysis: Analysis) -> dict[str, Any]:
+    """Rules, sets of tokens and, where one is swept, the fitted map."""
+    rules, tokens, fitted = DECIDED["rules"], DECIDED["tokens"], DECIDED["fitted"]
+    maps = intervention_inputs.offered_maps(analysis)
+    offered = [rule for rule in RULES if rule != "map" or maps]
+    rules.value = [rule for rule in rules.value if rule in offered]
+    st.pills("Rules", offered, selection_mode="multi", key=rules.key, **KEEP)
     st.pills("Critical tokens", link.SWEPT, selection_mode="multi", key=tokens.key, **KEEP)
-    return list(rules.value), list(tokens.value)
+    found: dict[str, Any] = {"rules": list(rules.value), "tokens": list(tokens.value)}
+    if fitted.get(None) not in maps:
+        fitted.value = next(iter(maps), None)
+    if "map" in found["rules"]:
+        st.selectbox("Fitted map", list(maps), key=fitted.key, width=190, **KEEP)
+        found["map"] = pin(str(fitted.value))
+    return found
 
 
 def target() -> str | None:
@@ -106,10 +117,21 @@ def target() -> str | None:
     return text.strip() or None
 
 
-def ask(request: AnalysisRequest, kind: str, options: dict[str, Any]) -> Any | None:
-    """A result of the kept runs, or why there is none; one that takes long is begun by a click."""
+def ask(
+    request: AnalysisRequest, kind: str, options: dict[str, Any], way_on: str = ""
+) -> Any | None:
+    """A result of the kept runs, or why there is none; one that takes long is begun by a click.
+
+    Where it fails, `way_on` says what can be done instead.
+    """
     wanted = EditRequest(request, kind, options=json.dumps(options, sort_keys=True))
-    return estimated.ask(wanted, key="wd", what="the map")
+    return estimated.ask(wanted, key="wd", what="the map", way_on=way_on)
+
+
+def way_on(where: str) -> str:
+    """What can be patched where words can't be found."""
+    told = "The aligned span needs word times; the other choices do without."
+    return told if where == "word" else ""
 
 
 def strongest(made: Patching) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from modgap.interventions.intervention import Intervention
 from modgap.interventions.maps.affine import FittedMap
 from modgap.interventions.maps.files import save_map
 from modgap.ui.server.service import service
-from tests.app.conftest import finish, go, visit_of
+from tests.app.conftest import click, finish, go, result, visit_of
 from tests.app.test_pages import address
 
 
@@ -63,6 +63,32 @@ def test_a_map_is_offered_applied_and_in_the_link(
     assert again.segmented_control(key="iv_rule").value == "map"
     assert again.select_slider(key="iv_layer").value == 1
     assert again.toggle(key="iv_keep_length").value
+
+
+def test_a_map_is_swept_beside_the_rules_that_need_the_transcript(
+    analysed: AppTest, open_app: Callable[..., AppTest], monkeypatch: Any
+) -> None:
+    from modgap.ui.session import asking
+
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
+    at = go(analysed, "decided")
+    at.segmented_control(key="wd_show").set_value("sweep").run()
+    assert [b.key for b in at.selectbox if b.key == "wd_fitted"] == []
+    save_map(a_map(), "mine")
+    again = finish(open_app(example="ex0", show="sweep", rules=["angle", "map"], tokens=["all"],
+                            fitted="mine"))  # fmt: skip
+    go(again, "decided")
+    assert not again.error
+    assert again.selectbox(key="wd_fitted").value == "mine"
+    swept = result().table
+    assert set(swept["rule"]) == {"angle", "map"}
+    assert swept.query("rule == 'map'")["change"].abs().max() > 0
+    row = sorted(set(zip(swept["rule"], swept["tokens"], swept["strength"], strict=True)))
+    click(again, "sweep", row.index(("map", "all", 1.0)), 2)
+    assert not again.exception
+    first = next(c for c in reversed(made()) if c.interventions[0].rule == "map")
+    told = f"mine@{a_map().identity[:16]}"
+    assert first.interventions == (Intervention(rule="map", map=told, layers=(2,), tokens="all"),)
 
 
 def test_a_link_names_no_folder_of_the_server(

@@ -113,6 +113,12 @@ def test_a_clip_that_cannot_be_run_is_left_out(tiny_model: Any, caplog: Any) -> 
     assert made.left_out == 1
     assert sum(made.clips.values()) == 15
     assert "long is left out" in caplog.text
+    cut = fit_maps(tiny_model, lambda: iter(asked),
+                   FitSettings(kinds=("shift",), gate=True, too_long="cut"))  # fmt: skip
+    assert cut.left_out == 0
+    assert sum(cut.clips.values()) == 16
+    with pytest.raises(SettingsError, match='"fail" or "cut"'):
+        FitSettings(too_long="skip")
 
 
 def test_progress_rises_to_the_number_of_clips(tiny_model: Any) -> None:

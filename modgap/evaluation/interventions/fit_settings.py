@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modgap.core.errors import SettingsError
-from modgap.core.settings import integer
+from modgap.core.settings import check_too_long, integer
 from modgap.evaluation.interventions.adaptive import split
 from modgap.interventions.intervention import MEASURES, PATHS
 from modgap.interventions.maps.affine import kinds_of
@@ -55,6 +55,8 @@ class FitSettings:
     markers : "keep" or "drop"
     system : str or None
         As in `SpeechLM.prepare`.
+    too_long : "fail" or "cut"
+        Whether a clip that is longer than the model takes is left out, or heard up to its limit.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class FitSettings:
     seed: int = 0
     markers: str = "keep"
     system: str | None = None
+    too_long: str = "fail"
 
     def __post_init__(self) -> None:
         for name, known in (("path", PATHS), ("measure", MEASURES), ("markers", ("keep", "drop"))):
@@ -81,6 +84,7 @@ class FitSettings:
                 raise SettingsError(
                     f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}."
                 )
+        check_too_long(self.too_long)
         layers = {integer("layers", layer, 0, 10_000) for layer in self.layers}
         if not layers:
             raise SettingsError("layers is empty: name at least one layer.")

@@ -219,7 +219,8 @@ def _pairs(model: SpeechLM, question: Question, s: FitSettings) -> dict[int, tup
     """Paired states (n, d) of each layer, on the model's device, in its dtype."""
     pair = model.prepare(
         question.load(), question.transcript, instruction=question.instruction,
-        system=s.system, markers=s.markers,  # type: ignore[arg-type]
+        system=s.system, markers=s.markers,  # type: ignore[arg-type]  # checked by the settings
+        too_long=s.too_long,  # type: ignore[arg-type]  # checked by the settings
     )  # fmt: skip
     wanted = set(s.layers) | ({s.path_layer} if s.path_layer is not None else set())
     states: dict[int, tuple[Tensor, Tensor]] = {}

@@ -38,7 +38,8 @@ EDIT = {
 
 # Localize, by the names of the address.
 DECIDED = {
-    name: Widget[Any](f"wd_{name}") for name in ("show", "where", "target", "rules", "tokens")
+    name: Widget[Any](f"wd_{name}")
+    for name in ("show", "where", "target", "rules", "tokens", "fitted")
 }
 DECIDED_LAYER = Widget[int]("wd_layer")
 DECIDED_WORD = Widget[int]("wd_token")

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from modgap.core.errors import ModgapError
-from modgap.interventions.intervention import RULES_OF_PAIRS, Intervention
+from modgap.interventions.intervention import RULES, Intervention
 from modgap.interventions.maps.names import bare_name
 
 DEVICES = ("auto", "cpu", "cuda", "spread")
@@ -63,10 +63,10 @@ def parse(
     dict
         Any of: ``run`` (64 hex digits), ``example``, ``model``, ``device``, ``dtype``,
         ``quantize``, ``markers``, ``too_long``, ``measure``, ``show``, ``where``, ``target``,
-        ``pipeline``, ``draft``, ``condition``, ``what`` (str); ``edit`` (`Intervention`);
-        ``layer`` (int); ``depth`` (layer divided by L); ``filtered`` (True); ``start``, ``end``
-        (seconds); ``cell`` (i, j); ``clips``, ``models``, ``paths``, ``rules``, ``tokens`` (tuples
-        without repetition).
+        ``fitted``, ``pipeline``, ``draft``, ``condition``, ``what`` (str);
+        ``edit`` (`Intervention`); ``layer`` (int); ``depth`` (layer divided by L);
+        ``filtered`` (True); ``start``, ``end`` (seconds); ``cell`` (i, j); ``clips``, ``models``,
+        ``paths``, ``rules``, ``tokens`` (tuples without repetition).
         Of the pages of runs, whose names only the run knows: ``set`` (the run), ``subject``,
         ``by``, ``become``, ``similarity``, ``sort``, ``scale`` (str), ``checkpoints``, ``only``
         (tuples).
@@ -109,6 +109,8 @@ def parse(
                     link["edit"] = it
     if single.get("filtered") == "1":
         link["filtered"] = True
+    if single.get("fitted") in maps:
+        link["fitted"] = single["fitted"]
     if single.get("where") in WHERE:
         link["where"] = single["where"]
     for name in ("start", "end"):
@@ -125,7 +127,7 @@ def parse(
         "clips": (*clips, CURRENT_CLIP),
         "models": models,
         "paths": PATHS,
-        "rules": RULES_OF_PAIRS,
+        "rules": RULES,
         "tokens": SWEPT,
     }
     for name, values in several.items():
