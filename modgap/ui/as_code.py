@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modgap.audio.conditions import RATE
 from modgap.core.settings import AnalysisSettings
 from modgap.interventions.intervention import Intervention
 from modgap.ui.server.models import SPREAD, ModelChoice
@@ -108,6 +109,39 @@ def of_models(request: AnalysisRequest, models: Sequence[str], depth: float, mea
     options = [part for model in models for part in ("--model", model)]
     options += ["--measure", measure, *_flags(settings)]
     return Code(python, _shell("compare-models", sound, request.transcript, options))
+
+
+def of_clips(
+    request: AnalysisRequest, layer: int, measure: str, *, condition: str = "", file: str = ""
+) -> Code:
+    """The code of the maps of two clips: the one in use, and it under a condition, or a file."""
+    sound, settings = _sound(), _settings(request.settings)
+    said = "".join(f", {name}={value!r}" for name, value in settings.items())
+    second, more = f"modgap.load_clip({file!r})", ""
+    if condition:
+        second = (
+            f"modgap.load_clip(perturb(first.resample({RATE}), "
+            f"Perturbation.parse({condition!r})), rate={RATE})"
+        )
+        more = "from modgap.audio.perturbations import Perturbation, perturb"
+    needs = _imports("from modgap.figures.relative_depth import SideBySide", sound.needs, more)
+    found = (
+        f"first = {sound.python}; found = modgap.compare_clips("
+        f"{_model(request.choice, request.label)}, first, {second}, {request.transcript!r}{said}, "
+        f"{STORE})"
+    )
+    figure = (
+        f"figure = SideBySide.of(found.names, found.analyses, ({layer}, {layer}), {measure!r})"
+        ".figure()"
+    )
+    python = "\n".join((needs, found, figure))
+    whole = sound.command
+    if condition or len(whole) > 1 or whole[0].startswith("example:"):
+        return Code(python)  # the command takes two files as they are
+    words = f"@{request.transcript}" if request.transcript.startswith("@") else request.transcript
+    held = [*_held(request.choice), "--model", request.label]
+    command = [*whole, _file(file), "--transcript", words, *held, *_flags(settings)]
+    return Code(python, shlex.join(["modgap", "compare-clips", *command, "--measure", measure]))
 
 
 def of_run(

@@ -9,7 +9,7 @@ import streamlit as st
 from modgap.audio.clip import Clip, load_clip
 from modgap.audio.formats import SUFFIXES
 from modgap.core.errors import AudioError, ModgapError
-from modgap.ui import guards, widgets
+from modgap.ui import as_code, guards, widgets
 from modgap.ui.server.service import service
 from modgap.ui.server.shared_cache import SharedCache
 from modgap.ui.session import asking, clip_in_use, inputs, link, result_shown
@@ -61,7 +61,8 @@ def show(measure: str) -> None:
     alike = curves(found, layer, measure)
     both = maps(found, layer, measure)
     each = tokens(found, layer, measure)
-    files(found, alike, both, each, f"layer{layer}-{measure}")
+    code = _code(first, layer, measure)
+    files(found, alike, both, each, f"layer{layer}-{measure}", code)
 
 
 # ---- the second clip ----------------------------------------------------------------------------
@@ -269,15 +270,27 @@ def tokens(found: ClipComparison, layer: int, measure: str) -> TokenDifference:
     return made
 
 
+def _code(first: Clip, layer: int, measure: str) -> as_code.Code:
+    """The maps, as they are made elsewhere; a recording is named as it is to be saved."""
+    wanted = result_shown.request_of(first, clip_in_use.transcript(), clip_in_use.instruction())
+    if inputs.SECOND.value == "Condition":
+        return as_code.of_clips(wanted, layer, measure, condition=inputs.CONDITION.value)
+    ref = visit().compare.second
+    assert ref is not None
+    return as_code.of_clips(wanted, layer, measure, file=ref.name)
+
+
 def files(
-    found: ClipComparison, alike: LayerCurves, both: SideBySide, each: TokenDifference, at: str
-) -> None:
+    found: ClipComparison, alike: LayerCurves, both: SideBySide, each: TokenDifference, at: str,
+    code: as_code.Code,
+) -> None:  # fmt: skip
     """What can be downloaded; each file is made when it is asked for."""
     file, name = widgets.Download, "modgap-clips"
+    of = " · ".join((*found.names, str(found.analyses[0].model["name"]), at))
     widgets.downloads(
         [
-            file.figure("Maps", f"{name}-{at}-maps", both.figure),
-            file.figure("Tokens", f"{name}-{at}-tokens", each.figure),
+            file.figure("Maps", f"{name}-{at}-maps", both.figure, of=of),
+            file.figure("Tokens", f"{name}-{at}-tokens", each.figure, of=of),
             file.table("Differences", f"{name}-differences", lambda: found.differences),
             file.table("A against B", f"{name}-between", alike.table),
             file.table("Tokens", f"{name}-{at}-tokens", each.table),
@@ -290,4 +303,5 @@ def files(
             ),
         ],
         key="clips_ab",
+        code=code,
     )

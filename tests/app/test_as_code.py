@@ -20,6 +20,7 @@ from modgap.ui import as_code, localize, widgets
 from modgap.ui.server.service import service
 from tests.app.conftest import finish, go, result, visit_of
 from tests.app.test_gap_pages import run_folder  # noqa: F401  a fixture
+from tests.app.test_pages import tone, upload
 
 Open = Callable[..., AppTest]
 
@@ -121,6 +122,28 @@ def test_several_curves_and_models(shown: Shown, analysed: AppTest, second_folde
     finish(go(at, "compare"))
     at.run()
     assert [m["name"] for m in told(shown.check("compare"))["models"]] == names
+
+
+def test_two_clips(shown: Shown, analysed: AppTest, tmp_path: Path) -> None:
+    at = go(analysed, "compare")
+    at.segmented_control(key="cm_what").set_value("clips").run()
+    finish(at)
+    at.run()
+    assert shown.check("clips_ab") == ""  # a condition is no file, and no example is one
+    for name, seconds in (("a.wav", 1.4), ("b.wav", 1.1)):
+        (tmp_path / "here" / name).write_bytes(tone(seconds))
+    go(at, "clip")
+    upload(at, "a.wav", tone(1.4))
+    at.text_area(key="transcript").set_value("two words").run()
+    next(b for b in at.button if b.key == "analyse").click().run()
+    finish(at)
+    go(at, "compare")
+    at.segmented_control(key="ab_source").set_value("Upload").run()
+    at.file_uploader(key="ab_upload").set_value(("b.wav", tone(1.1), "audio/wav")).run()
+    finish(at)
+    at.run()
+    found = told(shown.check("clips_ab"))
+    assert [c["name"] for c in found["clips"]] == ["a.wav", "b.wav"]
 
 
 def test_what_the_pages_of_a_run_offer(
