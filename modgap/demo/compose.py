@@ -6,6 +6,7 @@ second copy of them.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
@@ -18,19 +19,37 @@ from modgap.core.files import write_atomic
 from modgap.demo.checkpoints import write_tensors
 from modgap.models.composite_net import CompositeConfig
 
-__all__ = ["ADAPTER", "COMPOSITE", "LLM", "SCALE", "TARGETS", "compose"]
+__all__ = ["ADAPTER", "HEADS", "LLM", "SCALE", "STACK", "TARGETS", "WINDOWS", "compose",
+           "composite"]  # fmt: skip
 
-#: Four frames of 20 ms a position: 12.5 positions a second, about three to a token. The LoRA is
-#: added to the weights when they are loaded: a layer that adds it each time takes twice as long.
-COMPOSITE = CompositeConfig(
-    stack=4, adapter="conv_transformer", last="pad", hears="clip", lora="merged"
-)
+#: Four frames of 20 ms a position: 12.5 positions a second, about three to a token.
+STACK = 4
+#: Whisper's decoder reads the next 0.32 s and 0.6 s from each position's beginning.
+WINDOWS = ((0, 16), (0, 30))
+#: Attention heads of the adapter.
+HEADS = 8
 #: What names of trained weights begin with.
 ADAPTER, LLM = "adapter.", "llm."
 #: The linear layers of a Llama that have low-rank additions.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 #: The additions count so many times.
 SCALE = 2.0
+
+
+def composite(encoder: Path) -> CompositeConfig:
+    """The settings of a member, with the tokens that this Whisper's decoder begins with.
+
+    The LoRA is added to the weights when they are loaded: a layer that adds it each time takes
+    twice as long.
+    """
+    config = json.loads((encoder / "config.json").read_text())
+    said = encoder / "generation_config.json"
+    generation = json.loads(said.read_text()) if said.is_file() else {}
+    begin = (config["decoder_start_token_id"], generation.get("no_timestamps_token_id"))
+    return CompositeConfig(
+        stack=STACK, adapter="conv_transformer", heads=HEADS, last="pad", hears="clip",
+        lora="merged", windows=WINDOWS, prompt=tuple(t for t in begin if t is not None),
+    )  # fmt: skip
 
 
 def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) -> Path:
@@ -62,7 +81,7 @@ def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) 
         lora = {k.removeprefix(LLM): v for k, v in tensors.items() if k.startswith(LLM)}
         if lora:
             _write_lora(lora, partial / "lora")
-        write_atomic(partial / "config.json", COMPOSITE.to_json().encode())
+        write_atomic(partial / "config.json", composite(encoder).to_json().encode())
         try:
             partial.rename(out)
         except OSError:

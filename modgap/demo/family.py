@@ -148,11 +148,11 @@ def resolve(name: str, cache_dir: Path | str, root: Path | str | None = None) ->
     folder, family, full_name, member = _member(name, root)
     encoder, llm = (base_folder(part, cache_dir, root) for part in ("encoder", "llm"))
     from modgap.demo.compact import read_compact
-    from modgap.demo.compose import COMPOSITE, compose
+    from modgap.demo.compose import compose, composite
 
     final = family["members"][full_name.partition("@")[0]]
     key = json.dumps([member["sha256"], final["sha256"], _told(encoder), _told(llm),
-                      COMPOSITE.to_json()])  # fmt: skip
+                      composite(encoder).to_json()])  # fmt: skip
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     target = Path(cache_dir) / f"{full_name.replace(':', '-').replace('@', '-')}-{digest}"
     if (target / "config.json").is_file():

@@ -39,6 +39,11 @@ class CompositeConfig:
         Whether the encoder gets the clip alone or the clip and silence up to its whole window.
     positions : "clip" or "window"
         Whether the silence's positions stay out of the prompt or are in it, as padding.
+    windows : tuple of (int, int)
+        Frames before and after the beginning of a position in which Whisper's decoder reads what
+        the adapter gets beside the stacked frames (`WindowReader`); none by default.
+    prompt : tuple of int
+        Tokens that the decoder begins with there.
     lora : "apart" or "merged"
         Whether a LoRA stays beside the weights, or is added to them when they are loaded.
     before, after : str
@@ -55,6 +60,8 @@ class CompositeConfig:
     last: Literal["pad", "drop"] = "drop"
     hears: Literal["clip", "window"] = "window"
     positions: Literal["clip", "window"] = "clip"
+    windows: tuple[tuple[int, int], ...] = ()
+    prompt: tuple[int, ...] = ()
     lora: Literal["apart", "merged"] = "apart"
     before: str = ""
     after: str = ""
@@ -76,6 +83,25 @@ class CompositeConfig:
             raise ModelError("stack in the composite's config.json is a whole number from 1 on.")
         if not isinstance(self.heads, int) or self.heads < 1:
             raise ModelError("heads in the composite's config.json is a whole number from 1 on.")
+        try:
+            windows = tuple((int(before), int(after)) for before, after in self.windows)
+        except (TypeError, ValueError) as problem:
+            raise ModelError(
+                "windows in the composite's config.json is a list of pairs of frames: before, "
+                "after."
+            ) from problem
+        if not all(0 <= b <= 1500 and 0 < a <= 1500 for b, a in windows):
+            raise ModelError(
+                "A window in the composite's config.json has 0 to 1,500 frames before the position "
+                "and 1 to 1,500 after."
+            )
+        if windows and not self.prompt:
+            raise ModelError(
+                "A composite with windows needs a prompt in its config.json: the tokens that "
+                "Whisper's decoder begins with."
+            )
+        object.__setattr__(self, "windows", windows)
+        object.__setattr__(self, "prompt", tuple(int(token) for token in self.prompt))
         if self.positions == "window" and self.hears == "clip":
             raise ModelError('A composite with positions "window" also hears the "window".')
 
@@ -172,9 +198,11 @@ def stack(frames: Tensor, config: CompositeConfig) -> Tensor:
 class Composite(nn.Module):
     """What `SpeechLM` needs of a transformers model, with the text model's own parts behind it."""
 
-    def __init__(self, encoder: Any, adapter: Any, llm: Any, settings: CompositeConfig) -> None:
+    def __init__(
+        self, encoder: Any, adapter: Any, llm: Any, settings: CompositeConfig, reader: Any = None
+    ) -> None:
         super().__init__()
-        self.encoder, self.adapter, self.llm = encoder, adapter, llm
+        self.encoder, self.reader, self.adapter, self.llm = encoder, reader, adapter, llm
         self.settings = settings
         self.config, self.generation_config = llm.config, llm.generation_config
 
@@ -198,7 +226,12 @@ class Composite(nn.Module):
 
     def speech(self, input_features: Tensor) -> Tensor:
         """Positions (n, d_llm) of mel features (1, mels, frames), padding silence included."""
-        return self.adapter(stack(encode(self.encoder, input_features), self.settings))[0]
+        frames = encode(self.encoder, input_features)
+        stacked = stack(frames, self.settings)
+        if self.reader is not None:
+            read = self.reader(frames, stacked.shape[1], self.settings.stack)
+            stacked = torch.cat([stacked, read], -1)
+        return self.adapter(stacked)[0]
 
     def embed(
         self, input_ids: Tensor, input_features: Tensor | None, speech_mask: Tensor | None

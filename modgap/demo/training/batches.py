@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modgap.demo.compose import COMPOSITE
+from modgap.demo.compose import STACK
 from modgap.demo.training.features import Heard
 from modgap.demo.training.shards import stable_rng
-from modgap.models.composite_net import stack
 
 __all__ = ["Epochs", "collate", "positions"]
 
@@ -22,7 +21,7 @@ TEMPO = 0.16
 
 def positions(frames: int | np.ndarray) -> int | np.ndarray:
     """How many positions an utterance of so many frames has in the prompt."""
-    return -(-frames // COMPOSITE.stack)
+    return -(-frames // STACK)
 
 
 @dataclass
@@ -81,16 +80,16 @@ def collate(
 
     Returns
     -------
-    stacked : Tensor, shape (B, n, stack * d)
+    stacked : Tensor, shape (B, n, (stack + windows) * d)
     mask : Tensor of bool, shape (B, n)
         Where there is an utterance.
     """
     clips = []
     for i in rows:
-        frames = heard.frames(int(i))
+        frames, read = heard.frames(int(i)), heard.read(int(i))
         if rng is not None:
-            frames = _disturbed(frames, rng)
-        clips.append(stack(frames[None], COMPOSITE)[0])
+            frames, read = _disturbed(frames, read, rng)
+        clips.append(torch.cat([_stacked(frames), read], -1))
     width = max(len(c) for c in clips)
     stacked = clips[0].new_zeros(len(clips), width, clips[0].shape[1])
     mask = torch.zeros(len(clips), width, dtype=torch.bool)
@@ -100,17 +99,31 @@ def collate(
     return stacked, mask
 
 
-def _disturbed(frames: Tensor, rng: np.random.Generator) -> Tensor:
-    """Frames said faster or slower, with noise, and with stretches and dimensions wiped out."""
-    length = max(COMPOSITE.stack, round(len(frames) * float(np.exp(rng.uniform(-TEMPO, TEMPO)))))
-    frames = functional.interpolate(frames.T[None], length, mode="linear", align_corners=True)[0].T
+def _stacked(frames: Tensor) -> Tensor:
+    """Frames (T, d) side by side, as a composite stacks them, (n, stack * d)."""
+    frames = functional.pad(frames, (0, 0, 0, -len(frames) % STACK))
+    return frames.reshape(-1, STACK * frames.shape[1])
+
+
+def _disturbed(frames: Tensor, read: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Said faster or slower, with noise, and with stretches and dimensions wiped out."""
+    length = max(STACK, round(len(frames) * float(np.exp(rng.uniform(-TEMPO, TEMPO)))))
+    sizes = (length, int(positions(length)))
+    both = [_stretched(x, size) for x, size in zip((frames, read), sizes, strict=True)]
     chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    frames = torch.randn(frames.shape, generator=chance).mul_(0.12 * frames.std()).add_(frames)
+    both = [torch.randn(x.shape, generator=chance).mul_(0.12 * x.std()).add_(x) for x in both]
     for _ in range(int(rng.integers(0, 2 + length // 60))):
         size = int(rng.integers(1, 13))
         start = int(rng.integers(0, max(1, length - size)))
-        frames[start : start + size] = 0.0
+        both[0][start : start + size] = 0.0
+        both[1][start // STACK : (start + size) // STACK] = 0.0
     if rng.random() < 0.5:
-        dimensions = rng.choice(frames.shape[1], int(0.1 * frames.shape[1]), replace=False)
-        frames[:, torch.from_numpy(dimensions)] = 0.0
-    return frames
+        for x in both:
+            dimensions = rng.choice(x.shape[1], int(0.1 * x.shape[1]), replace=False)
+            x[:, torch.from_numpy(dimensions)] = 0.0
+    return both[0], both[1]
+
+
+def _stretched(x: Tensor, length: int) -> Tensor:
+    """Rows (n, d) as so many, in between where needed."""
+    return functional.interpolate(x.T[None], length, mode="linear", align_corners=True)[0].T

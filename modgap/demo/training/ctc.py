@@ -1,11 +1,11 @@
-"""Reading tokens and letters off the adapter: heads of the training, which are not shipped.
+"""Reading tokens, letters and sounds off the adapter: heads of the training, not shipped.
 
 CTC (Graves et al. 2006) needs no word boundaries. A position reads as the token whose embedding in
 the text LLM it points to, so the adapter learns to put, where a token is said, what the LLM knows
 it by; and where nothing new is said, a lone space, over which an LLM reads without being taught.
-Half-way through the adapter its states are also read as letters, of which every utterance teaches
-all (intermediate CTC, Lee & Watanabe 2021, with the smaller alphabet below as in Sanabria & Metze
-2018).
+Half-way through the adapter its states are also read as sounds, and a layer on as letters, of which
+every utterance teaches all (intermediate CTC, Lee & Watanabe 2021, with smaller alphabets below as
+in Sanabria & Metze 2018).
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Speller", "TokenReader"]
+__all__ = ["LETTERS", "Speller", "TokenReader", "letters"]
 
-_LETTERS = " abcdefghijklmnopqrstuvwxyz0123456789'"
-_LETTER = {c: i + 1 for i, c in enumerate(_LETTERS)}
+LETTERS = " abcdefghijklmnopqrstuvwxyz0123456789'"
+
+
+def letters(text: str) -> str:
+    """A text's letters, digits and spaces; the rest is not heard."""
+    kept = "".join(c if c in LETTERS else " " for c in text.lower())
+    return " ".join(kept.split())
 
 
 class TokenReader(nn.Module):
@@ -91,44 +96,43 @@ class TokenReader(nn.Module):
 
 
 class Speller(nn.Module):
-    """Letters that the frames of a position say, several after one another.
+    """Letters or sounds that the frames of a position say, several after one another.
 
     Parameters
     ----------
     width : int
         Of the adapter's layers.
     frames : int
-        Places for letters in a position; at 12.5 positions a second one would be too few.
+        Places in a position; at 12.5 positions a second one letter each would be too few.
+    alphabet : str
     """
 
-    def __init__(self, width: int, frames: int) -> None:
+    def __init__(self, width: int, frames: int, alphabet: str = LETTERS) -> None:
         super().__init__()
-        self.frames = frames
+        self.frames, self.alphabet = frames, alphabet
         self.norm = nn.LayerNorm(width)
-        self.linear = nn.Linear(width, frames * (1 + len(_LETTERS)))
+        self.linear = nn.Linear(width, frames * (1 + len(alphabet)))
 
-    @staticmethod
-    def letters(text: str) -> list[int]:
-        """Numbers of a text's letters, digits and spaces; the rest is not heard."""
-        kept = "".join(c if c in _LETTER else " " for c in text.lower())
-        return [_LETTER[c] for c in " ".join(kept.split())]
+    def numbers(self, written: str) -> list[int]:
+        """The number of each sign, all of which are in the alphabet."""
+        return [self.alphabet.index(c) + 1 for c in written]
 
     def log_probabilities(self, states: Tensor) -> Tensor:
-        """Of "nothing new" and of each letter (B, n * frames, 1 + letters), of (B, n, width)."""
+        """Of "nothing new" and of each sign (B, n * frames, 1 + signs), of (B, n, width)."""
         size, n, _ = states.shape
         with torch.autocast("cpu", enabled=False):
             made = self.linear(self.norm(states.float()))
         return made.view(size, n * self.frames, -1).log_softmax(-1)
 
     def loss(self, states: Tensor, mask: Tensor, targets: list[list[int]]) -> Tensor:
-        """The CTC loss per letter, mean over the batch.
+        """The CTC loss per sign, mean over the batch.
 
         Parameters
         ----------
         states : Tensor, shape (B, n, width)
         mask : Tensor of bool, shape (B, n)
         targets : list of list of int
-            As `letters` makes them.
+            As `numbers` makes them.
         """
         logp = self.log_probabilities(states).transpose(0, 1)
         said = torch.tensor([t for row in targets for t in row])
@@ -139,7 +143,7 @@ class Speller(nn.Module):
 
     @torch.no_grad()
     def read(self, states: Tensor, mask: Tensor) -> list[str]:
-        """What each row says, by the likeliest letter at each place."""
+        """What each row says, by the likeliest sign at each place."""
         best = self.log_probabilities(states).argmax(-1).view(*mask.shape, self.frames)
         rows = [torch.unique_consecutive(b[m].flatten()) for b, m in zip(best, mask, strict=True)]
-        return ["".join(_LETTERS[int(i) - 1] for i in row if i) for row in rows]
+        return ["".join(self.alphabet[int(i) - 1] for i in row if i) for row in rows]

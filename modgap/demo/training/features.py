@@ -1,7 +1,8 @@
-"""Texts to speech to the frozen encoder's frames: made once, kept as 16-bit numbers.
+"""Texts to speech to what frozen Whisper makes of it: made once, kept as 16-bit numbers.
 
-The frames of a file's utterances lie one after the other in ``NNNNN.npy``; ``NNNNN.parquet`` says
-whose they are, and its being there says that both are whole. The speech itself is not kept.
+The encoder's frames of a file's utterances lie one after the other in ``NNNNN.npy``, what the
+decoder reads in the windows of their positions in ``NNNNN.read.npy``; ``NNNNN.parquet`` says whose
+they are, and its being there says that all is whole. The speech itself is not kept.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from torch import Tensor
 
 from modgap.audio.conditions import RATE
 from modgap.core.files import write_atomic
+from modgap.demo.compose import STACK, WINDOWS, composite
 from modgap.demo.training import shards
 from modgap.demo.training.speakers import Speakers, Utterance, recorded
 from modgap.models.composite_net import encode, load_encoder
+from modgap.models.window_reader import WindowReader
 
 __all__ = [
     "Heard",
@@ -36,7 +39,7 @@ MAX_SECONDS = 12.0
 
 
 class Hearing:
-    """The frozen encoder with its mel features, as `modgap_composite` uses them on a clip.
+    """Frozen Whisper with its mel features, as `modgap_composite` uses it on a clip.
 
     The encoder hears the clip alone, without the silence up to its whole window: it costs a fifth,
     and Whisper's own decoder reads people's words from it as well.
@@ -52,7 +55,9 @@ class Hearing:
         from transformers import WhisperFeatureExtractor
 
         config = json.loads((folder / "config.json").read_text())
-        self.encoder: Any = load_encoder(folder / "model.safetensors", config, dtype).eval()
+        file = folder / "model.safetensors"
+        self.encoder: Any = load_encoder(file, config, dtype).eval()
+        self.reader = WindowReader.load(file, config, WINDOWS, composite(folder).prompt, dtype)
         self.extractor = WhisperFeatureExtractor.from_pretrained(folder)
         self.dtype = dtype
 
@@ -61,6 +66,12 @@ class Hearing:
         """Frames (T, d) of samples (n,) at 16 kHz, float32; T = ceil(n / 320)."""
         mel = self.extractor(wave, sampling_rate=RATE, padding="longest", return_tensors="pt")
         return encode(self.encoder, mel["input_features"].to(self.dtype))[0].float()
+
+    @torch.inference_mode()
+    def read(self, frames: Tensor) -> Tensor:
+        """What the decoder reads at each position (n, windows * d) of frames (T, d), float32."""
+        positions = -(-len(frames) // STACK)
+        return self.reader(frames[None].to(self.dtype), positions, STACK)[0].float()
 
 
 def speak_texts(
@@ -86,25 +97,28 @@ def speak_texts(
         left out.
     """
     shares = speakers.shares()
-    rows, kept = [], []
+    rows, kept, read = [], [], []
     for n, (text, source) in enumerate(zip(texts.text, texts.source, strict=True)):
         rng = shards.stable_rng("utterance", key, n)
         how = Utterance.draw(rng, shares)
         wave = recorded(speakers.say(text, how), rng)
         if wave.size > MAX_SECONDS * RATE:
             continue
-        frames = hearing.frames(wave).to(torch.float16).numpy()
+        heard = hearing.frames(wave)
+        frames = heard.to(torch.float16).numpy()
         kept.append(frames)
+        read.append(hearing.read(heard).to(torch.float16).numpy())
         rows.append({"text": text, "source": source, **asdict(how), "frames": len(frames)})
-    write_frames(file, kept)
+    write_frames(file, kept, read)
     return pd.DataFrame(rows)
 
 
-def write_frames(file: Path, frames: list[np.ndarray]) -> None:
-    """Write frames (T_k, d) of several utterances, one below the other."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.concatenate(frames))
-    write_atomic(file, buffer.getvalue())
+def write_frames(file: Path, frames: list[np.ndarray], read: list[np.ndarray]) -> None:
+    """Write frames (T_k, d) of several utterances, and what was read, one below the other."""
+    for path, parts in ((file, frames), (file.with_suffix(".read.npy"), read)):
+        buffer = io.BytesIO()
+        np.save(buffer, np.concatenate(parts))
+        write_atomic(path, buffer.getvalue())
 
 
 @dataclass
@@ -118,7 +132,7 @@ class Heard:
     """
 
     table: pd.DataFrame
-    _arrays: list[np.ndarray]
+    _arrays: list[tuple[np.ndarray, np.ndarray]]
     _where: np.ndarray
 
     def __len__(self) -> int:
@@ -126,8 +140,13 @@ class Heard:
 
     def frames(self, i: int) -> Tensor:
         """Frames (T, d) of utterance `i`, float32."""
-        array, start, end = self._where[i]
-        return torch.from_numpy(np.array(self._arrays[array][start:end])).float()
+        array, start, end, _, _ = self._where[i]
+        return torch.from_numpy(np.array(self._arrays[array][0][start:end])).float()
+
+    def read(self, i: int) -> Tensor:
+        """What was read at the positions of utterance `i` (n, windows * d), float32."""
+        array, _, _, start, end = self._where[i]
+        return torch.from_numpy(np.array(self._arrays[array][1][start:end])).float()
 
 
 def files_of(folders: list[Path]) -> list[Path]:
@@ -142,10 +161,14 @@ def load(files: list[Path]) -> Heard:
     where: list[Any] = []
     for file in files:
         table = pd.read_parquet(file)
-        ends = table.frames.cumsum().to_numpy()
-        where.append(np.stack([np.full(len(ends), len(arrays)), ends - table.frames, ends], 1))
-        arrays.append(np.load(file.with_suffix(".npy"), mmap_mode="r"))
+        frames = table.frames.to_numpy()
+        positions = -(-frames // STACK)
+        ends, read = frames.cumsum(), positions.cumsum()
+        number = np.full(len(ends), len(arrays))
+        where.append(np.stack([number, ends - frames, ends, read - positions, read], 1))
+        kinds = (".npy", ".read.npy")
+        arrays.append(tuple(np.load(file.with_suffix(k), mmap_mode="r") for k in kinds))
         tables.append(table)
     if not tables:
-        return Heard(pd.DataFrame(columns=["text", "source", "frames"]), [], np.zeros((0, 3), int))
+        return Heard(pd.DataFrame(columns=["text", "source", "frames"]), [], np.zeros((0, 5), int))
     return Heard(pd.concat(tables, ignore_index=True), arrays, np.concatenate(where))

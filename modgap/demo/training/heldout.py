@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 import soxr
+import torch
+from torch import Tensor
 
 from modgap.audio.conditions import RATE, pad
 from modgap.core.files import table_bytes, write_atomic
@@ -33,8 +35,12 @@ def error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
     return wrong / max(1, sum(f.words for f in found))
 
 
-def _write(file: Path, rows: list[dict[str, object]], frames: list[np.ndarray]) -> None:
-    features.write_frames(file.with_suffix(".npy"), frames)
+def _write(
+    file: Path, rows: list[dict[str, object]], heard: list[Tensor], hearing: Hearing
+) -> None:
+    frames = [h.to(torch.float16).numpy() for h in heard]
+    read = [hearing.read(h).to(torch.float16).numpy() for h in heard]
+    features.write_frames(file.with_suffix(".npy"), frames, read)
     write_atomic(file, table_bytes(pd.DataFrame(rows)))
 
 
@@ -51,9 +57,9 @@ def make_voices(
         voice = f"{rng.choice(ACCENTS)}+{rng.choice(HELDOUT_TIMBRES)}"
         how = Utterance("espeak", voice, int(rng.integers(150, 190)), int(rng.integers(40, 61)))
         wave = pad(speakers.say(text, how).astype(np.float64), 0.1, 0.2, 1e-4, rng)
-        frames.append(hearing.frames(wave.astype(np.float32)).numpy().astype(np.float16))
+        frames.append(hearing.frames(wave.astype(np.float32)))
         rows.append({"text": text, "source": "heldout", **asdict(how), "frames": len(frames[-1])})
-    _write(file, rows, frames)
+    _write(file, rows, frames, hearing)
 
 
 def make_people(s: TrainSettings, manifest: Path, hearing: Hearing) -> None:
@@ -70,10 +76,10 @@ def make_people(s: TrainSettings, manifest: Path, hearing: Hearing) -> None:
             wave = soxr.resample(wave.mean(1), rate, RATE)
             if len(row["transcript"].split()) < 3 or wave.size > features.MAX_SECONDS * RATE:
                 continue
-            frames.append(hearing.frames(wave.astype(np.float32)).numpy().astype(np.float16))
+            frames.append(hearing.frames(wave.astype(np.float32)))
             rows.append({"text": row["transcript"], "source": row["file"],
                          "frames": len(frames[-1])})  # fmt: skip
-    _write(file, rows, frames)
+    _write(file, rows, frames, hearing)
 
 
 def heldout_sets(s: TrainSettings) -> dict[str, Heard]:

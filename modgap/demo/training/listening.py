@@ -11,22 +11,24 @@ from torch import Tensor
 
 from modgap.demo.checkpoints import read_tensors
 from modgap.demo.compact import read_compact
-from modgap.demo.compose import ADAPTER, COMPOSITE
+from modgap.demo.compose import ADAPTER, STACK, WINDOWS
+from modgap.demo.compose import HEADS as ATTENTION_HEADS
 from modgap.demo.training import features
 from modgap.demo.training.batches import Epochs, collate
-from modgap.demo.training.ctc import Speller, TokenReader
+from modgap.demo.training.ctc import Speller, TokenReader, letters
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.pieces import SPACE, Pieces
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
+from modgap.demo.training.sounds import SOUNDS, sounds
 from modgap.models.conv_adapter import ConvTransformerAdapter
 
 __all__ = ["HEADS", "Listener", "new_adapter", "run_listening", "tokenizer_of", "training_set"]
 
 #: Beginnings of the names of what only trains the adapter.
-HEADS = ("reader.", "speller.")
+HEADS = ("reader.", "speller.", "phones.")
 
 
 def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapter:
@@ -40,14 +42,17 @@ def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapt
     """
     torch.manual_seed(s.seed)
     made = ConvTransformerAdapter(
-        COMPOSITE.stack * frames, s.width, llm, layers=s.layers, heads=COMPOSITE.heads,
-        inner=s.inner, dropout=s.dropout,
+        (STACK + len(WINDOWS)) * frames, s.width, llm, layers=s.layers,
+        heads=ATTENTION_HEADS, inner=s.inner, dropout=s.dropout,
     )  # fmt: skip
     if s.start is not None:
-        tensors = read_compact(s.start)
-        made.load_state_dict(
-            {k.removeprefix(ADAPTER): v for k, v in tensors.items() if k.startswith(ADAPTER)}
-        )
+        earlier = read_compact(s.start)
+        with torch.no_grad():
+            for name, p in made.named_parameters():
+                old = earlier.get(ADAPTER + name, p)
+                # Where their sizes differ, what both have.
+                part = tuple(slice(min(a, b)) for a, b in zip(p.shape, old.shape, strict=True))
+                p[part] = old[part]
     return made
 
 
@@ -65,7 +70,7 @@ def training_set(s: TrainSettings) -> Heard:
 
 
 class Listener:
-    """Adapter, reader and speller with what they need to be trained and measured.
+    """Adapter, reader and spellers with what they need to be trained and measured.
 
     Parameters
     ----------
@@ -84,14 +89,18 @@ class Listener:
         table = embeddings(s)
         self.adapter = new_adapter(s, heard.frames(0).shape[1], table.shape[1])
         self.reader = TokenReader(table, self.tokenizer.convert_tokens_to_ids(SPACE))
-        self.letters = [Speller.letters(text) for text in texts]
-        self.speller = Speller(s.width, COMPOSITE.stack)
+        self.speller = Speller(s.width, STACK)
+        self.letters = [self.speller.numbers(letters(text)) for text in texts]
+        self.phones = Speller(s.width, STACK, SOUNDS)
+        self.sounds = [self.phones.numbers(said) for said in sounds(texts)]
         self.half = (s.layers + 1) // 2
+        self.later = min(s.layers, self.half + 1)
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """All that is trained, by name."""
         named = {f"adapter.{n}": p for n, p in self.adapter.named_parameters()}
-        for head, module in (("reader", self.reader), ("speller", self.speller)):
+        heads = {"reader": self.reader, "speller": self.speller, "phones": self.phones}
+        for head, module in heads.items():
             named |= {f"{head}.{n}": p for n, p in module.named_parameters()}
         return named
 
@@ -105,17 +114,19 @@ class Listener:
         positions : Tensor, shape (B, n, d)
         mask : Tensor of bool, shape (B, n)
         losses : dict of str to Tensor
-            "tokens" and "letters", per token and per letter.
+            "tokens", "letters" and "sounds", per token, letter and sound.
         """
         stacked, mask = collate(self.heard, rows, rng)
         with torch.autocast("cpu", torch.bfloat16):
             states = self.adapter.layer_states(stacked, mask)
             made = self.adapter.positions(states[-1])
         tokens = [self.tokens[int(i)] for i in rows]
-        letters = [self.letters[int(i)] for i in rows]
+        spelt = [self.letters[int(i)] for i in rows]
+        heard = [self.sounds[int(i)] for i in rows]
         return made, mask, {
             "tokens": self.reader.loss(made, mask, tokens, self.vocabulary),
-            "letters": self.speller.loss(states[self.half], mask, letters),
+            "letters": self.speller.loss(states[self.later], mask, spelt),
+            "sounds": self.phones.loss(states[self.half], mask, heard),
         }  # fmt: skip
 
     @torch.inference_mode()
@@ -132,7 +143,7 @@ class Listener:
                 made = self.adapter.positions(states[-1])
             tokens = self.reader.read(made, mask, self.vocabulary)
             read += [Pieces.text(row, self.tokenizer) for row in tokens]
-            spelt += self.speller.read(states[self.half], mask)
+            spelt += self.speller.read(states[self.later], mask)
         self.adapter.train()
         return read, spelt
 

@@ -4,7 +4,7 @@ What the source of the method trained, and how Ultravox, LLaMA-Omni and others a
 
     config.json           {"model_type": "modgap_composite", "stack": 5, ...}: CompositeConfig
     encoder/              a Whisper checkpoint (config.json, model.safetensors,
-                          preprocessor_config.json); its decoder is not read
+                          preprocessor_config.json); its decoder is read only for "windows"
     adapter.safetensors   linear1.weight, linear2.weight, and biases and norms if it has them;
                           or, with "adapter": "conv_transformer", that adapter's weights
     llm/                  a causal text model with its tokenizer and chat template
@@ -30,6 +30,7 @@ from modgap.models.processor import Parts, load_parts, optional_file
 from modgap.models.prompt import AudioInput
 from modgap.models.skeleton import bare
 from modgap.models.vendor import VendorPrompt
+from modgap.models.window_reader import WindowReader
 
 #: How the projects that composites are made of prompt their models, by `CompositeConfig.source`.
 VENDORS = {
@@ -95,23 +96,28 @@ class CompositeLM(SpeechLM):
         missing = load_adapter(llm, where, cls.adapter_folder, options)
         if settings.lora == "merged":
             merge_adapter(llm)
-        encoder = net.load_encoder(
-            _file(where, "model.safetensors", options, "encoder"),
-            _json(where, options, "encoder"),
-            llm.dtype,
-        )
+        file = _file(where, "model.safetensors", options, "encoder")
+        config = _json(where, options, "encoder")
+        encoder = net.load_encoder(file, config, llm.dtype)
+        reader = None
+        if settings.windows:
+            reader = WindowReader.load(file, config, settings.windows, settings.prompt, llm.dtype)
         weights = load_file(_file(where, "adapter.safetensors", options))
         adapter = net.make_adapter(weights, settings).to(llm.dtype)
         widths = adapter.widths
-        wanted = (settings.stack * encoder.config.d_model, llm.get_input_embeddings().embedding_dim)
+        frames = settings.stack + len(settings.windows)
+        wanted = (frames * encoder.config.d_model, llm.get_input_embeddings().embedding_dim)
         if widths != wanted:
             raise ModelError(
                 f"The composite's adapter goes from {widths[0]} to {widths[1]} values, but encoder "
-                f"and text model need {wanted[0]} to {wanted[1]}: check stack in config.json."
+                f"and text model need {wanted[0]} to {wanted[1]}: check stack and windows in "
+                "config.json."
             )
-        hf = net.Composite(encoder, adapter, llm, settings)
+        hf = net.Composite(encoder, adapter, llm, settings, reader)
         if options.get("device_map") is not None:
             hf.encoder.to(llm.device)
+            if reader is not None:
+                reader.to(llm.device)
             hf.adapter.to(llm.device)
         lacking = {*report["missing_keys"], *missing}
         found = {"missing_keys": lacking, "unexpected_keys": report["unexpected_keys"]}
@@ -136,7 +142,11 @@ class CompositeLM(SpeechLM):
         with torch.device("meta"):
             weights = {name: torch.empty(shape) for name, shape in shapes.items()}
             composed = net.CompositeConfig.read(settings)
-            return net.Composite(encoder, net.make_adapter(weights, composed), llm, composed)
+            reader = None
+            if composed.windows:
+                reader = WindowReader(config, composed.windows, composed.prompt)
+            adapter = net.make_adapter(weights, composed)
+            return net.Composite(encoder, adapter, llm, composed, reader)
 
     @property
     def placeholder(self) -> int:

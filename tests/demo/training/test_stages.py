@@ -70,12 +70,16 @@ def test_heard_rows_lie_where_they_should(micro: TrainSettings) -> None:
     folder = micro.work / "features" / "turns.0"
     heard = features.load(features.files_of([folder]))
     assert heard.table.text.to_list() == TEXTS
-    whole = np.concatenate([np.load(f) for f in sorted(folder.glob("*.npy"))])
+    whole, read = (np.concatenate([np.load(f) for f in sorted(folder.glob(kind))])
+                   for kind in ("[0-9]*[0-9].npy", "*.read.npy"))  # fmt: skip
     table = pd.concat([pd.read_parquet(f) for f in sorted(folder.glob("*.parquet"))])
     ends = dict(zip(table.text, table.frames.cumsum(), strict=True))
+    places = dict(zip(table.text, positions(table.frames.to_numpy()).cumsum(), strict=True))
     for i, (text, count) in enumerate(zip(heard.table.text, heard.table.frames, strict=True)):
         wanted = whole[ends[text] - count : ends[text]].astype(np.float32)
         assert np.array_equal(heard.frames(i).numpy(), wanted)
+        seen = read[places[text] - positions(count) : places[text]].astype(np.float32)
+        assert np.array_equal(heard.read(i).numpy(), seen)
 
 
 def test_every_utterance_comes_once_an_epoch() -> None:
@@ -155,8 +159,10 @@ def test_the_folder_hears_what_training_heard(
             if not name.startswith(HEADS):
                 p.copy_(trained(aligned, "lora", step)[name])
     aligner.llm.float().eval()
-    heard = features.Heard(pd.DataFrame({"frames": [len(frames)]}), [frames.numpy()],
-                           np.array([[0, 0, len(frames)]]))  # fmt: skip
+    hearing = Hearing(aligned.encoder, torch.float32)
+    heard = features.Heard(pd.DataFrame({"frames": [len(frames)]}),
+                           [(frames.numpy(), hearing.read(frames).numpy())],
+                           np.array([[0, 0, len(frames), 0, n]]))  # fmt: skip
     stacked, mask = collate(heard, np.array([0]))
     with torch.no_grad():
         made = aligner.listener.adapter.eval()(stacked, mask)[0]

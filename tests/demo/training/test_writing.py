@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from modgap.demo.training import written
 from modgap.demo.training.answers import Answer, asked_texts
-from modgap.demo.training.ctc import Speller, TokenReader
+from modgap.demo.training.ctc import Speller, TokenReader, letters
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import read
 from modgap.demo.training.speaking import TRANSCRIBE, Prompts, Task, pack, target_loss
@@ -142,20 +142,20 @@ def test_a_task_without_a_distribution_is_hard(field: str) -> None:
 
 def test_letters_are_read_from_the_likeliest_places() -> None:
     speller = Speller(4, 2)
-    letters = Speller.letters("It's 3, ok?")
-    assert Speller.letters("IT'S   3 OK") == letters
+    assert letters("It's 3, ok?") == letters("IT'S   3 OK") == "it's 3 ok"
+    signs = speller.numbers("it's")
     # A state that points to one letter in each of its two places: those of "it" and "'s".
     with torch.no_grad():
         speller.norm = torch.nn.Identity()
         speller.linear.bias.zero_()
         speller.linear.weight.zero_()
         weight = speller.linear.weight.view(2, -1, 4)
-        weight[0, letters[0], 0] = weight[1, letters[1], 0] = 9.0
-        weight[0, letters[2], 1] = weight[1, letters[3], 1] = 9.0
+        weight[0, signs[0], 0] = weight[1, signs[1], 0] = 9.0
+        weight[0, signs[2], 1] = weight[1, signs[3], 1] = 9.0
     states, mask = torch.eye(4)[None, :3], torch.tensor([[True, True, False]])
     assert speller.read(states, mask) == ["it's"]
     # The third place says nothing in particular; it is not there, so it costs nothing.
-    loss = speller.loss(states, mask, [letters[:4]])
-    alone = speller.loss(states[:, :2], mask[:, :2], [letters[:4]])
+    loss = speller.loss(states, mask, [signs])
+    alone = speller.loss(states[:, :2], mask[:, :2], [signs])
     assert loss == alone
-    assert loss < speller.loss(states, mask, [letters[1:5]])
+    assert loss < speller.loss(states, mask, [signs[1:5]])
