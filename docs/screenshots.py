@@ -63,8 +63,16 @@ def main() -> None:
 
     IMAGES.mkdir(parents=True, exist_ok=True)
     example = examples()[0].id
+    with tempfile.TemporaryDirectory() as cache:
+        # The base models are fetched once, not for each set of pictures.
+        (Path(cache) / "models").symlink_to(ROOT / "cache" / "models")
+        pages(cache, example)
+    notebook_picture()
+
+
+def pages(cache: str, example: str) -> None:
+    """The pages of the explorer with an empty cache but for the base models."""
     with (
-        tempfile.TemporaryDirectory() as cache,
         serving(environment={"MODGAP_CACHE": cache}) as url,
         chromium() as browser,
     ):
@@ -88,7 +96,6 @@ def main() -> None:
                 page.screenshot(path=IMAGES / f"{stem}.png")
                 print(f"docs/images/{stem}.png")
             page.close()
-    notebook_picture()
 
 
 if __name__ == "__main__":

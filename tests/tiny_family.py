@@ -26,8 +26,8 @@ SHOTS = {"adapter": 1, "lora": 4}
 
 def make_tiny_family(root: Path) -> Path:
     """A weights folder with its base models inside of it, for ``MODGAP_DEMO_WEIGHTS``."""
-    whisper_encoder(root / "encoder")
     llm = text_model(root / "llm", "Llama", num_hidden_layers=LAYERS, head_dim=8)
+    whisper_encoder(root / "encoder", llm)
     members: dict[str, dict[str, Any]] = {}
     for strategy, shots in SHOTS.items():
         file = root / f"{strategy}.safetensors"
@@ -50,7 +50,9 @@ def _trained(llm: Path, strategy: str, number: int) -> dict[str, torch.Tensor]:
     torch.manual_seed(7)
     model = AutoModelForCausalLM.from_pretrained(llm)
     inputs = (STACK + len(WINDOWS)) * ENCODER["d_model"]
-    adapter = ConvTransformerAdapter(inputs, WIDTH, model.config.hidden_size, layers=1, inner=16)
+    adapter = ConvTransformerAdapter(
+        inputs, WIDTH, model.config.hidden_size, layers=1, inner=16, read=len(WINDOWS)
+    )
     tensors = {ADAPTER + n: p.detach() for n, p in adapter.named_parameters()}
     if strategy == "lora":
         for name, module in model.named_modules():

@@ -13,19 +13,22 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from modgap.core.files import write_atomic
 from modgap.demo.checkpoints import write_tensors
 from modgap.models.composite_net import CompositeConfig
 
-__all__ = ["ADAPTER", "HEADS", "LLM", "SCALE", "STACK", "TARGETS", "WINDOWS", "compose",
-           "composite"]  # fmt: skip
+__all__ = ["ADAPTER", "HEADS", "LLM", "SCALE", "STACK", "TARGETS", "WINDOWS", "WORDS", "compose",
+           "composite", "shared_tokens"]  # fmt: skip
 
 #: Four frames of 20 ms a position: 12.5 positions a second, about three to a token.
 STACK = 4
 #: Whisper's decoder reads the next 0.32 s and 0.6 s from each position's beginning.
 WINDOWS = ((0, 16), (0, 30))
+#: The likeliest tokens of a window that go into its embedding.
+WORDS = 12
 #: Attention heads of the adapter.
 HEADS = 8
 #: What names of trained weights begin with.
@@ -48,8 +51,27 @@ def composite(encoder: Path) -> CompositeConfig:
     begin = (config["decoder_start_token_id"], generation.get("no_timestamps_token_id"))
     return CompositeConfig(
         stack=STACK, adapter="conv_transformer", heads=HEADS, last="pad", hears="clip",
-        lora="merged", windows=WINDOWS, prompt=tuple(t for t in begin if t is not None),
+        lora="merged", windows=WINDOWS, words=WORDS,
+        prompt=tuple(t for t in begin if t is not None),
     )  # fmt: skip
+
+
+def shared_tokens(whisper: Path, llm: Path) -> tuple[Tensor, Tensor]:
+    """The tokens of byte-level BPE that two checkpoints share, by their ids in each.
+
+    Returns
+    -------
+    whisper, llm : Tensor of int32, shape (n,)
+    """
+    from transformers import AutoTokenizer
+
+    ours, theirs = (
+        AutoTokenizer.from_pretrained(f).backend_tokenizer.get_vocab(with_added_tokens=False)
+        for f in (whisper, llm)
+    )
+    found = sorted((i, theirs[name]) for name, i in ours.items() if name in theirs)
+    pairs = torch.tensor(found, dtype=torch.int32).reshape(-1, 2)
+    return pairs[:, 0].contiguous(), pairs[:, 1].contiguous()
 
 
 def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) -> Path:
@@ -78,6 +100,9 @@ def compose(encoder: Path, llm: Path, tensors: Mapping[str, Tensor], out: Path) 
         _linked(llm, partial / "llm")
         adapter = {k.removeprefix(ADAPTER): v for k, v in tensors.items() if k.startswith(ADAPTER)}
         write_tensors(partial / "adapter.safetensors", adapter, {"format": "pt"})
+        whisper, text = shared_tokens(encoder, llm)
+        write_tensors(partial / "words.safetensors", {"whisper": whisper, "llm": text},
+                      {"format": "pt"})  # fmt: skip
         lora = {k.removeprefix(LLM): v for k, v in tensors.items() if k.startswith(LLM)}
         if lora:
             _write_lora(lora, partial / "lora")

@@ -44,6 +44,9 @@ class CompositeConfig:
         the adapter gets beside the stacked frames (`WindowReader`); none by default.
     prompt : tuple of int
         Tokens that the decoder begins with there.
+    words : int
+        How many likeliest tokens of each window the adapter gets as the text model's embeddings,
+        weighted by their shares; which tokens both models have is in ``words.safetensors``.
     lora : "apart" or "merged"
         Whether a LoRA stays beside the weights, or is added to them when they are loaded.
     before, after : str
@@ -62,6 +65,7 @@ class CompositeConfig:
     positions: Literal["clip", "window"] = "clip"
     windows: tuple[tuple[int, int], ...] = ()
     prompt: tuple[int, ...] = ()
+    words: int = 0
     lora: Literal["apart", "merged"] = "apart"
     before: str = ""
     after: str = ""
@@ -99,6 +103,11 @@ class CompositeConfig:
             raise ModelError(
                 "A composite with windows needs a prompt in its config.json: the tokens that "
                 "Whisper's decoder begins with."
+            )
+        if not isinstance(self.words, int) or self.words < 0 or (self.words and not windows):
+            raise ModelError(
+                "words in the composite's config.json is a number of tokens, of windows that there "
+                "are."
             )
         object.__setattr__(self, "windows", windows)
         object.__setattr__(self, "prompt", tuple(int(token) for token in self.prompt))
@@ -199,9 +208,11 @@ class Composite(nn.Module):
     """What `SpeechLM` needs of a transformers model, with the text model's own parts behind it."""
 
     def __init__(
-        self, encoder: Any, adapter: Any, llm: Any, settings: CompositeConfig, reader: Any = None
-    ) -> None:
+        self, encoder: Any, adapter: Any, llm: Any, settings: CompositeConfig,
+        reader: Any = None, shared: Tensor | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.shared = shared
         self.encoder, self.reader, self.adapter, self.llm = encoder, reader, adapter, llm
         self.settings = settings
         self.config, self.generation_config = llm.config, llm.generation_config
@@ -228,10 +239,18 @@ class Composite(nn.Module):
         """Positions (n, d_llm) of mel features (1, mels, frames), padding silence included."""
         frames = encode(self.encoder, input_features)
         stacked = stack(frames, self.settings)
-        if self.reader is not None:
-            read = self.reader(frames, stacked.shape[1], self.settings.stack)
-            stacked = torch.cat([stacked, read], -1)
-        return self.adapter(stacked)[0]
+        if self.reader is None:
+            return self.adapter(stacked)[0]
+        read = self.reader(frames, stacked.shape[1], self.settings.stack)
+        stacked = torch.cat([stacked, read], -1)
+        if self.shared is None:
+            return self.adapter(stacked)[0]
+        numbers, shares = self.reader.words(read, self.settings.words)
+        embedding = self.get_input_embeddings()
+        ids = self.shared[numbers.to(self.shared.device)].to(embedding.weight.device)
+        embeds = embedding(ids).to(stacked.device)
+        words = (embeds.float() * shares[..., None]).sum(-2)[None].to(stacked.dtype)
+        return self.adapter(stacked, None, words)[0]
 
     def embed(
         self, input_ids: Tensor, input_features: Tensor | None, speech_mask: Tensor | None

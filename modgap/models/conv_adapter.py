@@ -34,6 +34,9 @@ class ConvTransformerAdapter(nn.Module):
         Width between the two linear layers of a layer.
     dropout : float
         In training.
+    read : int
+        Embeddings that are read at each position beforehand. With any, a position is a mixture: of
+        them, of what the layers make, and of one vector for "nothing new".
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class ConvTransformerAdapter(nn.Module):
         heads: int = 8,
         inner: int | None = None,
         dropout: float = 0.0,
+        read: int = 0,
     ) -> None:
         super().__init__()
         self.norm_in = nn.LayerNorm(inputs)
@@ -56,6 +60,8 @@ class ConvTransformerAdapter(nn.Module):
         )
         self.norm_out = nn.LayerNorm(width)
         self.linear_out = nn.Linear(width, outputs)
+        self.mix = nn.Linear(width, 2 + read) if read else None
+        self.blank = nn.Parameter(torch.zeros(outputs)) if read else None
 
     @classmethod
     def of_weights(cls, weights: Mapping[str, Tensor], heads: int) -> ConvTransformerAdapter:
@@ -76,7 +82,10 @@ class ConvTransformerAdapter(nn.Module):
                     f"The composite's adapter is {width} wide, which {heads} heads do not divide: "
                     "check heads in config.json."
                 )
-            made = cls(inputs, width, outputs, layers=len(numbers), heads=heads, inner=inner)
+            read = weights["mix.weight"].shape[0] - 2 if "mix.weight" in weights else 0
+            made = cls(
+                inputs, width, outputs, layers=len(numbers), heads=heads, inner=inner, read=read
+            )
             made.load_state_dict(dict(weights), assign=True)
         except KeyError as problem:
             raise ModelError(
@@ -94,7 +103,9 @@ class ConvTransformerAdapter(nn.Module):
         """Values of the stacked frames, and of a position."""
         return self.linear_in.in_features, self.linear_out.out_features
 
-    def forward(self, stacked: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, stacked: Tensor, mask: Tensor | None = None, read: Tensor | None = None
+    ) -> Tensor:
         """Positions of stacked frames.
 
         Parameters
@@ -102,12 +113,14 @@ class ConvTransformerAdapter(nn.Module):
         stacked : Tensor, shape (B, n, inputs)
         mask : Tensor of bool, shape (B, n), optional
             Which positions there are; None: all.
+        read : Tensor, shape (B, n, read, outputs), optional
+            What was read at each position, where the adapter mixes it in.
 
         Returns
         -------
         Tensor, shape (B, n, outputs)
         """
-        return self.positions(self.layer_states(stacked, mask)[-1])
+        return self.positions(self.layer_states(stacked, mask)[-1], read)
 
     def layer_states(self, stacked: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """What goes into the first layer, and what comes out of each, (B, n, width) each."""
@@ -117,9 +130,15 @@ class ConvTransformerAdapter(nn.Module):
             states.append(layer(states[-1], mask))
         return states
 
-    def positions(self, states: Tensor) -> Tensor:
+    def positions(self, states: Tensor, read: Tensor | None = None) -> Tensor:
         """Positions (B, n, outputs) of the last layer's states (B, n, width)."""
-        return self.linear_out(self.norm_out(states))
+        x = self.norm_out(states)
+        made = self.linear_out(x)
+        if self.mix is None or self.blank is None or read is None:
+            return made
+        shares = self.mix(x).softmax(-1)
+        mixed = shares[..., :1] * self.blank + shares[..., 1:2] * made
+        return mixed + (shares[..., 2:, None] * read.to(made.dtype)).sum(-2)
 
 
 class _Layer(nn.Module):

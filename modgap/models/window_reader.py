@@ -3,7 +3,9 @@
 A window-level Q-Former (SALMONN, Tang et al. 2024) whose weights are Whisper's decoder's, as DiVA's
 (Held et al. 2024): at each position of the prompt the decoder begins anew and sees nothing but the
 frames of a window. Its state is close to the first word that is said there. Nothing is decoded: no
-position knows what was read at another one.
+position knows what was read at another one. Through Whisper's own head a state also tells tokens;
+as the text model's embeddings, weighted by their shares, they are what the adapter may pass on
+(mixtures of the LLM's embeddings by a recogniser's posteriors: LegoSLM, Ma et al. 2025).
 """
 
 from __future__ import annotations
@@ -35,12 +37,19 @@ class WindowReader(nn.Module):
         Frames before and after the beginning of a position that it sees; one state each.
     prompt : sequence of int
         Tokens that the decoder begins with.
+    shared : int
+        Tokens that `words` chooses among.
     """
 
     start: Tensor
+    tokens: Tensor
 
     def __init__(
-        self, config: Any, windows: Sequence[tuple[int, int]], prompt: Sequence[int]
+        self,
+        config: Any,
+        windows: Sequence[tuple[int, int]],
+        prompt: Sequence[int],
+        shared: int = 0,
     ) -> None:
         from transformers.models.whisper.modeling_whisper import WhisperDecoderLayer
 
@@ -52,13 +61,14 @@ class WindowReader(nn.Module):
         )
         self.layer_norm = nn.LayerNorm(config.d_model)
         self.register_buffer("start", torch.zeros(len(self.prompt), config.d_model))
+        self.register_buffer("tokens", torch.zeros(shared, config.d_model))
 
     @classmethod
     def load(
         cls, file: Path, config: dict[str, Any], windows: Sequence[tuple[int, int]],
-        prompt: Sequence[int], dtype: torch.dtype,
+        prompt: Sequence[int], dtype: torch.dtype, shared: Tensor | None = None,
     ) -> WindowReader:  # fmt: skip
-        """Read the decoder out of a whole Whisper checkpoint.
+        """Read the decoder out of a whole Whisper checkpoint; `shared` are its ids of `tokens`.
 
         Raises
         ------
@@ -69,7 +79,7 @@ class WindowReader(nn.Module):
         from transformers import WhisperConfig
 
         whisper: Any = WhisperConfig.from_dict(config)
-        made = cls(whisper, windows, prompt)
+        made = cls(whisper, windows, prompt, 0 if shared is None else len(shared))
         weights = {}
         try:
             with safe_open(file, framework="pt") as held:
@@ -81,6 +91,9 @@ class WindowReader(nn.Module):
                 places = held.get_slice(f"{_PREFIX}embed_positions.weight")
                 begin = torch.cat([tokens[token : token + 1] for token in made.prompt]).float()
                 weights["start"] = begin + places[: len(begin)].float()
+                weights["tokens"] = made.tokens
+                if shared is not None:
+                    weights["tokens"] = tokens[: int(shared.max()) + 1][shared.long()].float()
             made.load_state_dict(weights)
         except Exception as problem:  # safetensors' and torch's own kinds
             raise ModelError(
@@ -128,6 +141,25 @@ class WindowReader(nn.Module):
                 y = functional.gelu(layer.fc1(layer.final_layer_norm(x)))
                 states[n] = x + layer.fc2(y)
         return QUIET * torch.cat([self.layer_norm(x[:, -1]) for x in states], -1)[None]
+
+    def words(self, states: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """The likeliest of the shared tokens at each position, and their shares among themselves.
+
+        Parameters
+        ----------
+        states : Tensor, shape (1, n, windows * d)
+            Of `forward`.
+        count : int
+
+        Returns
+        -------
+        numbers : Tensor of int64, shape (n, windows, count)
+            Of the shared tokens.
+        shares : Tensor of float32, shape (n, windows, count)
+        """
+        read = states[0].unflatten(-1, (len(self.windows), -1)) / QUIET
+        odds, numbers = (read @ self.tokens.T).float().topk(count, -1)
+        return numbers, odds.softmax(-1)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """Attention of (n, a, d) over (n, b, d)."""

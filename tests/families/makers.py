@@ -509,11 +509,16 @@ def phi4_multimodal(folder: Path) -> Path:
     return folder
 
 
-def whisper_encoder(folder: Path) -> Path:
-    """A whole Whisper checkpoint whose encoder is as the others'."""
+def whisper_encoder(folder: Path, llm: Path | None = None) -> Path:
+    """A whole Whisper checkpoint whose encoder is as the others', with the tokenizer of `llm`."""
+    size = 50
+    if llm is not None:
+        tok = transformers.AutoTokenizer.from_pretrained(llm)
+        tok.save_pretrained(folder)
+        size = len(tok)
     config = transformers.WhisperConfig(
         **ENCODER,
-        vocab_size=50,
+        vocab_size=size,
         decoder_layers=1,
         decoder_attention_heads=2,
         decoder_ffn_dim=16,

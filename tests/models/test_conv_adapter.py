@@ -71,6 +71,23 @@ def test_the_weights_say_all_sizes(layers: int) -> None:
     assert again.widths == (128, 32)
 
 
+def test_a_position_is_a_mixture_of_what_was_read() -> None:
+    torch.manual_seed(4)
+    adapter = ConvTransformerAdapter(8, 16, 6, layers=1, heads=4, inner=8, read=2).eval()
+    adapter.blank.data.normal_()
+    x, read = torch.randn(2, 5, 8), torch.randn(2, 5, 2, 6)
+    with torch.no_grad():
+        state = adapter.norm_out(adapter.layer_states(x)[-1])
+        shares = adapter.mix(state).softmax(-1)
+        parts = torch.cat(
+            [adapter.blank.expand(2, 5, 1, 6), adapter.linear_out(state)[:, :, None], read], 2
+        )
+        wanted = torch.einsum("bnk,bnkd->bnd", shares, parts)
+        torch.testing.assert_close(adapter(x, None, read), wanted)
+        again = ConvTransformerAdapter.of_weights(adapter.state_dict(), heads=4).eval()
+        assert torch.equal(again(x, None, read), adapter(x, None, read))
+
+
 def test_weights_that_do_not_fit_are_told() -> None:
     weights = _adapter().state_dict()
     with pytest.raises(ModelError, match="heads in config"):

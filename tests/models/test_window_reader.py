@@ -87,3 +87,25 @@ def test_settings_of_windows_are_checked(values: dict[str, Any], told: str) -> N
         CompositeConfig.read({"stack": 4, **values})
     kept = CompositeConfig.read({"stack": 4, "windows": [[0, 4]], "prompt": [1]})
     assert CompositeConfig.read(json.loads(kept.to_json())) == kept
+
+
+def test_words_are_the_likeliest_of_whispers_own_head(whisper: Any) -> None:
+    model, folder = whisper
+    shared = torch.tensor([3, 8, 9, 20, 21, 39])
+    config = json.loads((folder / "config.json").read_text())
+    reader = WindowReader.load(
+        folder / "model.safetensors", config, WINDOWS, PROMPT, torch.float32, shared
+    )
+    frames = torch.randn(1, 9, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        states = reader(frames, 3, STACK)
+        numbers, shares = reader.words(states, 4)
+        logits = model.proj_out(states.view(1, 3, 2, 32)[0] / QUIET)[..., shared]
+    wanted, order = logits.topk(4, -1)
+    assert torch.equal(numbers, order)
+    torch.testing.assert_close(shares, wanted.softmax(-1), rtol=1e-4, atol=1e-5)
+
+
+def test_words_need_windows() -> None:
+    with pytest.raises(ModelError, match="of windows that there are"):
+        CompositeConfig.read({"stack": 4, "words": 3})

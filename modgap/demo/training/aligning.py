@@ -62,18 +62,11 @@ class Aligner:
         self._start()
 
     def _start(self) -> None:
-        """Adapter and heads as the first stage left them, as loud as embeddings are."""
+        """Adapter and heads as the first stage left them."""
         tensors, _ = read_tensors(self.s.work / "listen" / "state.safetensors")
         with torch.no_grad():
             for name, p in self.listener.parameters().items():
                 p.copy_(tensors[f"w.{name}"])
-            adapter = self.listener.adapter.eval()
-            stacked, mask = collate(self.heard, self._all[:: max(1, len(self._all) // 32)])
-            loud = adapter(stacked, mask)[mask].norm(dim=-1).mean()
-            wanted = self.llm.get_input_embeddings().weight.float().norm(dim=-1).mean()
-            adapter.linear_out.weight.mul_(wanted / loud)
-            adapter.linear_out.bias.mul_(wanted / loud)
-        adapter.train()
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """All that is trained, by name."""
@@ -140,9 +133,9 @@ class Aligner:
         out: list[str] = []
         order = rows[np.argsort(heard.table.frames.to_numpy()[rows], kind="stable")]
         for start in range(0, len(order), batch):
-            stacked, mask = collate(heard, order[start : start + batch])
+            stacked, mask, words = collate(heard, order[start : start + batch], self.listener.table)
             with torch.autocast("cpu", torch.bfloat16):
-                made = self.listener.adapter(stacked, mask)
+                made = self.listener.adapter(stacked, mask, words)
             prompts = [
                 self.prompts.around(m[there].float(), transcribe=True)
                 for m, there in zip(made, mask, strict=True)

@@ -67,14 +67,16 @@ class Epochs:
 
 
 def collate(
-    heard: Heard, rows: np.ndarray, rng: np.random.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+    heard: Heard, rows: np.ndarray, table: Tensor, rng: np.random.Generator | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Stacked frames of utterances, as the adapter takes them.
 
     Parameters
     ----------
     heard : Heard
     rows : ndarray of int
+    table : Tensor, shape (V, d_llm)
+        The text model's embeddings.
     rng : numpy.random.Generator, optional
         Of training: another tempo, noise, and a few short stretches wiped out.
 
@@ -83,20 +85,26 @@ def collate(
     stacked : Tensor, shape (B, n, (stack + windows) * d)
     mask : Tensor of bool, shape (B, n)
         Where there is an utterance.
+    words : Tensor, shape (B, n, windows, d_llm)
+        What was read at each position, as embeddings.
     """
-    clips = []
+    clips, said = [], []
     for i in rows:
         frames, read = heard.frames(int(i)), heard.read(int(i))
+        ids, shares = heard.words(int(i))
+        words = (table[ids] * shares[..., None]).sum(-2)
         if rng is not None:
-            frames, read = _disturbed(frames, read, rng)
+            frames, read, words = _disturbed(frames, read, words, rng)
         clips.append(torch.cat([_stacked(frames), read], -1))
+        said.append(words)
     width = max(len(c) for c in clips)
     stacked = clips[0].new_zeros(len(clips), width, clips[0].shape[1])
     mask = torch.zeros(len(clips), width, dtype=torch.bool)
     for k, clip in enumerate(clips):
         stacked[k, : len(clip)] = clip
         mask[k, : len(clip)] = True
-    return stacked, mask
+    padded = [functional.pad(w, (0, 0, 0, 0, 0, width - len(w))) for w in said]
+    return stacked, mask, torch.stack(padded)
 
 
 def _stacked(frames: Tensor) -> Tensor:
@@ -105,23 +113,27 @@ def _stacked(frames: Tensor) -> Tensor:
     return frames.reshape(-1, STACK * frames.shape[1])
 
 
-def _disturbed(frames: Tensor, read: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _disturbed(
+    frames: Tensor, read: Tensor, words: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
     """Said faster or slower, with noise, and with stretches and dimensions wiped out."""
     length = max(STACK, round(len(frames) * float(np.exp(rng.uniform(-TEMPO, TEMPO)))))
     sizes = (length, int(positions(length)))
     both = [_stretched(x, size) for x, size in zip((frames, read), sizes, strict=True)]
+    words = words[torch.linspace(0, len(words) - 1, sizes[1]).round().long()].clone()
     chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
     both = [torch.randn(x.shape, generator=chance).mul_(0.12 * x.std()).add_(x) for x in both]
     for _ in range(int(rng.integers(0, 2 + length // 60))):
         size = int(rng.integers(1, 13))
         start = int(rng.integers(0, max(1, length - size)))
         both[0][start : start + size] = 0.0
-        both[1][start // STACK : (start + size) // STACK] = 0.0
+        for x in (both[1], words):
+            x[start // STACK : (start + size) // STACK] = 0.0
     if rng.random() < 0.5:
         for x in both:
             dimensions = rng.choice(x.shape[1], int(0.1 * x.shape[1]), replace=False)
             x[:, torch.from_numpy(dimensions)] = 0.0
-    return both[0], both[1]
+    return both[0], both[1], words
 
 
 def _stretched(x: Tensor, length: int) -> Tensor:

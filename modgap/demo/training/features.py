@@ -1,7 +1,8 @@
 """Texts to speech to what frozen Whisper makes of it: made once, kept as 16-bit numbers.
 
 The encoder's frames of a file's utterances lie one after the other in ``NNNNN.npy``, what the
-decoder reads in the windows of their positions in ``NNNNN.read.npy``; ``NNNNN.parquet`` says whose
+decoder reads in the windows of their positions in ``NNNNN.read.npy``, the tokens that it tells
+there in ``NNNNN.words.npy`` and their shares in ``NNNNN.shares.npy``; ``NNNNN.parquet`` says whose
 they are, and its being there says that all is whole. The speech itself is not kept.
 """
 
@@ -11,7 +12,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from modgap.audio.conditions import RATE
 from modgap.core.files import write_atomic
-from modgap.demo.compose import STACK, WINDOWS, composite
+from modgap.demo.compose import STACK, WINDOWS, WORDS, composite, shared_tokens
 from modgap.demo.training import shards
 from modgap.demo.training.speakers import Speakers, Utterance, recorded
 from modgap.models.composite_net import encode, load_encoder
@@ -29,6 +30,7 @@ from modgap.models.window_reader import WindowReader
 __all__ = [
     "Heard",
     "Hearing",
+    "Read",
     "files_of",
     "load",
     "speak_texts",
@@ -36,6 +38,25 @@ __all__ = [
 ]
 
 MAX_SECONDS = 12.0
+_SUFFIXES = (".npy", ".read.npy", ".words.npy", ".shares.npy")
+
+
+class Read(NamedTuple):
+    """What is read at the positions of an utterance.
+
+    Attributes
+    ----------
+    states : ndarray of float16, shape (n, windows * d)
+        Of Whisper's decoder.
+    words : ndarray of int32, shape (n, windows, k)
+        The likeliest tokens, by the text model's ids.
+    shares : ndarray of float16, shape (n, windows, k)
+        Their shares among themselves.
+    """
+
+    states: np.ndarray
+    words: np.ndarray
+    shares: np.ndarray
 
 
 class Hearing:
@@ -46,18 +67,20 @@ class Hearing:
 
     Parameters
     ----------
-    folder : Path
-        Whisper's checkpoint folder.
+    folder, llm : Path
+        Checkpoint folders of Whisper and of the text model.
     dtype : torch.dtype
     """
 
-    def __init__(self, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(self, folder: Path, llm: Path, dtype: torch.dtype = torch.bfloat16) -> None:
         from transformers import WhisperFeatureExtractor
 
         config = json.loads((folder / "config.json").read_text())
         file = folder / "model.safetensors"
         self.encoder: Any = load_encoder(file, config, dtype).eval()
-        self.reader = WindowReader.load(file, config, WINDOWS, composite(folder).prompt, dtype)
+        shared, self.ids = shared_tokens(folder, llm)
+        prompt = composite(folder).prompt
+        self.reader = WindowReader.load(file, config, WINDOWS, prompt, dtype, shared)
         self.extractor = WhisperFeatureExtractor.from_pretrained(folder)
         self.dtype = dtype
 
@@ -68,10 +91,15 @@ class Hearing:
         return encode(self.encoder, mel["input_features"].to(self.dtype))[0].float()
 
     @torch.inference_mode()
-    def read(self, frames: Tensor) -> Tensor:
-        """What the decoder reads at each position (n, windows * d) of frames (T, d), float32."""
+    def read(self, frames: Tensor) -> Read:
+        """What the decoder reads at each position of frames (T, d), as it is kept."""
         positions = -(-len(frames) // STACK)
-        return self.reader(frames[None].to(self.dtype), positions, STACK)[0].float()
+        states = self.reader(frames[None].to(self.dtype), positions, STACK)
+        numbers, shares = self.reader.words(states, WORDS)
+        return Read(
+            states[0].to(torch.float16).numpy(), self.ids[numbers].numpy(),
+            shares.to(torch.float16).numpy(),
+        )  # fmt: skip
 
 
 def speak_texts(
@@ -107,18 +135,19 @@ def speak_texts(
         heard = hearing.frames(wave)
         frames = heard.to(torch.float16).numpy()
         kept.append(frames)
-        read.append(hearing.read(heard).to(torch.float16).numpy())
+        read.append(hearing.read(heard))
         rows.append({"text": text, "source": source, **asdict(how), "frames": len(frames)})
     write_frames(file, kept, read)
     return pd.DataFrame(rows)
 
 
-def write_frames(file: Path, frames: list[np.ndarray], read: list[np.ndarray]) -> None:
+def write_frames(file: Path, frames: list[np.ndarray], read: list[Read]) -> None:
     """Write frames (T_k, d) of several utterances, and what was read, one below the other."""
-    for path, parts in ((file, frames), (file.with_suffix(".read.npy"), read)):
+    kinds = (frames, *zip(*read, strict=True))
+    for suffix, parts in zip(_SUFFIXES, kinds, strict=True):
         buffer = io.BytesIO()
         np.save(buffer, np.concatenate(parts))
-        write_atomic(path, buffer.getvalue())
+        write_atomic(file.with_suffix(suffix), buffer.getvalue())
 
 
 @dataclass
@@ -132,7 +161,7 @@ class Heard:
     """
 
     table: pd.DataFrame
-    _arrays: list[tuple[np.ndarray, np.ndarray]]
+    _arrays: list[tuple[np.ndarray, ...]]
     _where: np.ndarray
 
     def __len__(self) -> int:
@@ -147,6 +176,13 @@ class Heard:
         """What was read at the positions of utterance `i` (n, windows * d), float32."""
         array, _, _, start, end = self._where[i]
         return torch.from_numpy(np.array(self._arrays[array][1][start:end])).float()
+
+    def words(self, i: int) -> tuple[Tensor, Tensor]:
+        """Likeliest tokens of the text model that were read at the positions, and their shares,
+        (n, windows, k) each."""
+        array, _, _, start, end = self._where[i]
+        ids, shares = (self._arrays[array][k][start:end] for k in (2, 3))
+        return torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(shares.astype(np.float32))
 
 
 def files_of(folders: list[Path]) -> list[Path]:
@@ -166,8 +202,7 @@ def load(files: list[Path]) -> Heard:
         ends, read = frames.cumsum(), positions.cumsum()
         number = np.full(len(ends), len(arrays))
         where.append(np.stack([number, ends - frames, ends, read - positions, read], 1))
-        kinds = (".npy", ".read.npy")
-        arrays.append(tuple(np.load(file.with_suffix(k), mmap_mode="r") for k in kinds))
+        arrays.append(tuple(np.load(file.with_suffix(k), mmap_mode="r") for k in _SUFFIXES))
         tables.append(table)
     if not tables:
         return Heard(pd.DataFrame(columns=["text", "source", "frames"]), [], np.zeros((0, 5), int))

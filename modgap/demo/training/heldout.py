@@ -39,7 +39,7 @@ def _write(
     file: Path, rows: list[dict[str, object]], heard: list[Tensor], hearing: Hearing
 ) -> None:
     frames = [h.to(torch.float16).numpy() for h in heard]
-    read = [hearing.read(h).to(torch.float16).numpy() for h in heard]
+    read = [hearing.read(h) for h in heard]
     features.write_frames(file.with_suffix(".npy"), frames, read)
     write_atomic(file, table_bytes(pd.DataFrame(rows)))
 

@@ -19,9 +19,9 @@ from modgap.demo.training.ctc import Speller, TokenReader, letters
 from modgap.demo.training.features import Heard
 from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.loop import LoopSettings, Run
-from modgap.demo.training.pieces import SPACE, Pieces
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
+from modgap.demo.training.shared_tokens import SPACE, SharedTokens, spoken
 from modgap.demo.training.sounds import SOUNDS, sounds
 from modgap.models.conv_adapter import ConvTransformerAdapter
 
@@ -29,6 +29,8 @@ __all__ = ["HEADS", "Listener", "new_adapter", "run_listening", "tokenizer_of", 
 
 #: Beginnings of the names of what only trains the adapter.
 HEADS = ("reader.", "speller.", "phones.")
+#: Wrong tokens that a position chooses among, beside the batch's own.
+OTHERS = 3000
 
 
 def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapter:
@@ -43,7 +45,7 @@ def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapt
     torch.manual_seed(s.seed)
     made = ConvTransformerAdapter(
         (STACK + len(WINDOWS)) * frames, s.width, llm, layers=s.layers,
-        heads=ATTENTION_HEADS, inner=s.inner, dropout=s.dropout,
+        heads=ATTENTION_HEADS, inner=s.inner, dropout=s.dropout, read=len(WINDOWS),
     )  # fmt: skip
     if s.start is not None:
         earlier = read_compact(s.start)
@@ -83,12 +85,16 @@ class Listener:
         self.s, self.heard = s, heard
         self.tokenizer = tokenizer_of(s)
         texts = heard.table.text.to_list()
-        pieces = Pieces(self.tokenizer, texts, s.pieces)
-        self.tokens = [pieces.write(text) for text in texts]
-        self.vocabulary = torch.tensor(pieces.ids)
-        table = embeddings(s)
+        shared = SharedTokens(s.encoder, self.tokenizer)
+        self.tokens = [shared.write(text) for text in texts]
+        self.vocabulary = torch.tensor(sorted({t for row in self.tokens for t in row}))
+        self.table = table = embeddings(s)
         self.adapter = new_adapter(s, heard.frames(0).shape[1], table.shape[1])
-        self.reader = TokenReader(table, self.tokenizer.convert_tokens_to_ids(SPACE))
+        space = self.tokenizer.convert_tokens_to_ids(SPACE)
+        self.reader = TokenReader(table, space)
+        with torch.no_grad():
+            assert self.adapter.blank is not None
+            self.adapter.blank.copy_(table[space])
         self.speller = Speller(s.width, STACK)
         self.letters = [self.speller.numbers(letters(text)) for text in texts]
         self.phones = Speller(s.width, STACK, SOUNDS)
@@ -116,18 +122,23 @@ class Listener:
         losses : dict of str to Tensor
             "tokens", "letters" and "sounds", per token, letter and sound.
         """
-        stacked, mask = collate(self.heard, rows, rng)
+        stacked, mask, words = collate(self.heard, rows, self.table, rng)
         with torch.autocast("cpu", torch.bfloat16):
             states = self.adapter.layer_states(stacked, mask)
-            made = self.adapter.positions(states[-1])
+            made = self.adapter.positions(states[-1], words)
         tokens = [self.tokens[int(i)] for i in rows]
         spelt = [self.letters[int(i)] for i in rows]
         heard = [self.sounds[int(i)] for i in rows]
         return made, mask, {
-            "tokens": self.reader.loss(made, mask, tokens, self.vocabulary),
+            "tokens": self.reader.loss(made, mask, tokens, self.others(rng)),
             "letters": self.speller.loss(states[self.later], mask, spelt),
             "sounds": self.phones.loss(states[self.half], mask, heard),
         }  # fmt: skip
+
+    def others(self, rng: np.random.Generator) -> Tensor:
+        """Some tokens of the vocabulary."""
+        count = min(OTHERS, len(self.vocabulary))
+        return self.vocabulary[rng.choice(len(self.vocabulary), count, replace=False)]
 
     @torch.inference_mode()
     def read(self, heard: Heard, batch: int = 32) -> tuple[list[str], list[str]]:
@@ -137,12 +148,12 @@ class Listener:
         spelt: list[str] = []
         for start in range(0, len(heard), batch):
             rows = np.arange(start, min(start + batch, len(heard)))
-            stacked, mask = collate(heard, rows)
+            stacked, mask, words = collate(heard, rows, self.table)
             with torch.autocast("cpu", torch.bfloat16):
                 states = self.adapter.layer_states(stacked, mask)
-                made = self.adapter.positions(states[-1])
+                made = self.adapter.positions(states[-1], words)
             tokens = self.reader.read(made, mask, self.vocabulary)
-            read += [Pieces.text(row, self.tokenizer) for row in tokens]
+            read += [spoken(row, self.tokenizer) for row in tokens]
             spelt += self.speller.read(states[self.later], mask)
         self.adapter.train()
         return read, spelt

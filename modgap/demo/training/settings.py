@@ -44,8 +44,6 @@ class TrainSettings:
         nothing.
     width, layers, inner, dropout
         Of the adapter.
-    pieces : int
-        Tokens that speech is written with in the first stage (`Pieces`).
     listen_steps, listen_batch, listen_rate
         Length of the first stage, utterances a step, peak rate.
     answered, transcribed, typed : int
@@ -83,7 +81,6 @@ class TrainSettings:
     layers: int = 4
     inner: int = 1024
     dropout: float = 0.1
-    pieces: int = 2500
     listen_steps: int = 5000
     listen_batch: int = 32
     listen_rate: float = 1e-3

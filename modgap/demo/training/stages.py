@@ -85,7 +85,7 @@ def _answered(writer: Writer, asked: list[str], n: int) -> pd.DataFrame:
 
 def run_heldout(s: TrainSettings, part: Part) -> None:
     """What is measured on: texts and voices that are left out, and people."""
-    hearing = Hearing(s.encoder)
+    hearing = Hearing(s.encoder, s.llm)
     left = texts(s.wordnet, s.seed).text[-HELDOUT:].to_list()
     make_voices(s, left, Speakers(None, None), hearing)
     if s.people is not None:
@@ -97,7 +97,7 @@ def run_speech(s: TrainSettings, part: Part) -> None:
 
     A file of each kind of texts in turn, so that what is there at any time is a fair sample.
     """
-    speakers, hearing = Speakers(s.voice, s.flite), Hearing(s.encoder)
+    speakers, hearing = Speakers(s.voice, s.flite), Hearing(s.encoder, s.llm)
     files = {b: sorted((s.work / "texts" / b).glob("[0-9]*.parquet")) for b in BOOKS}
     longest = max(map(len, files.values()))
     for again in range(s.rounds):

@@ -8,6 +8,7 @@ What the source of the method trained, and how Ultravox, LLaMA-Omni and others a
     adapter.safetensors   linear1.weight, linear2.weight, and biases and norms if it has them;
                           or, with "adapter": "conv_transformer", that adapter's weights
     llm/                  a causal text model with its tokenizer and chat template
+    words.safetensors     with "words": ids of the tokens that both models have ("whisper", "llm")
     lora/                 if there is one, a PEFT adapter of the text model
 
 `modgap.models.loading.convert` makes such a folder of the checkpoints of those projects.
@@ -99,9 +100,14 @@ class CompositeLM(SpeechLM):
         file = _file(where, "model.safetensors", options, "encoder")
         config = _json(where, options, "encoder")
         encoder = net.load_encoder(file, config, llm.dtype)
-        reader = None
+        reader, shared = None, None
+        if settings.words:
+            shared = load_file(_file(where, "words.safetensors", options))
         if settings.windows:
-            reader = WindowReader.load(file, config, settings.windows, settings.prompt, llm.dtype)
+            reader = WindowReader.load(
+                file, config, settings.windows, settings.prompt, llm.dtype,
+                None if shared is None else shared["whisper"],
+            )  # fmt: skip
         weights = load_file(_file(where, "adapter.safetensors", options))
         adapter = net.make_adapter(weights, settings).to(llm.dtype)
         widths = adapter.widths
@@ -113,7 +119,8 @@ class CompositeLM(SpeechLM):
                 f"and text model need {wanted[0]} to {wanted[1]}: check stack and windows in "
                 "config.json."
             )
-        hf = net.Composite(encoder, adapter, llm, settings, reader)
+        ids = None if shared is None else shared["llm"].long()
+        hf = net.Composite(encoder, adapter, llm, settings, reader, ids)
         if options.get("device_map") is not None:
             hf.encoder.to(llm.device)
             if reader is not None:
@@ -142,9 +149,12 @@ class CompositeLM(SpeechLM):
         with torch.device("meta"):
             weights = {name: torch.empty(shape) for name, shape in shapes.items()}
             composed = net.CompositeConfig.read(settings)
-            reader = None
+            reader, count = None, 0
+            if composed.words:
+                with safe_open(_file(where, "words.safetensors", options), framework="pt") as held:
+                    count = held.get_slice("whisper").get_shape()[0]
             if composed.windows:
-                reader = WindowReader(config, composed.windows, composed.prompt)
+                reader = WindowReader(config, composed.windows, composed.prompt, count)
             adapter = net.make_adapter(weights, composed)
             return net.Composite(encoder, adapter, llm, composed, reader)
 

@@ -34,14 +34,14 @@ def micro(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     rounded = {k: v.to(torch.bfloat16).float() for k, v in tensors.items()}
     save_file(rounded, llm / "model.safetensors", {"format": "pt"})
     s = TrainSettings(
-        work=root / "work", encoder=whisper_encoder(root / "whisper"), llm=llm, width=16, layers=1,
-        inner=16,
+        work=root / "work", encoder=whisper_encoder(root / "whisper", llm), llm=llm, width=16,
+        layers=1, inner=16,
         listen_steps=6, listen_batch=3, answered=2, transcribed=2, typed=1, adapter_steps=4,
         lora_steps=4, rank=2, snapshots=2, measure_every=3, compiled=0,
     )  # fmt: skip
     s.save()
     table = pd.DataFrame({"text": TEXTS, "source": "turn"})
-    hearing, speakers = Hearing(s.encoder), Speakers(None, None)
+    hearing, speakers = Hearing(s.encoder, s.llm), Speakers(None, None)
 
     def heard(n: int) -> pd.DataFrame:
         frames = s.work / "features" / "turns.0" / f"{n:05d}.npy"

@@ -59,7 +59,7 @@ def test_settings_come_back(micro: TrainSettings) -> None:
 
 def test_speech_is_the_same_each_time(micro: TrainSettings, tmp_path: Path) -> None:
     table = pd.DataFrame({"text": TEXTS[5:], "source": "turn"})
-    again = speak_texts(table, "key1", Speakers(None, None), Hearing(micro.encoder),
+    again = speak_texts(table, "key1", Speakers(None, None), Hearing(micro.encoder, micro.llm),
                         tmp_path / "00001.npy")  # fmt: skip
     kept = micro.work / "features" / "turns.0" / "00001"
     pd.testing.assert_frame_equal(again, pd.read_parquet(kept.with_suffix(".parquet")))
@@ -150,7 +150,7 @@ def test_the_folder_hears_what_training_heard(
     clip = make_clip(1.3, rate=16_000)
     pair = model.prepare(clip, "Is it cold?", instruction="Write down what you hear.")
     n = len(pair.speech.content)
-    frames = Hearing(aligned.encoder, torch.float32).frames(clip.samples)
+    frames = Hearing(aligned.encoder, aligned.llm, torch.float32).frames(clip.samples)
     assert n == positions(len(frames))
     # The training's own way to the same logits, in full precision and with the shipped weights.
     aligner = Aligner(aligned, "lora", training_set(aligned))
@@ -159,13 +159,13 @@ def test_the_folder_hears_what_training_heard(
             if not name.startswith(HEADS):
                 p.copy_(trained(aligned, "lora", step)[name])
     aligner.llm.float().eval()
-    hearing = Hearing(aligned.encoder, torch.float32)
+    hearing = Hearing(aligned.encoder, aligned.llm, torch.float32)
     heard = features.Heard(pd.DataFrame({"frames": [len(frames)]}),
-                           [(frames.numpy(), hearing.read(frames).numpy())],
+                           [(frames.numpy(), *hearing.read(frames))],
                            np.array([[0, 0, len(frames), 0, n]]))  # fmt: skip
-    stacked, mask = collate(heard, np.array([0]))
+    stacked, mask, words = collate(heard, np.array([0]), aligner.listener.table)
     with torch.no_grad():
-        made = aligner.listener.adapter.eval()(stacked, mask)[0]
+        made = aligner.listener.adapter.eval()(stacked, mask, words)[0]
         prompt = aligner.prompts.around(made, transcribe=True)
         theirs = aligner.llm(inputs_embeds=prompt[None]).logits[0]
         ours = model.hf(**pair.speech.inputs).logits[0]
