@@ -21,10 +21,12 @@ SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 def settle(page: Page) -> None:
     """Wait until the script has run and the charts are drawn."""
     page.wait_for_timeout(600)
-    page.wait_for_selector(SETTLED, timeout=60_000)
+    page.wait_for_selector(SETTLED, timeout=200_000)
     # Not wait_for_function: it evaluates a string in the page, which the page's policy forbids.
     while page.locator("[data-stale=true], [data-testid=stSkeleton]").count():
         page.wait_for_timeout(100)
+    while page.get_by_role("button", name="Cancel", exact=True).count():  # a job still runs
+        page.wait_for_timeout(200)
     page.wait_for_timeout(1_200)
 
 
@@ -79,7 +81,7 @@ def pages(cache: str, example: str) -> None:
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
             page.goto(f"{url}/?example={example}")
-            page.wait_for_url("**run=*", timeout=180_000)
+            page.wait_for_url("**run=*", timeout=400_000)
             query = page.url.partition("?")[2]
             for name in PAGES:
                 if scheme == "dark" and name != "alignment":
@@ -87,10 +89,10 @@ def pages(cache: str, example: str) -> None:
                 path = "" if name == "clip" else name
                 page.goto(f"{url}/{path}?{query}")
                 if name in ("alignment", "interventions"):
-                    page.wait_for_selector(READY, timeout=60_000)
+                    page.wait_for_selector(READY, timeout=200_000)
                 if name == "compare":
                     maps = page.locator(".st-key-cm_maps .heatmaplayer image")
-                    maps.nth(1).wait_for(timeout=60_000)
+                    maps.nth(1).wait_for(timeout=200_000)
                 settle(page)
                 stem = name if scheme == "light" else f"{name}-dark"
                 page.screenshot(path=IMAGES / f"{stem}.png")
