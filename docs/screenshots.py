@@ -66,8 +66,9 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     example = examples()[0].id
     with tempfile.TemporaryDirectory() as cache:
-        # The base models are fetched once, not for each set of pictures.
-        (Path(cache) / "models").symlink_to(ROOT / "cache" / "models")
+        # The base models, where they are here, are not fetched for each set of pictures.
+        if (ROOT / "cache" / "models").is_dir():
+            (Path(cache) / "models").symlink_to(ROOT / "cache" / "models")
         pages(cache, example)
     notebook_picture()
 

@@ -20,8 +20,8 @@ from modgap.core.files import write_atomic
 from modgap.demo.checkpoints import write_tensors
 from modgap.models.composite_net import CompositeConfig
 
-__all__ = ["ADAPTER", "HEADS", "LLM", "SCALE", "STACK", "TARGETS", "WINDOWS", "WORDS", "compose",
-           "composite", "shared_tokens"]  # fmt: skip
+__all__ = ["ADAPTER", "ATTENTION_HEADS", "LLM", "SCALE", "STACK", "TARGETS", "WINDOWS", "WORDS",
+           "compose", "composite", "shared_tokens"]  # fmt: skip
 
 #: Four frames of 20 ms a position: 12.5 positions a second, about three to a token.
 STACK = 4
@@ -29,8 +29,8 @@ STACK = 4
 WINDOWS = ((0, 16), (0, 30))
 #: The likeliest tokens of a window that go into its embedding.
 WORDS = 12
-#: Attention heads of the adapter.
-HEADS = 8
+#: Of the adapter.
+ATTENTION_HEADS = 8
 #: What names of trained weights begin with.
 ADAPTER, LLM = "adapter.", "llm."
 #: The linear layers of a Llama that have low-rank additions.
@@ -50,7 +50,7 @@ def composite(encoder: Path) -> CompositeConfig:
     generation = json.loads(said.read_text()) if said.is_file() else {}
     begin = (config["decoder_start_token_id"], generation.get("no_timestamps_token_id"))
     return CompositeConfig(
-        stack=STACK, adapter="conv_transformer", heads=HEADS, last="pad", hears="clip",
+        stack=STACK, adapter="conv_transformer", heads=ATTENTION_HEADS, last="pad", hears="clip",
         lora="merged", windows=WINDOWS, words=WORDS,
         prompt=tuple(t for t in begin if t is not None),
     )  # fmt: skip

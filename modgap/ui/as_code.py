@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modgap.audio.conditions import RATE
@@ -50,7 +50,7 @@ def of_figure(request: AnalysisRequest, needs: str, figure: str, *command: str) 
         The command's name and further options; none where no command gives the numbers.
     """
     sound, settings = _sound(), _settings(request.settings)
-    said = "".join(f", {name}={value!r}" for name, value in settings.items())
+    said = _arguments(settings)
     session = (
         f"session = modgap.Session({_model(request.choice, request.label)}, {sound.python}, "
         f"{request.transcript!r}{said}, {STORE})"
@@ -70,7 +70,7 @@ def of_curves(named: Sequence[tuple[str, AnalysisRequest, str]], key: str, band:
     for name, request, example in named:
         sound = _of_example(example) if example else _sound()
         needs.add(sound.needs)
-        said = "".join(f", {n}={v!r}" for n, v in _settings(request.settings).items())
+        said = _arguments(_settings(request.settings))
         runs.append(
             f"{name!r}: modgap.analyze({_model(request.choice, request.label)}, {sound.python}, "
             f"{request.transcript!r}{said}, {STORE})"
@@ -116,7 +116,7 @@ def of_clips(
 ) -> Code:
     """The code of the maps of two clips: the one in use, and it under a condition, or a file."""
     sound, settings = _sound(), _settings(request.settings)
-    said = "".join(f", {name}={value!r}" for name, value in settings.items())
+    said = _arguments(settings)
     second, more = f"modgap.load_clip({file!r})", ""
     if condition:
         second = (
@@ -138,10 +138,10 @@ def of_clips(
     whole = sound.command
     if condition or len(whole) > 1 or whole[0].startswith("example:"):
         return Code(python)  # the command takes two files as they are
-    words = f"@{request.transcript}" if request.transcript.startswith("@") else request.transcript
-    held = [*_held(request.choice), "--model", request.label]
-    command = [*whole, _file(file), "--transcript", words, *held, *_flags(settings)]
-    return Code(python, shlex.join(["modgap", "compare-clips", *command, "--measure", measure]))
+    both = replace(sound, command=(*whole, _file(file)))
+    options = [*_held(request.choice), "--model", request.label, *_flags(settings)]
+    options += ["--measure", measure]
+    return Code(python, _shell("compare-clips", both, request.transcript, options))
 
 
 def of_run(
@@ -223,8 +223,7 @@ def _part() -> tuple[str, ...]:
 def _model(choice: ModelChoice, label: str) -> str:
     plain = {"dtype": "auto", "device": "auto"}
     options = {n: v for n, v in choice.options.items() if n != "family" and plain.get(n) != v}
-    said = "".join(f", {name}={value!r}" for name, value in options.items())
-    return f"modgap.load_model({label!r}{said})"
+    return f"modgap.load_model({label!r}{_arguments(options)})"
 
 
 def _held(choice: ModelChoice) -> list[str]:
@@ -240,6 +239,11 @@ def _settings(settings: AnalysisSettings) -> dict[str, Any]:
     """What is not the default."""
     plain = AnalysisSettings().to_dict()
     return {name: value for name, value in settings.to_dict().items() if value != plain[name]}
+
+
+def _arguments(values: Mapping[str, Any]) -> str:
+    """Further arguments of a call."""
+    return "".join(f", {name}={value!r}" for name, value in values.items())
 
 
 def _flags(settings: Mapping[str, Any]) -> list[str]:

@@ -225,12 +225,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def stock() -> Callable[[Path], object]:
+    """Puts what a module's server shall find into its cache folder, beside the recogniser."""
+    return lambda cache: None
+
+
+@pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, ears_folder: Path
-) -> Iterator[str]:
-    """The explorer with nothing in its cache but the recogniser; a module may have another."""
+    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, ears_folder: Path,
+    stock: Callable[[Path], object],
+) -> Iterator[str]:  # fmt: skip
+    """The explorer with the recogniser and a module's `stock` in its cache; it may have another."""
     folder = tmp_path_factory.mktemp("server")
     put_ears(ears_folder, folder / "cache")
+    stock(folder / "cache")
     environment = {
         "MODGAP_CACHE": str(folder / "cache"),
         "MODGAP_MODELS": json.dumps([str(tiny_folder)]),

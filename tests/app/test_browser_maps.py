@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from benchmarks import browser
 from modgap.interventions.maps.files import save_map
 from tests.app.test_map_page import a_map
-from tests.ears import put_ears
 
 pytestmark = pytest.mark.browser
 EXAMPLE = "sphinx-clubs"
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, ears_folder: Path
-) -> Iterator[str]:
-    """The explorer with one fitted map of the tiny model's layer 2."""
-    folder = tmp_path_factory.mktemp("server")
-    put_ears(ears_folder, folder / "cache")
-    save_map(a_map(), folder / "cache" / "maps" / "mine")
-    environment = {
-        "MODGAP_CACHE": str(folder / "cache"),
-        "MODGAP_MODELS": json.dumps([str(tiny_folder)]),
-        "HF_HUB_OFFLINE": "1",
-    }
-    with browser.serving("app.py", environment, folder / "log.txt") as url:
-        yield url
+def stock() -> Callable[[Path], object]:
+    """One fitted map of the tiny model's layer 2."""
+    return lambda cache: save_map(a_map(), cache / "maps" / "mine")
 
 
 def test_a_map_is_tried_live_and_swept(visit: Callable, tiny_folder: Path) -> None:

@@ -10,18 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from modgap.demo.compose import STACK
-from modgap.demo.training.features import Heard
+from modgap.demo.training.features import Heard, positions
 from modgap.demo.training.shards import stable_rng
+from modgap.models.composite_net import CompositeConfig, stack
 
-__all__ = ["Epochs", "collate", "positions"]
+__all__ = ["Epochs", "collate"]
 
 #: How much faster or slower frames are made in training: by this factor's logarithm at most.
 TEMPO = 0.16
-
-
-def positions(frames: int | np.ndarray) -> int | np.ndarray:
-    """How many positions an utterance of so many frames has in the prompt."""
-    return -(-frames // STACK)
+#: How frames are put side by side.
+STACKING = CompositeConfig(stack=STACK, last="pad")
 
 
 @dataclass
@@ -95,7 +93,7 @@ def collate(
         words = (table[ids] * shares[..., None]).sum(-2)
         if rng is not None:
             frames, read, words = _disturbed(frames, read, words, rng)
-        clips.append(torch.cat([_stacked(frames), read], -1))
+        clips.append(torch.cat([stack(frames[None], STACKING)[0], read], -1))
         said.append(words)
     width = max(len(c) for c in clips)
     stacked = clips[0].new_zeros(len(clips), width, clips[0].shape[1])
@@ -107,18 +105,12 @@ def collate(
     return stacked, mask, torch.stack(padded)
 
 
-def _stacked(frames: Tensor) -> Tensor:
-    """Frames (T, d) side by side, as a composite stacks them, (n, stack * d)."""
-    frames = functional.pad(frames, (0, 0, 0, -len(frames) % STACK))
-    return frames.reshape(-1, STACK * frames.shape[1])
-
-
 def _disturbed(
     frames: Tensor, read: Tensor, words: Tensor, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Said faster or slower, with noise, and with stretches and dimensions wiped out."""
     length = max(STACK, round(len(frames) * float(np.exp(rng.uniform(-TEMPO, TEMPO)))))
-    sizes = (length, int(positions(length)))
+    sizes = (length, positions(length))
     both = [_stretched(x, size) for x, size in zip((frames, read), sizes, strict=True)]
     words = words[torch.linspace(0, len(words) - 1, sizes[1]).round().long()].clone()
     chance = torch.Generator().manual_seed(int(rng.integers(2**62)))

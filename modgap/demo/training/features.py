@@ -12,7 +12,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,19 @@ __all__ = [
     "Read",
     "files_of",
     "load",
+    "positions",
     "speak_texts",
     "write_frames",
 ]
 
+N = TypeVar("N", int, np.ndarray)
 MAX_SECONDS = 12.0
 _SUFFIXES = (".npy", ".read.npy", ".words.npy", ".shares.npy")
+
+
+def positions(frames: N) -> N:
+    """How many positions an utterance of so many frames has in the prompt."""
+    return -(-frames // STACK)
 
 
 class Read(NamedTuple):
@@ -93,8 +100,7 @@ class Hearing:
     @torch.inference_mode()
     def read(self, frames: Tensor) -> Read:
         """What the decoder reads at each position of frames (T, d), as it is kept."""
-        positions = -(-len(frames) // STACK)
-        states = self.reader(frames[None].to(self.dtype), positions, STACK)
+        states = self.reader(frames[None].to(self.dtype), positions(len(frames)), STACK)
         numbers, shares = self.reader.words(states, WORDS)
         return Read(
             states[0].to(torch.float16).numpy(), self.ids[numbers].numpy(),
@@ -198,10 +204,10 @@ def load(files: list[Path]) -> Heard:
     for file in files:
         table = pd.read_parquet(file)
         frames = table.frames.to_numpy()
-        positions = -(-frames // STACK)
-        ends, read = frames.cumsum(), positions.cumsum()
+        counts = positions(frames)
+        ends, read = frames.cumsum(), counts.cumsum()
         number = np.full(len(ends), len(arrays))
-        where.append(np.stack([number, ends - frames, ends, read - positions, read], 1))
+        where.append(np.stack([number, ends - frames, ends, read - counts, read], 1))
         arrays.append(tuple(np.load(file.with_suffix(k), mmap_mode="r") for k in _SUFFIXES))
         tables.append(table)
     if not tables:

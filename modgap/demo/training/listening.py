@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from modgap.demo.checkpoints import read_tensors
-from modgap.demo.compact import read_compact
-from modgap.demo.compose import ADAPTER, STACK, WINDOWS
-from modgap.demo.compose import HEADS as ATTENTION_HEADS
+from modgap.demo.compose import ATTENTION_HEADS, STACK, WINDOWS
 from modgap.demo.training import features
 from modgap.demo.training.batches import Epochs, collate
 from modgap.demo.training.ctc import Speller, TokenReader, letters
@@ -43,19 +41,10 @@ def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapt
         Widths of the encoder and of the text model.
     """
     torch.manual_seed(s.seed)
-    made = ConvTransformerAdapter(
+    return ConvTransformerAdapter(
         (STACK + len(WINDOWS)) * frames, s.width, llm, layers=s.layers,
         heads=ATTENTION_HEADS, inner=s.inner, dropout=s.dropout, read=len(WINDOWS),
     )  # fmt: skip
-    if s.start is not None:
-        earlier = read_compact(s.start)
-        with torch.no_grad():
-            for name, p in made.named_parameters():
-                old = earlier.get(ADAPTER + name, p)
-                # Where their sizes differ, what both have.
-                part = tuple(slice(min(a, b)) for a, b in zip(p.shape, old.shape, strict=True))
-                p[part] = old[part]
-    return made
 
 
 def tokenizer_of(s: TrainSettings) -> Any:
@@ -78,7 +67,7 @@ class Listener:
     ----------
     s : TrainSettings
     heard : Heard
-        The training utterances; their texts decide the pieces.
+        The training utterances; their tokens are the vocabulary.
     """
 
     def __init__(self, s: TrainSettings, heard: Heard) -> None:
@@ -178,7 +167,7 @@ def run_listening(s: TrainSettings, stop: int | None = None) -> None:
     listener = Listener(s, training_set(s))
     epochs = Epochs(listener.heard.table.frames.to_numpy(), s.listen_batch, s.seed, "listen")
     parameters = listener.parameters()
-    # How sharp the reading is, and what silence looks like: two numbers that must move first.
+    # How sharp the reading is, and how often nothing is said: two numbers that must move first.
     quick = ("reader.sharpness", "reader.often")
     rates = {n: s.listen_rate * (10 if n in quick else 1) for n in parameters}
     settings = LoopSettings("listen", s.listen_steps, min(200, s.listen_steps // 10 + 1))

@@ -13,7 +13,7 @@ from modgap.core.files import write_atomic
 
 __all__ = ["TrainSettings"]
 
-_FOLDERS = ("work", "encoder", "llm", "voice", "wordnet", "people", "start")
+_FOLDERS = ("work", "encoder", "llm", "voice", "wordnet", "people")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,6 @@ class TrainSettings:
         How often each text is said, by another voice each time.
     people : Path or None
         Recordings to measure on, never to train on: a manifest.csv.
-    start : Path or None
-        Weights of an earlier training whose adapter the first stage goes on from; None: from
-        nothing.
     width, layers, inner, dropout
         Of the adapter.
     listen_steps, listen_batch, listen_rate
@@ -76,7 +73,6 @@ class TrainSettings:
     sentence_shards: int = 10
     rounds: int = 1
     people: Path | None = None
-    start: Path | None = None
     width: int = 512
     layers: int = 4
     inner: int = 1024

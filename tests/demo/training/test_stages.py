@@ -20,8 +20,8 @@ from modgap.demo.compose import compose
 from modgap.demo.training import features
 from modgap.demo.training.aligning import Aligner, run_alignment
 from modgap.demo.training.answers import read_answers
-from modgap.demo.training.batches import Epochs, collate, positions
-from modgap.demo.training.features import Hearing, speak_texts
+from modgap.demo.training.batches import Epochs, collate
+from modgap.demo.training.features import Hearing, positions, speak_texts
 from modgap.demo.training.listening import HEADS, run_listening, training_set
 from modgap.demo.training.package import package, snapshot_steps, trained
 from modgap.demo.training.settings import TrainSettings
