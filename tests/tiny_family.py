@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from modgap.demo.compact import read_compact, write_compact
-from modgap.demo.compose import ADAPTER, LLM, STACK, TARGETS, WINDOWS
+from modgap.demo.compose import ADAPTER, LLM, STACK, TARGETS, composite
 from modgap.demo.family import FORMAT
 from modgap.models.conv_adapter import ConvTransformerAdapter
 from tests.families.makers import ENCODER, text_model, whisper_encoder
@@ -49,10 +49,13 @@ def _trained(llm: Path, strategy: str, number: int) -> dict[str, torch.Tensor]:
 
     torch.manual_seed(7)
     model = AutoModelForCausalLM.from_pretrained(llm)
-    inputs = (STACK + len(WINDOWS)) * ENCODER["d_model"]
+    reads = composite(llm.with_name("encoder")).reads
+    inputs = (STACK + reads) * ENCODER["d_model"]
     adapter = ConvTransformerAdapter(
-        inputs, WIDTH, model.config.hidden_size, layers=1, inner=16, read=len(WINDOWS)
+        inputs, WIDTH, model.config.hidden_size, layers=1, inner=16, read=reads
     )
+    assert adapter.blank is not None
+    torch.nn.init.normal_(adapter.blank)
     tensors = {ADAPTER + n: p.detach() for n, p in adapter.named_parameters()}
     if strategy == "lora":
         for name, module in model.named_modules():

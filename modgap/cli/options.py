@@ -31,7 +31,7 @@ HeardBy = Annotated[
     typer.Option(
         metavar="WHO",
         help="In the place of a transcript: own, what the model itself writes down, or what a "
-        "recogniser hears (pocketsphinx, whisper-tiny.en, a Whisper).",
+        "recogniser hears (whisper-tiny.en, a Whisper).",
     ),
 ]
 MapName = Annotated[

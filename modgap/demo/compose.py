@@ -20,17 +20,22 @@ from modgap.core.files import write_atomic
 from modgap.demo.checkpoints import write_tensors
 from modgap.models.composite_net import CompositeConfig
 
-__all__ = ["ADAPTER", "ATTENTION_HEADS", "LLM", "SCALE", "STACK", "TARGETS", "WINDOWS", "WORDS",
-           "compose", "composite", "shared_tokens"]  # fmt: skip
+__all__ = ["ADAPTER", "ATTENTION_HEADS", "LLM", "NEAREST", "SCALE", "SPACE", "STACK", "TARGETS",
+           "WINDOWS", "WORDS", "compose", "composite", "shared_tokens"]  # fmt: skip
 
 #: Four frames of 20 ms a position: 12.5 positions a second, about three to a token.
 STACK = 4
-#: Whisper's decoder reads the next 0.32 s and 0.6 s from each position's beginning.
-WINDOWS = ((0, 16), (0, 30))
-#: The likeliest tokens of a window that go into its embedding.
+#: Whisper's decoder reads a token in the next 0.2 s and 0.32 s from each position's beginning, and
+#: three in the next 0.6 s.
+WINDOWS = ((0, 10, 1), (0, 16, 1), (0, 30, 3))
+#: The likeliest tokens of a read that go into its embedding.
 WORDS = 12
+#: The nearest embeddings that a position is put together of.
+NEAREST = 16
 #: Of the adapter.
 ATTENTION_HEADS = 8
+#: How byte-level vocabularies write a space.
+SPACE = "\u0120"
 #: What names of trained weights begin with.
 ADAPTER, LLM = "adapter.", "llm."
 #: The linear layers of a Llama that have low-rank additions.
@@ -40,24 +45,24 @@ SCALE = 2.0
 
 
 def composite(encoder: Path) -> CompositeConfig:
-    """The settings of a member, with the tokens that this Whisper's decoder begins with.
+    """The settings of a member, with the token that this Whisper's decoder begins with.
 
+    Without the one that says "no timestamps" it reads people's words in a window somewhat better.
     The LoRA is added to the weights when they are loaded: a layer that adds it each time takes
     twice as long.
     """
     config = json.loads((encoder / "config.json").read_text())
-    said = encoder / "generation_config.json"
-    generation = json.loads(said.read_text()) if said.is_file() else {}
-    begin = (config["decoder_start_token_id"], generation.get("no_timestamps_token_id"))
     return CompositeConfig(
         stack=STACK, adapter="conv_transformer", heads=ATTENTION_HEADS, last="pad", hears="clip",
-        lora="merged", windows=WINDOWS, words=WORDS,
-        prompt=tuple(t for t in begin if t is not None),
+        lora="merged", windows=WINDOWS, words=WORDS, nearest=NEAREST,
+        prompt=(config["decoder_start_token_id"],),
     )  # fmt: skip
 
 
 def shared_tokens(whisper: Path, llm: Path) -> tuple[Tensor, Tensor]:
     """The tokens of byte-level BPE that two checkpoints share, by their ids in each.
+
+    A lone space is left out: it stands for "nothing new".
 
     Returns
     -------
@@ -69,7 +74,8 @@ def shared_tokens(whisper: Path, llm: Path) -> tuple[Tensor, Tensor]:
         AutoTokenizer.from_pretrained(f).backend_tokenizer.get_vocab(with_added_tokens=False)
         for f in (whisper, llm)
     )
-    found = sorted((i, theirs[name]) for name, i in ours.items() if name in theirs)
+    both = (ours.keys() & theirs.keys()) - {SPACE}
+    found = sorted((ours[name], theirs[name]) for name in both)
     pairs = torch.tensor(found, dtype=torch.int32).reshape(-1, 2)
     return pairs[:, 0].contiguous(), pairs[:, 1].contiguous()
 

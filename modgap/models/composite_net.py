@@ -39,14 +39,18 @@ class CompositeConfig:
         Whether the encoder gets the clip alone or the clip and silence up to its whole window.
     positions : "clip" or "window"
         Whether the silence's positions stay out of the prompt or are in it, as padding.
-    windows : tuple of (int, int)
+    windows : tuple of (int, int, int)
         Frames before and after the beginning of a position in which Whisper's decoder reads what
-        the adapter gets beside the stacked frames (`WindowReader`); none by default.
+        the adapter gets beside the stacked frames, and how many tokens it reads there
+        (`WindowReader`); none by default.
     prompt : tuple of int
         Tokens that the decoder begins with there.
     words : int
-        How many likeliest tokens of each window the adapter gets as the text model's embeddings,
+        How many likeliest tokens of each read the adapter gets as the text model's embeddings,
         weighted by their shares; which tokens both models have is in ``words.safetensors``.
+    nearest : int
+        Of how many nearest embeddings of the text model, among those of the tokens that both models
+        have, a position is put together (`ConvTransformerAdapter.in_words`); 0: of none.
     lora : "apart" or "merged"
         Whether a LoRA stays beside the weights, or is added to them when they are loaded.
     before, after : str
@@ -63,9 +67,10 @@ class CompositeConfig:
     last: Literal["pad", "drop"] = "drop"
     hears: Literal["clip", "window"] = "window"
     positions: Literal["clip", "window"] = "clip"
-    windows: tuple[tuple[int, int], ...] = ()
+    windows: tuple[tuple[int, int, int], ...] = ()
     prompt: tuple[int, ...] = ()
     words: int = 0
+    nearest: int = 0
     lora: Literal["apart", "merged"] = "apart"
     before: str = ""
     after: str = ""
@@ -88,16 +93,16 @@ class CompositeConfig:
         if not isinstance(self.heads, int) or self.heads < 1:
             raise ModelError("heads in the composite's config.json is a whole number from 1 on.")
         try:
-            windows = tuple((int(before), int(after)) for before, after in self.windows)
+            windows = tuple((int(b), int(a), int(count)) for b, a, count in self.windows)
         except (TypeError, ValueError) as problem:
             raise ModelError(
-                "windows in the composite's config.json is a list of pairs of frames: before, "
-                "after."
+                "windows in the composite's config.json is a list of three numbers each: frames "
+                "before, frames after, tokens to read."
             ) from problem
-        if not all(0 <= b <= 1500 and 0 < a <= 1500 for b, a in windows):
+        if not all(0 <= b <= 1500 and 0 < a <= 1500 and 0 < n <= 8 for b, a, n in windows):
             raise ModelError(
-                "A window in the composite's config.json has 0 to 1,500 frames before the position "
-                "and 1 to 1,500 after."
+                "A window in the composite's config.json has 0 to 1,500 frames before the "
+                "position, 1 to 1,500 after, and 1 to 8 tokens."
             )
         if windows and not self.prompt:
             raise ModelError(
@@ -109,10 +114,29 @@ class CompositeConfig:
                 "words in the composite's config.json is a number of tokens, of windows that there "
                 "are."
             )
+        if (
+            not isinstance(self.nearest, int)
+            or self.nearest < 0
+            or (self.nearest and not self.words)
+        ):
+            raise ModelError(
+                "nearest in the composite's config.json is a number of embeddings, of tokens that "
+                "words are chosen among."
+            )
+        if any(count > 1 for *_, count in windows) and not self.words:
+            raise ModelError(
+                "A composite whose windows read several tokens needs words in its config.json: "
+                "the decoder goes on with one of them."
+            )
         object.__setattr__(self, "windows", windows)
         object.__setattr__(self, "prompt", tuple(int(token) for token in self.prompt))
         if self.positions == "window" and self.hears == "clip":
             raise ModelError('A composite with positions "window" also hears the "window".')
+
+    @property
+    def reads(self) -> int:
+        """How many tokens are read at each position."""
+        return sum(count for *_, count in self.windows)
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> CompositeConfig:
@@ -241,16 +265,20 @@ class Composite(nn.Module):
         stacked = stack(frames, self.settings)
         if self.reader is None:
             return self.adapter(stacked)[0]
-        read = self.reader(frames, stacked.shape[1], self.settings.stack)
-        stacked = torch.cat([stacked, read], -1)
+        count = 0 if self.shared is None else self.settings.words
+        read = self.reader(frames, stacked.shape[1], self.settings.stack, count)
+        stacked = torch.cat([stacked, read.states], -1)
         if self.shared is None:
             return self.adapter(stacked)[0]
-        numbers, shares = self.reader.words(read, self.settings.words)
         embedding = self.get_input_embeddings()
-        ids = self.shared[numbers.to(self.shared.device)].to(embedding.weight.device)
+        ids = self.shared[read.numbers.to(self.shared.device)].to(embedding.weight.device)
         embeds = embedding(ids).to(stacked.device)
-        words = (embeds.float() * shares[..., None]).sum(-2)[None].to(stacked.dtype)
-        return self.adapter(stacked, None, words)[0]
+        words = (embeds.float() * read.shares[..., None]).sum(-2)[None].to(stacked.dtype)
+        made = self.adapter(stacked, None, words)
+        if not self.settings.nearest:
+            return made[0]
+        table = embedding.weight[self.shared.to(embedding.weight.device)].to(stacked.device)
+        return self.adapter.in_words(made, table, self.settings.nearest)[0].to(made.dtype)
 
     def embed(
         self, input_ids: Tensor, input_features: Tensor | None, speech_mask: Tensor | None

@@ -36,7 +36,9 @@ class ConvTransformerAdapter(nn.Module):
         In training.
     read : int
         Embeddings that are read at each position beforehand. With any, a position is a mixture: of
-        them, of what the layers make, and of one vector for "nothing new".
+        them, of what the layers make, and of one vector for "nothing new", as long as which what
+        the layers make is scaled: CTC by cosine would leave its length free, and an LLM's layers
+        hardly change positions that are many times as long as its embeddings.
     """
 
     def __init__(
@@ -62,6 +64,9 @@ class ConvTransformerAdapter(nn.Module):
         self.linear_out = nn.Linear(width, outputs)
         self.mix = nn.Linear(width, 2 + read) if read else None
         self.blank = nn.Parameter(torch.zeros(outputs)) if read else None
+        # How sharply a position tells tokens apart (logarithm), and how much nothing new counts.
+        self.sharpness = nn.Parameter(torch.tensor(3.5)) if read else None
+        self.often = nn.Parameter(torch.tensor(0.0)) if read else None
 
     @classmethod
     def of_weights(cls, weights: Mapping[str, Tensor], heads: int) -> ConvTransformerAdapter:
@@ -136,9 +141,45 @@ class ConvTransformerAdapter(nn.Module):
         made = self.linear_out(x)
         if self.mix is None or self.blank is None or read is None:
             return made
+        made = functional.normalize(made, dim=-1) * self.blank.norm()
         shares = self.mix(x).softmax(-1)
         mixed = shares[..., :1] * self.blank + shares[..., 1:2] * made
         return mixed + (shares[..., 2:, None] * read.to(made.dtype)).sum(-2)
+
+    def in_words(self, made: Tensor, table: Tensor, count: int) -> Tensor:
+        """Positions put together of the text model's own embeddings: those that they point to.
+
+        Each becomes the mean of its `count` nearest embeddings and of "nothing new", weighted by a
+        softmax of cosines as sharp as CTC has learned it (LegoSLM, Ma et al. 2025). A CTC by cosine
+        is content with a position that is a little nearer to the right token than to others; a text
+        model reads what is an embedding.
+
+        Parameters
+        ----------
+        made : Tensor, shape (B, n, outputs)
+            Of `positions`.
+        table : Tensor, shape (V, outputs)
+            Embeddings of the tokens that may be said.
+        count : int
+
+        Returns
+        -------
+        Tensor, shape (B, n, outputs), float32
+        """
+        assert self.blank is not None
+        assert self.sharpness is not None
+        assert self.often is not None
+        made, blank = functional.normalize(made.float(), dim=-1), self.blank.float()
+        with torch.no_grad():
+            lengths = torch.linalg.vector_norm(table, dim=-1, dtype=torch.float32)
+            near = (made.to(table.dtype) @ table.T).float() / lengths
+            nearest = near.topk(min(count, len(table)), -1).indices
+        options = table[nearest].float()
+        options = torch.cat([blank.expand(*options.shape[:2], 1, -1), options], 2)
+        near = (functional.normalize(options, dim=-1) * made[:, :, None]).sum(-1)
+        odds = near * self.sharpness.float().exp()
+        odds = torch.cat([odds[..., :1] + self.often.float(), odds[..., 1:]], -1)
+        return (odds.softmax(-1)[..., None] * options).sum(-2)
 
 
 class _Layer(nn.Module):

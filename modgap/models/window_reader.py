@@ -2,17 +2,19 @@
 
 A window-level Q-Former (SALMONN, Tang et al. 2024) whose weights are Whisper's decoder's, as DiVA's
 (Held et al. 2024): at each position of the prompt the decoder begins anew and sees nothing but the
-frames of a window. Its state is close to the first word that is said there. Nothing is decoded: no
-position knows what was read at another one. Through Whisper's own head a state also tells tokens;
-as the text model's embeddings, weighted by their shares, they are what the adapter may pass on
-(mixtures of the LLM's embeddings by a recogniser's posteriors: LegoSLM, Ma et al. 2025).
+frames of a window. Its state is close to the first word that is said there; where a window asks for
+more, it goes on with its own likeliest token for a token or two, since a word of several tokens is
+told by the first alone. These go to the positions after, where they are said. No position knows
+what was read at another one. Through Whisper's own head a state also tells tokens; as the text
+model's embeddings, weighted by their shares, they are what the adapter may pass on (mixtures of the
+LLM's embeddings by a recogniser's posteriors: LegoSLM, Ma et al. 2025).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +22,31 @@ from torch.nn import functional
 
 from modgap.core.errors import ModelError
 
-__all__ = ["WindowReader"]
+__all__ = ["Window", "WindowRead", "WindowReader"]
 
 _PREFIX = "model.decoder."
 #: What makes the decoder's states about as loud as the encoder's frames, which lie beside them.
 QUIET = 0.125
+#: Frames before and after the beginning of a position, and how many tokens are read there.
+Window = tuple[int, int, int]
+
+
+class WindowRead(NamedTuple):
+    """What is read at the positions of a clip.
+
+    Attributes
+    ----------
+    states : Tensor, shape (1, n, reads * d)
+        Of the decoder, `QUIET`; a read is a token of a window.
+    numbers : Tensor of int64, shape (n, reads, k)
+        The likeliest of the shared tokens.
+    shares : Tensor of float32, shape (n, reads, k)
+        Their shares among themselves; zero before a window's later tokens can have been said.
+    """
+
+    states: Tensor
+    numbers: Tensor
+    shares: Tensor
 
 
 class WindowReader(nn.Module):
@@ -33,21 +55,22 @@ class WindowReader(nn.Module):
     Parameters
     ----------
     config : WhisperConfig
-    windows : sequence of (int, int)
-        Frames before and after the beginning of a position that it sees; one state each.
+    windows : sequence of (int, int, int)
+        Frames before and after the beginning of a position that it sees, and tokens that it reads.
     prompt : sequence of int
         Tokens that the decoder begins with.
     shared : int
-        Tokens that `words` chooses among.
+        Tokens that it tells and goes on with.
     """
 
     start: Tensor
+    places: Tensor
     tokens: Tensor
 
     def __init__(
         self,
         config: Any,
-        windows: Sequence[tuple[int, int]],
+        windows: Sequence[Window],
         prompt: Sequence[int],
         shared: int = 0,
     ) -> None:
@@ -60,12 +83,14 @@ class WindowReader(nn.Module):
             WhisperDecoderLayer(config, n) for n in range(config.decoder_layers)
         )
         self.layer_norm = nn.LayerNorm(config.d_model)
+        later = max((count for *_, count in self.windows), default=1) - 1
         self.register_buffer("start", torch.zeros(len(self.prompt), config.d_model))
+        self.register_buffer("places", torch.zeros(later, config.d_model))
         self.register_buffer("tokens", torch.zeros(shared, config.d_model))
 
     @classmethod
     def load(
-        cls, file: Path, config: dict[str, Any], windows: Sequence[tuple[int, int]],
+        cls, file: Path, config: dict[str, Any], windows: Sequence[Window],
         prompt: Sequence[int], dtype: torch.dtype, shared: Tensor | None = None,
     ) -> WindowReader:  # fmt: skip
         """Read the decoder out of a whole Whisper checkpoint; `shared` are its ids of `tokens`.
@@ -90,7 +115,9 @@ class WindowReader(nn.Module):
                 tokens = held.get_slice(f"{_PREFIX}embed_tokens.weight")
                 places = held.get_slice(f"{_PREFIX}embed_positions.weight")
                 begin = torch.cat([tokens[token : token + 1] for token in made.prompt]).float()
-                weights["start"] = begin + places[: len(begin)].float()
+                size, later = len(begin), len(made.places)
+                weights["start"] = begin + places[:size].float()
+                weights["places"] = places[size : size + later].float()
                 weights["tokens"] = made.tokens
                 if shared is not None:
                     weights["tokens"] = tokens[: int(shared.max()) + 1][shared.long()].float()
@@ -102,8 +129,8 @@ class WindowReader(nn.Module):
             ) from problem
         return made.to(dtype).eval().requires_grad_(False)
 
-    def forward(self, frames: Tensor, positions: int, stack: int) -> Tensor:
-        """States of the windows.
+    def forward(self, frames: Tensor, positions: int, stack: int, count: int = 0) -> WindowRead:
+        """Read the windows.
 
         Parameters
         ----------
@@ -112,57 +139,64 @@ class WindowReader(nn.Module):
         positions : int
         stack : int
             Frames of a position.
-
-        Returns
-        -------
-        Tensor, shape (1, positions, windows * d)
+        count : int
+            Tokens to tell of each read.
         """
         sound, device = frames[0], frames.device
         begins = torch.arange(positions, device=device)[:, None] * stack
-        places, there = [], []
-        for before, after in self.windows:
+        crossed = [
+            (layer.encoder_attn.k_proj(sound), layer.encoder_attn.v_proj(sound))
+            for layer in self._decoder
+        ]
+        states, numbers, shares = [], [], []
+        for before, after, tokens in self.windows:
             at = begins + torch.arange(-before, after, device=device)
-            there.append(((at >= 0) & (at < len(sound)))[:, None, None, :])
-            places.append(at.clamp(0, len(sound) - 1))
-        states = [self.start.expand(positions, -1, -1)] * len(self.windows)
-        size = len(self.prompt)
-        causal = torch.ones(size, size, dtype=torch.bool, device=device).tril()
-        for part in self.layers:
-            layer: Any = part
+            there = ((at >= 0) & (at < len(sound)))[:, None, None, :]
+            at = at.clamp(0, len(sound) - 1)
+            seen = [(keys[at], values[at], there) for keys, values in crossed]
+            past: list[Any] = [None] * len(seen)
+            x = self.start.expand(positions, -1, -1)
+            for step in range(tokens):
+                state = self._step(x, seen, past)
+                odds = (state @ self.tokens.T).float()
+                if step + 1 < tokens:
+                    x = (self.tokens[odds.argmax(-1)] + self.places[step])[:, None]
+                likely, number = odds.topk(count, -1)
+                states.append(_later(state, step))
+                numbers.append(_later(number, step))
+                shares.append(_later(likely.softmax(-1), step))
+        read = QUIET * torch.cat(states, -1)[None]
+        return WindowRead(read, torch.stack(numbers, 1), torch.stack(shares, 1))
+
+    @property
+    def _decoder(self) -> list[Any]:
+        return list(self.layers)
+
+    def _step(self, x: Tensor, seen: list[tuple[Tensor, ...]], past: list[Any]) -> Tensor:
+        """The state (n, d) after the tokens (n, s, d) that follow those of `past`."""
+        size = x.shape[1]
+        causal = torch.ones(size, size, dtype=torch.bool, device=x.device).tril()
+        for k, layer in enumerate(self._decoder):
             own, other = layer.self_attn, layer.encoder_attn
-            keys, values = other.k_proj(sound), other.v_proj(sound)
-            for n, x in enumerate(states):
-                y = layer.self_attn_layer_norm(x)
-                y = self._attend(own.q_proj(y), own.k_proj(y), own.v_proj(y), causal)
-                x = x + own.out_proj(y)
-                y = other.q_proj(layer.encoder_attn_layer_norm(x))
-                y = self._attend(y, keys[places[n]], values[places[n]], there[n])
-                x = x + other.out_proj(y)
-                y = functional.gelu(layer.fc1(layer.final_layer_norm(x)))
-                states[n] = x + layer.fc2(y)
-        return QUIET * torch.cat([self.layer_norm(x[:, -1]) for x in states], -1)[None]
-
-    def words(self, states: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The likeliest of the shared tokens at each position, and their shares among themselves.
-
-        Parameters
-        ----------
-        states : Tensor, shape (1, n, windows * d)
-            Of `forward`.
-        count : int
-
-        Returns
-        -------
-        numbers : Tensor of int64, shape (n, windows, count)
-            Of the shared tokens.
-        shares : Tensor of float32, shape (n, windows, count)
-        """
-        read = states[0].unflatten(-1, (len(self.windows), -1)) / QUIET
-        odds, numbers = (read @ self.tokens.T).float().topk(count, -1)
-        return numbers, odds.softmax(-1)
+            y = layer.self_attn_layer_norm(x)
+            keys, values = own.k_proj(y), own.v_proj(y)
+            if past[k] is not None:
+                keys, values = (torch.cat(p, 1) for p in zip(past[k], (keys, values), strict=True))
+                causal = torch.ones(size, keys.shape[1], dtype=torch.bool, device=x.device)
+            past[k] = (keys, values)
+            x = x + own.out_proj(self._attend(own.q_proj(y), keys, values, causal))
+            y = other.q_proj(layer.encoder_attn_layer_norm(x))
+            x = x + other.out_proj(self._attend(y, *seen[k]))
+            x = x + layer.fc2(functional.gelu(layer.fc1(layer.final_layer_norm(x))))
+        return self.layer_norm(x[:, -1])
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """Attention of (n, a, d) over (n, b, d)."""
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
         y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return y.transpose(1, 2).flatten(2)
+
+
+def _later(x: Tensor, by: int) -> Tensor:
+    """Rows (n, ...) moved to so many positions later; the first are zero."""
+    return torch.cat([torch.zeros_like(x[:by]), x[: max(0, len(x) - by)]]) if by else x

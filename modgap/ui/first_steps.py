@@ -8,8 +8,8 @@ from modgap.ui import PAGES
 from modgap.ui.session import model_in_use
 
 EMBEDDED_MODEL = (
-    "The embedded model is an instrument to try the method on, on a laptop: Whisper tiny.en's "
-    "encoder, a trained adapter and SmolLM2-135M with LoRA. It hears English clips of up to 30 s "
+    "The embedded model is an instrument to try the method on, on a laptop: Whisper tiny.en, "
+    "a trained adapter and SmolLM2-135M with LoRA. It hears English clips of up to 30 s "
     "and knows what 135 million parameters know. It is no assistant, and what is found on it is no "
     "finding about larger models: those are named by `modgap app --model NAME`."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,10 @@ def test_a_position_is_a_mixture_of_what_was_read() -> None:
     with torch.no_grad():
         state = adapter.norm_out(adapter.layer_states(x)[-1])
         shares = adapter.mix(state).softmax(-1)
-        parts = torch.cat(
-            [adapter.blank.expand(2, 5, 1, 6), adapter.linear_out(state)[:, :, None], read], 2
-        )
+        made = adapter.linear_out(state)
+        made = made / made.square().sum(-1, keepdim=True).sqrt()  # as long as "nothing new"
+        made = made * adapter.blank.square().sum().sqrt()
+        parts = torch.cat([adapter.blank.expand(2, 5, 1, 6), made[:, :, None], read], 2)
         wanted = torch.einsum("bnk,bnkd->bnd", shares, parts)
         torch.testing.assert_close(adapter(x, None, read), wanted)
         again = ConvTransformerAdapter.of_weights(adapter.state_dict(), heads=4).eval()
@@ -130,3 +132,38 @@ def test_a_kind_that_is_not_known(folder: Path) -> None:
     edit_json(folder / "config.json", adapter="qformer")
     with pytest.raises(ModelError, match="adapter in the composite's config"):
         load_model(folder)
+
+
+def test_positions_in_words_are_weighted_by_their_cosines() -> None:
+    torch.manual_seed(5)
+    adapter = ConvTransformerAdapter(8, 16, 6, layers=1, heads=4, inner=8, read=2).eval()
+    adapter.blank.data.normal_()
+    adapter.sharpness.data.fill_(1.3)
+    adapter.often.data.fill_(-0.4)
+    made, table = torch.randn(2, 3, 6), torch.randn(9, 6)
+    with torch.no_grad():
+        found = adapter.in_words(made, table, 4)
+        whole = adapter.in_words(made, table, 20)  # more than there are: all
+    blank = adapter.blank.detach()
+    for b in range(2):
+        for n in range(3):
+            near = torch.cosine_similarity(table, made[b, n], dim=-1)
+            for count, got in ((4, found), (9, whole)):
+                order = near.argsort(descending=True)[:count]
+                zero = torch.cosine_similarity(blank, made[b, n], dim=0)
+                odds = torch.cat([zero[None], near[order]]).double() * math.exp(1.3)
+                odds[0] -= 0.4
+                weights = odds.exp() / odds.exp().sum()
+                wanted = weights @ torch.cat([blank[None], table[order]]).double()
+                torch.testing.assert_close(got[b, n].double(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_all_of_the_adapter_learns_through_positions_in_words() -> None:
+    torch.manual_seed(6)
+    adapter = ConvTransformerAdapter(8, 16, 6, layers=1, heads=4, inner=8, read=2)
+    adapter.blank.data.normal_()
+    read = torch.randn(1, 5, 2, 6)
+    made = adapter(torch.randn(1, 5, 8), None, read)
+    adapter.in_words(made, torch.randn(9, 6), 3).sum().backward()
+    for name, p in adapter.named_parameters():
+        assert p.grad is not None, name

@@ -53,11 +53,11 @@ class Read(NamedTuple):
 
     Attributes
     ----------
-    states : ndarray of float16, shape (n, windows * d)
+    states : ndarray of float16, shape (n, reads * d)
         Of Whisper's decoder.
-    words : ndarray of int32, shape (n, windows, k)
+    words : ndarray of int32, shape (n, reads, k)
         The likeliest tokens, by the text model's ids.
-    shares : ndarray of float16, shape (n, windows, k)
+    shares : ndarray of float16, shape (n, reads, k)
         Their shares among themselves.
     """
 
@@ -100,11 +100,10 @@ class Hearing:
     @torch.inference_mode()
     def read(self, frames: Tensor) -> Read:
         """What the decoder reads at each position of frames (T, d), as it is kept."""
-        states = self.reader(frames[None].to(self.dtype), positions(len(frames)), STACK)
-        numbers, shares = self.reader.words(states, WORDS)
+        read = self.reader(frames[None].to(self.dtype), positions(len(frames)), STACK, WORDS)
         return Read(
-            states[0].to(torch.float16).numpy(), self.ids[numbers].numpy(),
-            shares.to(torch.float16).numpy(),
+            read.states[0].to(torch.float16).numpy(), self.ids[read.numbers].numpy(),
+            read.shares.to(torch.float16).numpy(),
         )  # fmt: skip
 
 
@@ -179,13 +178,13 @@ class Heard:
         return torch.from_numpy(np.array(self._arrays[array][0][start:end])).float()
 
     def read(self, i: int) -> Tensor:
-        """What was read at the positions of utterance `i` (n, windows * d), float32."""
+        """What was read at the positions of utterance `i` (n, reads * d), float32."""
         array, _, _, start, end = self._where[i]
         return torch.from_numpy(np.array(self._arrays[array][1][start:end])).float()
 
     def words(self, i: int) -> tuple[Tensor, Tensor]:
         """Likeliest tokens of the text model that were read at the positions, and their shares,
-        (n, windows, k) each."""
+        (n, reads, k) each."""
         array, _, _, start, end = self._where[i]
         ids, shares = (self._arrays[array][k][start:end] for k in (2, 3))
         return torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(shares.astype(np.float32))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modgap.demo.checkpoints import read_tensors
-from modgap.demo.compose import ATTENTION_HEADS, STACK, WINDOWS
+from modgap.demo.compose import ATTENTION_HEADS, SPACE, STACK, composite
 from modgap.demo.training import features
 from modgap.demo.training.batches import Epochs, collate
 from modgap.demo.training.ctc import Speller, TokenReader, letters
@@ -19,7 +19,7 @@ from modgap.demo.training.heldout import error_rate, heldout_sets
 from modgap.demo.training.loop import LoopSettings, Run
 from modgap.demo.training.settings import TrainSettings
 from modgap.demo.training.shards import stable_rng
-from modgap.demo.training.shared_tokens import SPACE, SharedTokens, spoken
+from modgap.demo.training.shared_tokens import SharedTokens, spoken
 from modgap.demo.training.sounds import SOUNDS, sounds
 from modgap.models.conv_adapter import ConvTransformerAdapter
 
@@ -41,9 +41,10 @@ def new_adapter(s: TrainSettings, frames: int, llm: int) -> ConvTransformerAdapt
         Widths of the encoder and of the text model.
     """
     torch.manual_seed(s.seed)
+    reads = composite(s.encoder).reads
     return ConvTransformerAdapter(
-        (STACK + len(WINDOWS)) * frames, s.width, llm, layers=s.layers,
-        heads=ATTENTION_HEADS, inner=s.inner, dropout=s.dropout, read=len(WINDOWS),
+        (STACK + reads) * frames, s.width, llm, layers=s.layers,
+        heads=ATTENTION_HEADS, inner=s.inner, dropout=s.dropout, read=reads,
     )  # fmt: skip
 
 

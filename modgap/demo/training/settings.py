@@ -43,8 +43,9 @@ class TrainSettings:
         Of the adapter.
     listen_steps, listen_batch, listen_rate
         Length of the first stage, utterances a step, peak rate.
-    answered, transcribed, typed : int
-        Utterances that are answered and written down, and typed texts that are answered, a step.
+    answered, transcribed, copied, typed : int
+        Utterances that are answered and written down, texts that are written down as if an adapter
+        without fault had heard them, and typed texts that are answered, a step.
     adapter_steps, lora_steps : int
         Lengths of the two strategies.
     rank : int
@@ -80,9 +81,10 @@ class TrainSettings:
     listen_steps: int = 5000
     listen_batch: int = 32
     listen_rate: float = 8e-4
-    answered: int = 6
-    transcribed: int = 10
-    typed: int = 1
+    answered: int = 4
+    transcribed: int = 6
+    copied: int = 4
+    typed: int = 2
     adapter_steps: int = 1000
     lora_steps: int = 3000
     rank: int = 16

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SPACE", "SharedTokens", "spoken"]
+from modgap.demo.compose import SPACE
 
-#: How byte-level vocabularies write a space.
-SPACE = "\u0120"
+__all__ = ["SharedTokens", "spoken"]
 
 
 class SharedTokens:

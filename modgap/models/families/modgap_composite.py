@@ -111,7 +111,7 @@ class CompositeLM(SpeechLM):
         weights = load_file(_file(where, "adapter.safetensors", options))
         adapter = net.make_adapter(weights, settings).to(llm.dtype)
         widths = adapter.widths
-        frames = settings.stack + len(settings.windows)
+        frames = settings.stack + settings.reads
         wanted = (frames * encoder.config.d_model, llm.get_input_embeddings().embedding_dim)
         if widths != wanted:
             raise ModelError(

@@ -16,7 +16,7 @@ from modgap.core.errors import SettingsError
 from modgap.demo import family
 from modgap.demo.checkpoints import read_tensors
 from modgap.demo.compact import read_compact
-from modgap.demo.compose import compose
+from modgap.demo.compose import NEAREST, compose, shared_tokens
 from modgap.demo.training import features
 from modgap.demo.training.aligning import Aligner, run_alignment
 from modgap.demo.training.answers import read_answers
@@ -165,8 +165,12 @@ def test_the_folder_hears_what_training_heard(
                            np.array([[0, 0, len(frames), 0, n]]))  # fmt: skip
     stacked, mask, words = collate(heard, np.array([0]), aligner.listener.table)
     with torch.no_grad():
-        made = aligner.listener.adapter.eval()(stacked, mask, words)[0]
-        prompt = aligner.prompts.around(made, transcribe=True)
+        adapter = aligner.listener.adapter.eval()
+        told = shared_tokens(aligned.encoder, aligned.llm)[1].long()
+        made = adapter.in_words(
+            adapter(stacked, mask, words), aligner.listener.table[told], NEAREST
+        )
+        prompt = aligner.prompts.around(made[0], transcribe=True)
         theirs = aligner.llm(inputs_embeds=prompt[None]).logits[0]
         ours = model.hf(**pair.speech.inputs).logits[0]
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
