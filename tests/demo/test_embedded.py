@@ -39,16 +39,16 @@ def test_it_writes_down_what_it_hears(model: SpeechLM) -> None:
     for example in examples:
         clip = modgap.load_clip(EXAMPLES / example["file"])
         prompt = model.speech_prompt(clip, instruction=TRANSCRIBE)
-        found = word_errors(example["transcript"], model.generate(prompt, max_new_tokens=48).text)
+        found = word_errors(example["transcript"], model.generate(prompt, max_new_tokens=80).text)
         errors += found.substitutions + found.deletions + found.insertions
         words += found.words
     # Who hears nothing is near 1; what it does hear is measured in the model card.
-    assert errors / words < 0.7, f"{errors} of {words}"
+    assert errors / words < 0.5, f"{errors} of {words}"
 
 
 def test_it_knows_what_its_text_model_knows(model: SpeechLM) -> None:
     asked = {"What is the opposite of hot?": "cold", "Who wrote Romeo and Juliet?": "Shakespeare",
-             "Which language do people speak in Brazil?": "Portuguese"}  # fmt: skip
+             "How many days are in a week?": "7"}  # fmt: skip
     for question, answer in asked.items():
         said = model.generate(model.text_prompt(question), max_new_tokens=16)
         assert answer in said.text
