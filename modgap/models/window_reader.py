@@ -172,7 +172,7 @@ class WindowReader(nn.Module):
     def _decoder(self) -> list[Any]:
         return list(self.layers)
 
-    def _step(self, x: Tensor, seen: list[tuple[Tensor, ...]], past: list[Any]) -> Tensor:
+    def _step(self, x: Tensor, seen: Sequence[tuple[Tensor, ...]], past: list[Any]) -> Tensor:
         """The state (n, d) after the tokens (n, s, d) that follow those of `past`."""
         size = x.shape[1]
         causal = torch.ones(size, size, dtype=torch.bool, device=x.device).tril()
