@@ -107,8 +107,9 @@ def _reclaimable(stat: Path, prefix: str) -> int:
 
 
 def bfloat16_in_hardware() -> bool:
-    """Whether this CPU multiplies matrices in bfloat16 by itself (AMX).
+    """Whether this CPU multiplies matrices in bfloat16 by itself (AMX, or AVX-512's bf16).
 
-    Without, the same products in float32 are faster.
+    Without, the same products in float32 are faster. With AVX-512's an analysis of the embedded
+    model takes 0.55 times as long in bfloat16: an answer reads all weights for each token.
     """
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -115,8 +115,8 @@ def load_model(
         ``"Qwen/Qwen2-Audio-7B-Instruct"``, maybe with a revision (``"org/name@v1"``). Only a hub id
         ever makes a download; an adapter whose base is one names it.
     dtype : str or torch.dtype
-        "auto" is bfloat16 on a CUDA device, and on a CPU that multiplies it in hardware (AMX) for
-        a folder of more than 100 MB of weights; else float32, whatever the files hold.
+        "auto" is bfloat16 on a CUDA device, and on a CPU that multiplies it in hardware (AMX,
+        AVX-512) for a folder of more than 100 MB of weights; else float32, whatever the files hold.
     device : str or torch.device
         "auto" is the first CUDA device if there is one, else the CPU.
     device_map : str or dict, optional
