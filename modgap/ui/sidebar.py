@@ -85,8 +85,8 @@ def _model() -> DeltaGenerator:
             )
         st.caption(
             "auto: the GPU in bfloat16 if there is one, else the CPU in float32 (bfloat16 where it "
-            "multiplies it). spread: over all GPUs and the CPU. Quantize: weights in 8 or 4 bits, with "
-            "bitsandbytes."
+            "multiplies it). spread: over all GPUs and the CPU. Quantize: weights in 8 or 4 bits, "
+            "with bitsandbytes."
         )
     return about
 
